@@ -1,0 +1,1 @@
+"""The zoo: networks as published, their registry and their weights (torch only)."""

@@ -1,0 +1,1 @@
+"""The command `mfaranet`: one verb per file."""
