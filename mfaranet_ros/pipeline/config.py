@@ -48,9 +48,7 @@ class Setting:
     def allowed(self) -> str:
         """The allowed values in words, such as `0.0 to 1.0` or `auto, cpu`."""
         if self.rule.choices:
-            return ', '.join(
-                repr(choice) if not choice else choice for choice in self.rule.choices
-            )
+            return ', '.join(choice or repr(choice) for choice in self.rule.choices)
         low, high = self.rule.low, self.rule.high
         if low is None and high is None:
             return f'any {self.type_name}'
@@ -294,12 +292,12 @@ def settings_of(config: Any) -> tuple[Setting, ...]:
     return tuple(_settings(config if isinstance(config, type) else type(config), ''))
 
 
-def _settings(config_class: type, prefix: str) -> Iterator[Setting]:
+def _settings(config_class: Any, prefix: str) -> Iterator[Setting]:
     for entry in dataclasses.fields(config_class):
         if 'rule' in entry.metadata:
-            yield Setting(prefix + entry.name, entry.default, entry.metadata['rule'])
+            default: Any = entry.default
+            yield Setting(prefix + entry.name, default, entry.metadata['rule'])
         else:
-            assert isinstance(entry.default_factory, type)
             yield from _settings(entry.default_factory, f'{prefix}{entry.name}.')
 
 

@@ -1,0 +1,277 @@
+"""What happened to every frame: counts, rates, ages and stage times, for truthful diagnostics.
+
+The monitor only records; status.py puts its snapshot into words. Every frame that arrives is
+counted once as received and, later, once as processed or as dropped for one reason, so that
+
+    received == processed + sum(dropped) + pending
+
+holds at any moment. Times of the node's clock (which may be simulated) and of the steady clock
+are never mixed: the first give ages and rates, the second processing times.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mfaranet_ros.pipeline.config import DiagnosticsConfig, LatencyConfig
+from mfaranet_ros.pipeline.health import FrameHealth
+
+FUTURE_TOLERANCE_MS = 50.0
+"""A stamp further ahead of the node's clock than this means that two clocks are not in step."""
+
+PROCESSING = 'processing_time'
+"""The stage that spans all others: from taking a message to its last published result."""
+
+
+class Level(enum.IntEnum):
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    STALE = 3
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that is wrong for as long as it holds, for example a missing calibration."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Percentiles of one time over the window, in milliseconds."""
+
+    last: float
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that the monitor knows at one moment; ages and rates on the node's clock."""
+
+    state: str
+    received: int
+    processed: int
+    pending: int
+    lost: int
+    dropped: Mapping[str, int]
+    warned: Mapping[str, int]
+    conditions: Mapping[str, tuple[Condition, ...]]
+    spreads: Mapping[str, Spread]
+    stage_counts: Mapping[str, int]
+    capture_to_publish: Spread | None
+    consecutive_delay_ms: float
+    input_rate_hz: float | None
+    output_rate_hz: float | None
+    output_rate_msg_hz: float | None
+    input_age_ms: float | None
+    output_age_ms: float | None
+    active_ms: float
+    last_refusal: str
+    health: FrameHealth | None
+    equal_frames: int
+    backward_stamps_recent: bool
+    future_ms: float
+
+
+class Window:
+    """The last values of a quantity, and the rate at which they came."""
+
+    def __init__(self, size: int) -> None:
+        self.values: deque[float] = deque(maxlen=size)
+
+    def spread(self) -> Spread | None:
+        if not self.values:
+            return None
+        values = np.fromiter(self.values, float)
+        p50, p95, p99 = (float(p) for p in np.percentile(values, (50, 95, 99)))
+        return Spread(float(values[-1]), p50, p95, p99, float(values.max()))
+
+
+class Clockwork:
+    """The moments at which something came, of which only the last `size` are kept."""
+
+    def __init__(self, size: int) -> None:
+        self._moments_ns: deque[int] = deque(maxlen=size)
+
+    def tick(self, now_ns: int) -> None:
+        if self._moments_ns and now_ns < self._moments_ns[-1]:
+            self._moments_ns.clear()  # the clock jumped back: a replay began anew
+        self._moments_ns.append(now_ns)
+
+    def clear(self) -> None:
+        self._moments_ns.clear()
+
+    def rate_hz(self, now_ns: int) -> float | None:
+        """The rate over the window up to now, so that it falls when nothing comes any more."""
+        if len(self._moments_ns) < 2:
+            return None
+        first, last = self._moments_ns[0], self._moments_ns[-1]
+        intervals = len(self._moments_ns) - 1
+        mean_ns = (last - first) / intervals
+        span_ns = max(last - first, now_ns - mean_ns - first)
+        return intervals * 1e9 / span_ns if span_ns > 0 else None
+
+    def age_ms(self, now_ns: int) -> float | None:
+        return (now_ns - self._moments_ns[-1]) / 1e6 if self._moments_ns else None
+
+
+class Monitor:
+    """Records what happens to frames; safe to use from several threads."""
+
+    def __init__(self, latency: LatencyConfig, diagnostics: DiagnosticsConfig) -> None:
+        self._lock = threading.Lock()
+        self._latency = latency
+        self._size = diagnostics.window
+        self._state = 'unconfigured'
+        self._conditions: dict[str, dict[str, Condition]] = {}
+        self._clear(active_since_ns=0)
+
+    def _clear(self, active_since_ns: int) -> None:
+        self._received = self._processed = self._lost = 0
+        self._dropped: Counter[str] = Counter()
+        self._warned: Counter[str] = Counter()
+        self._stage_counts: Counter[str] = Counter()
+        self._times: dict[str, Window] = {}
+        self._capture_to_publish = Window(self._size)
+        self._input = Clockwork(self._size)
+        self._output = Clockwork(self._size)
+        self._output_stamps = Clockwork(self._size)
+        self._over_budget_ms = 0.0
+        self._over_since_ns: int | None = None
+        self._last_refusal = ''
+        self._last_stamp_ns: int | None = None
+        self._backward_at_ns: int | None = None
+        self._future_ms = 0.0
+        self._health: FrameHealth | None = None
+        self._equal_frames = 1
+        self._active_since_ns = active_since_ns
+
+    # -- what the node tells it -------------------------------------------------------------
+
+    def configure(self, latency: LatencyConfig) -> None:
+        """Take over the budget in force."""
+        with self._lock:
+            self._latency = latency
+
+    def set_state(self, state: str, now_ns: int) -> None:
+        """Enter a lifecycle state; a newly active node starts counting from zero."""
+        with self._lock:
+            self._state = state
+            if state == 'active':
+                self._clear(now_ns)
+
+    def set_condition(self, status: str, name: str, condition: Condition | None) -> None:
+        """Say what is wrong with one status (`input`, `model` ...), or that it no longer is."""
+        with self._lock:
+            conditions = self._conditions.setdefault(status, {})
+            if condition is None:
+                conditions.pop(name, None)
+            else:
+                conditions[name] = condition
+
+    def frame_received(self, stamp_ns: int, now_ns: int) -> None:
+        """Count an image message and judge its stamp."""
+        with self._lock:
+            self._received += 1
+            self._input.tick(now_ns)
+            if self._last_stamp_ns is not None and stamp_ns < self._last_stamp_ns:
+                self._warned['stamp_jumped_back'] += 1
+                self._backward_at_ns = now_ns
+            elif stamp_ns == self._last_stamp_ns:
+                self._warned['stamp_repeated'] += 1
+            self._last_stamp_ns = stamp_ns
+            self._future_ms = max(0.0, (stamp_ns - now_ns) / 1e6)
+            if self._future_ms > FUTURE_TOLERANCE_MS:
+                self._warned['stamp_in_future'] += 1
+
+    def frames_lost(self, count: int) -> None:
+        """Count frames that were sent but never reached this process."""
+        with self._lock:
+            self._lost += count
+
+    def frame_dropped(self, reason: str, text: str = '') -> None:
+        """Count a received frame that gives no result; the text is kept for the diagnostics."""
+        with self._lock:
+            self._dropped[reason] += 1
+            if text:
+                self._last_refusal = text
+
+    def frame_seen(self, health: FrameHealth) -> None:
+        """Take note of what a decoded frame looks like."""
+        with self._lock:
+            same = self._health is not None and health.fingerprint == self._health.fingerprint
+            self._equal_frames = self._equal_frames + 1 if same else 1
+            self._health = health
+
+    def frame_processed(
+        self, stage_ms: Mapping[str, float], stamp_ns: int, now_ns: int, steady_ns: int
+    ) -> None:
+        """Count a frame whose results were published.
+
+        stage_ms: what each stage took, PROCESSING among them; stages that did not run have no
+        entry. steady_ns: the steady clock, by which the time over the budget is measured.
+        """
+        with self._lock:
+            self._processed += 1
+            for stage, elapsed_ms in stage_ms.items():
+                self._stage_counts[stage] += 1
+                self._times.setdefault(stage, Window(self._size)).values.append(elapsed_ms)
+            self._capture_to_publish.values.append((now_ns - stamp_ns) / 1e6)
+            self._output.tick(now_ns)
+            self._output_stamps.tick(stamp_ns)
+            self._judge_budget(stage_ms[PROCESSING], steady_ns)
+
+    def _judge_budget(self, processing_ms: float, steady_ns: int) -> None:
+        if processing_ms <= self._latency.budget_ms:
+            self._over_since_ns, self._over_budget_ms = None, 0.0
+            return
+        if self._over_since_ns is None:
+            self._over_since_ns = steady_ns - int(processing_ms * 1e6)
+        self._over_budget_ms = (steady_ns - self._over_since_ns) / 1e6
+
+    # -- what it tells ----------------------------------------------------------------------
+
+    def snapshot(self, now_ns: int) -> Snapshot:
+        """Return everything known at this moment of the node's clock."""
+        with self._lock:
+            spreads = {stage: window.spread() for stage, window in self._times.items()}
+            window_ns = int(1e10)
+            return Snapshot(
+                state=self._state,
+                received=self._received,
+                processed=self._processed,
+                pending=self._received - self._processed - self._dropped.total(),
+                lost=self._lost,
+                dropped=dict(self._dropped),
+                warned=dict(self._warned),
+                conditions={name: tuple(c.values()) for name, c in self._conditions.items()},
+                spreads={stage: spread for stage, spread in spreads.items() if spread},
+                stage_counts=dict(self._stage_counts),
+                capture_to_publish=self._capture_to_publish.spread(),
+                consecutive_delay_ms=self._over_budget_ms,
+                input_rate_hz=self._input.rate_hz(now_ns),
+                output_rate_hz=self._output.rate_hz(now_ns),
+                output_rate_msg_hz=self._output_stamps.rate_hz(0),
+                input_age_ms=self._input.age_ms(now_ns),
+                output_age_ms=self._output.age_ms(now_ns),
+                active_ms=(now_ns - self._active_since_ns) / 1e6,
+                last_refusal=self._last_refusal,
+                health=self._health,
+                equal_frames=self._equal_frames,
+                backward_stamps_recent=self._backward_at_ns is not None
+                and 0 <= now_ns - self._backward_at_ns < window_ns,
+                future_ms=self._future_ms,
+            )
