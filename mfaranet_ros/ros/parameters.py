@@ -1,0 +1,140 @@
+"""Settings as ROS parameters: one definition (pipeline/config.py), declared and watched here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from mfaranet_ros.errors import ConfigError, UnknownNameError
+from mfaranet_ros.pipeline.config import PipelineConfig, Setting, replace, setting, settings_of
+
+ConfigT = TypeVar('ConfigT')
+
+NOT_OURS = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
+"""Parameters that rclpy itself declares."""
+
+
+@dataclass(frozen=True)
+class InputTopics:
+    """How images reach the node."""
+
+    transport: str = setting(
+        'raw',
+        'raw: sensor_msgs/Image on `image`; compressed: CompressedImage on `image/compressed`',
+        choices=('raw', 'compressed'),
+    )
+
+
+@dataclass(frozen=True)
+class OutputTopics:
+    """How results leave it."""
+
+    grid_durability: str = setting(
+        'transient_local',
+        'durability of ~/drivable/grid: transient_local also reaches those who come later',
+        choices=('transient_local', 'volatile'),
+    )
+    debug_stamped: bool = setting(
+        False,
+        'debug topics as autoware_internal_debug_msgs/Float64Stamped instead of std_msgs/Float64',
+    )
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """The settings of the node itself; those of the pipeline are in PipelineConfig."""
+
+    autostart: bool = setting(
+        True, 'configure and activate by itself; false: a lifecycle manager does it'
+    )
+    input: InputTopics = field(default_factory=InputTopics)
+    output: OutputTopics = field(default_factory=OutputTopics)
+
+
+class Parameters(Generic[ConfigT]):
+    """A config whose settings are parameters of a node.
+
+    `config` is always the valid config in force. Raises ConfigError when a value given at the
+    start is not allowed; a later change that is not allowed is refused with the reason.
+    """
+
+    def __init__(
+        self, node: Node, config: ConfigT, on_change: Callable[[ConfigT], None] | None = None
+    ) -> None:
+        self._settings = {setting.name: setting for setting in settings_of(config)}
+        self._on_change = on_change or (lambda config: None)
+        values = {name: _declare(node, setting) for name, setting in self._settings.items()}
+        self.config = replace(config, values)
+        node.add_on_set_parameters_callback(self._set)
+
+    def _set(self, parameters: list[Parameter]) -> SetParametersResult:
+        ours = {p.name: p.value for p in parameters if p.name in self._settings}
+        try:
+            config = replace(self.config, ours)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if ours:
+            self.config = config
+            self._on_change(config)
+        return SetParametersResult(successful=True)
+
+
+def refuse_unknown(node: Node) -> None:
+    """Raise UnknownNameError for a parameter that was given at the start but does not exist."""
+    declared = {name for name in node._parameters if not name.startswith(NOT_OURS)}
+    for name in node._parameter_overrides:
+        if name not in declared and not name.startswith(NOT_OURS):
+            raise UnknownNameError('parameter', name, declared)
+
+
+def _declare(node: Node, setting: Setting) -> Any:
+    default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
+    try:
+        value = node.declare_parameter(setting.name, default, descriptor(setting)).value
+    except InvalidParameterValueException as error:
+        setting.check(node._parameter_overrides[setting.name].value)
+        raise ConfigError(str(error)) from error
+    return value
+
+
+def descriptor(setting: Setting) -> ParameterDescriptor:
+    """Return what `ros2 param describe` shows of a setting.
+
+    Typing is dynamic so that a whole number is taken where a float is meant; the setting's own
+    check refuses every other type.
+    """
+    rule = setting.rule
+    unit = f' [{rule.unit}]' if rule.unit else ''
+    result = ParameterDescriptor(
+        name=setting.name,
+        description=rule.description + unit,
+        additional_constraints=f'{setting.type_name}, {setting.allowed}',
+        read_only=not rule.live,
+        dynamic_typing=True,
+    )
+    if rule.low is not None and rule.high is not None:
+        if setting.type_name == 'float':
+            result.floating_point_range = [FloatingPointRange(
+                from_value=float(rule.low), to_value=float(rule.high)
+            )]  # fmt: skip
+        else:
+            result.integer_range = [IntegerRange(
+                from_value=int(rule.low), to_value=int(rule.high), step=1
+            )]  # fmt: skip
+    return result
+
+
+def all_settings() -> tuple[Setting, ...]:
+    """Return every setting of the segmentation node, in the order of the documents."""
+    return settings_of(NodeConfig) + settings_of(PipelineConfig)

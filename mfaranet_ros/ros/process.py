@@ -1,0 +1,147 @@
+"""The executables: start, spin, and end within two seconds whatever the node is doing.
+
+`ros2 run` finds `segmentation_node` and `player_node` through the entry points below; without
+ROS tools `python -m mfaranet_ros.ros segmentation_node --ros-args ...` is the same.
+
+SIGINT and SIGTERM are heard by a thread of their own from the first moment on, also while torch
+is imported or a network runs and Python's own handlers would have to wait. It asks the executor
+to stop; a node that does not end in time, because a library call cannot be interrupted, is ended
+with exit code 0 all the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+GRACE_S = 1.5
+"""How long a node may take to end by itself; the promise to the user is 2 seconds."""
+
+
+class StopSignal:
+    """Listens for SIGINT and SIGTERM and for the node's own wish to end."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self._wanted = threading.Event()
+        self._ended = threading.Event()
+        self._stop: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+
+    def listen(self) -> None:
+        """Take over SIGINT and SIGTERM; call it from the main thread, before anything slow."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._hear, args=(reader,), daemon=True).start()
+
+    def _hear(self, reader: int) -> None:
+        os.read(reader, 1)
+        self.request(0)
+        if not self._ended.wait(GRACE_S):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+
+    def request(self, exit_code: int) -> None:
+        """Ask for the end, from any thread; the first exit code that is not 0 counts."""
+        with self._lock:
+            self.exit_code = self.exit_code or exit_code
+            self._wanted.set()
+            if self._stop is not None:
+                self._stop()
+
+    def on_request(self, stop: Callable[[], None]) -> None:
+        """Say how to stop what is running; at once if the end is wanted already."""
+        with self._lock:
+            self._stop = stop
+            if self._wanted.is_set():
+                stop()
+
+    @property
+    def wanted(self) -> bool:
+        return self._wanted.is_set()
+
+    def ended(self) -> None:
+        """Say that all is closed, so that no one needs to insist."""
+        self._ended.set()
+
+
+def run(module: str, class_name: str) -> int:
+    """Make the node, spin it until it or a signal ends it, and return the exit code.
+
+    The class is made with one argument, `finish(exit_code)`, by which it can end the process,
+    and must have `start()`, called once it spins, and `close()`.
+    """
+    stop = StopSignal()
+    stop.listen()
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    node_class = getattr(importlib.import_module(module), class_name)
+    if stop.wanted:
+        return stop.exit_code
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        _spin(node_class, stop)
+    finally:
+        rclpy.try_shutdown()
+        stop.ended()
+    return stop.exit_code
+
+
+def _spin(node_class: Any, stop: StopSignal) -> None:
+    from rclpy.executors import ExternalShutdownException
+
+    from mfaranet_ros.errors import MfaranetError
+
+    try:
+        node = node_class(finish=stop.request)
+    except MfaranetError as error:
+        print(f'error: {error}', file=sys.stderr)
+        stop.exit_code = 2
+        return
+    executor = make_executor()
+    try:
+        executor.add_node(node)
+        stop.on_request(lambda: executor.shutdown(timeout_sec=0.0))
+        starter = node.create_timer(0.0, lambda: (starter.cancel(), node.start()))
+        if not stop.wanted:
+            executor.spin()
+    except ExternalShutdownException:
+        pass
+    finally:
+        node.close()
+        node.destroy_node()
+
+
+def make_executor() -> Any:
+    """Return the events executor where rclpy has it (less overhead), else the plain one."""
+    for module in ('rclpy.executors', 'rclpy.experimental'):
+        events_executor = getattr(importlib.import_module(module), 'EventsExecutor', None)
+        if events_executor is not None:
+            return events_executor()
+    from rclpy.executors import SingleThreadedExecutor
+
+    return SingleThreadedExecutor()
+
+
+def segmentation_node() -> None:
+    """Run the segmentation node."""
+    sys.exit(run('mfaranet_ros.ros.segmentation_node', 'SegmentationNode'))
+
+
+def player_node() -> None:
+    """Run the player."""
+    sys.exit(run('mfaranet_ros.ros.player_node', 'PlayerNode'))
+
+
+EXECUTABLES = {'segmentation_node': segmentation_node, 'player_node': player_node}
+"""What `python -m mfaranet_ros.ros NAME` runs, by the names that `ros2 run` knows."""
