@@ -30,12 +30,6 @@ class Mailbox(Generic[ItemT]):
             item, self._item = self._item, None
             return None if self._closed else item
 
-    def empty(self) -> ItemT | None:
-        """Take what is waiting, if anything is, without waiting for it."""
-        with self._changed:
-            item, self._item = self._item, None
-            return item
-
     def close(self) -> ItemT | None:
         """Let every `take` return None from now on; return what was still waiting."""
         with self._changed:

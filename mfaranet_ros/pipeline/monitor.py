@@ -29,6 +29,10 @@ PROCESSING = 'processing_time'
 """The stage that spans all others: from taking a message to its last published result."""
 
 
+NOBODY = 'no_subscriber'
+"""The reason of frames that are not processed because no output has a subscriber."""
+
+
 class Level(enum.IntEnum):
     """The levels of diagnostic_msgs/DiagnosticStatus."""
 
@@ -79,6 +83,7 @@ class Snapshot:
     input_age_ms: float | None
     output_age_ms: float | None
     active_ms: float
+    idle: bool
     last_refusal: str
     health: FrameHealth | None
     equal_frames: int
@@ -151,6 +156,7 @@ class Monitor:
         self._output_stamps = Clockwork(self._size)
         self._over_budget_ms = 0.0
         self._over_since_ns: int | None = None
+        self._idle = False
         self._last_refusal = ''
         self._last_stamp_ns: int | None = None
         self._backward_at_ns: int | None = None
@@ -206,6 +212,7 @@ class Monitor:
         """Count a received frame that gives no result; the text is kept for the diagnostics."""
         with self._lock:
             self._dropped[reason] += 1
+            self._idle = reason == NOBODY
             if text:
                 self._last_refusal = text
 
@@ -226,6 +233,7 @@ class Monitor:
         """
         with self._lock:
             self._processed += 1
+            self._idle = False
             for stage, elapsed_ms in stage_ms.items():
                 self._stage_counts[stage] += 1
                 self._times.setdefault(stage, Window(self._size)).values.append(elapsed_ms)
@@ -243,6 +251,11 @@ class Monitor:
         self._over_budget_ms = (steady_ns - self._over_since_ns) / 1e6
 
     # -- what it tells ----------------------------------------------------------------------
+
+    def output_age_ms(self, now_ns: int) -> float | None:
+        """How long ago the last result was published; None if there was none."""
+        with self._lock:
+            return self._output.age_ms(now_ns)
 
     def snapshot(self, now_ns: int) -> Snapshot:
         """Return everything known at this moment of the node's clock."""
@@ -268,6 +281,7 @@ class Monitor:
                 input_age_ms=self._input.age_ms(now_ns),
                 output_age_ms=self._output.age_ms(now_ns),
                 active_ms=(now_ns - self._active_since_ns) / 1e6,
+                idle=self._idle,
                 last_refusal=self._last_refusal,
                 health=self._health,
                 equal_frames=self._equal_frames,

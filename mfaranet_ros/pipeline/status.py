@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mfaranet_ros.pipeline.config import DiagnosticsConfig, LatencyConfig
 from mfaranet_ros.pipeline.monitor import (
     FUTURE_TOLERANCE_MS,
+    NOBODY,
     PROCESSING,
     Condition,
     Level,
@@ -25,7 +26,9 @@ DROPPED = {
     'replaced': 'a newer frame arrived before it was taken up',
     'stale': 'it was older than latency.max_age_ms',
     'inference': 'the network failed on it',
+    'internal': 'an error of this package, see the log',
     'deactivated': 'the node was deactivated while it waited',
+    NOBODY: 'no output had a subscriber',
 }
 """Why a frame was dropped; a frame that cannot be decoded is counted as `decode_REASON`."""
 
@@ -223,7 +226,9 @@ def _input_values(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
 
 def _bad_output(snapshot: Snapshot, diagnostics: DiagnosticsConfig) -> Iterator[Condition]:
     rate_hz, expected_hz = snapshot.output_rate_hz, diagnostics.expected_rate_hz
-    if rate_hz is None:
+    if snapshot.idle:
+        yield Condition(Level.OK, 'nobody subscribes to an output: frames are not processed')
+    elif rate_hz is None:
         if snapshot.active_ms > diagnostics.input_timeout_ms:
             yield Condition(Level.ERROR, 'nothing published yet')
     elif rate_hz < expected_hz * (1 - diagnostics.rate_tolerance):

@@ -8,7 +8,6 @@ import importlib
 from typing import Any
 
 import numpy as np
-from rclpy.time import Time
 
 from mfaranet_ros.pipeline.encode import build
 
@@ -38,8 +37,3 @@ def _plain(value: Any) -> Any:
     result = array.array(TYPE_CODES[value.dtype.name])
     result.frombytes(memoryview(np.ascontiguousarray(value)).cast('B'))
     return result
-
-
-def stamp_to_ns(stamp: Any) -> int:
-    """Return a builtin_interfaces Time in nanoseconds."""
-    return int(Time.from_msg(stamp).nanoseconds)

@@ -1,0 +1,86 @@
+"""The node's ears: the image and camera_info topics, and what the middleware says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+NEWEST_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Matches every kind of publisher; the newest frame is the only one of interest."""
+
+UNSUPPORTED = 2**63
+"""Sequence numbers from here on are the middleware's word for having none."""
+
+
+class CameraInput:
+    """Subscribes to a camera for as long as it is open.
+
+    on_image(message), on_camera_info(message): the messages as they come.
+    on_lost(count): so many images were published but never came, by their sequence numbers.
+    on_incompatible(text): a publisher offers a QoS that does not fit what is asked for.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        transport: str,
+        *,
+        on_image: Callable[[Any], None],
+        on_camera_info: Callable[[Any], None],
+        on_lost: Callable[[int], None],
+        on_incompatible: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._on_image = on_image
+        self._on_lost = on_lost
+        self._on_incompatible = on_incompatible
+        self._last_sequence: int | None = None
+        image_type, topic = Image, node.resolve_topic_name('image')
+        if transport == 'compressed':
+            image_type, topic = CompressedImage, topic + '/compressed'
+        self._image = self._subscribe(image_type, topic, self._receive)
+        self._camera_info = self._subscribe(CameraInfo, 'camera_info', on_camera_info)
+
+    def _subscribe(self, message_type: Any, topic: str, callback: Callable[..., None]) -> Any:
+        return self._node.create_subscription(
+            message_type,
+            topic,
+            callback,
+            NEWEST_BEST_EFFORT,
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda event: self._on_incompatible(
+                    f'a publisher of {topic} offers {event.last_policy_kind.name.lower()} that '
+                    'does not fit what this node asks for: change it there, or here by '
+                    f'qos_overrides.{topic}.subscription.*'
+                )
+            ),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    @property
+    def topic(self) -> str:
+        return str(self._image.topic_name)
+
+    @property
+    def publishers(self) -> int:
+        """How many publishers the image topic has."""
+        return int(self._node.count_publishers(self.topic))
+
+    def _receive(self, message: Any, info: Any) -> None:
+        sequence = info.get('publication_sequence_number', UNSUPPORTED)
+        if sequence < UNSUPPORTED:
+            last, self._last_sequence = self._last_sequence, sequence
+            # Numbers of two publishers interleave, so they tell of losses only of a single one.
+            if last is not None and sequence > last + 1 and self.publishers == 1:
+                self._on_lost(sequence - last - 1)
+        self._on_image(message)
+
+    def close(self) -> None:
+        self._node.destroy_subscription(self._camera_info)
+        self._node.destroy_subscription(self._image)

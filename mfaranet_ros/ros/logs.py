@@ -1,0 +1,36 @@
+"""Python's logging of the package below ros/, forwarded to the node's logger and /rosout."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+
+class ForwardingHandler(logging.Handler):
+    """Hands every record to a ROS logger for as long as it is open."""
+
+    def __init__(self, ros_logger: Any) -> None:
+        super().__init__(logging.INFO)
+        self._ros_logger = ros_logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if record.levelno >= logging.ERROR:
+            self._ros_logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._ros_logger.warning(text)
+        else:
+            self._ros_logger.info(text)
+
+    def close(self) -> None:
+        logging.getLogger('mfaranet_ros').removeHandler(self)
+        super().close()
+
+
+def forward_logs(ros_logger: Any) -> ForwardingHandler:
+    """Begin to forward; close the handler to end it."""
+    handler = ForwardingHandler(ros_logger)
+    package = logging.getLogger('mfaranet_ros')
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    return handler

@@ -1,0 +1,317 @@
+"""The managed node `segmentation`: camera topic in, masks, drivable area and diagnostics out.
+
+The executor's thread only swaps the newest image into a mailbox; one worker thread decodes it,
+runs the pipeline and publishes. So parameters, services, lifecycle and diagnostics answer while
+a frame is on the device.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import SetBool
+
+from mfaranet_ros.errors import DecodeError, InferenceError, MfaranetError
+from mfaranet_ros.frame import METRIC_OUTPUTS, Frame, Output
+from mfaranet_ros.pipeline import provenance, status
+from mfaranet_ros.pipeline.config import PipelineConfig
+from mfaranet_ros.pipeline.decode import decode
+from mfaranet_ros.pipeline.encode import Style, parse_remap
+from mfaranet_ros.pipeline.ground import GroundProjection
+from mfaranet_ros.pipeline.health import look_at
+from mfaranet_ros.pipeline.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.stopwatch import Stopwatch
+from mfaranet_ros.pipeline.worker import Worker
+from mfaranet_ros.ros.calibration import Calibration
+from mfaranet_ros.ros.camera_input import CameraInput
+from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
+from mfaranet_ros.ros.logs import forward_logs
+from mfaranet_ros.ros.outputs import Outputs
+from mfaranet_ros.ros.parameters import NodeConfig, Parameters, refuse_unknown
+
+WATCH_PERIOD_S = 0.1
+THROTTLE_S = 5.0
+FRAME_IN_HAND_S = 30.0
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class SegmentationNode(LifecycleNode):
+    """See docs/node.md for its topics, parameters and diagnostics.
+
+    finish(exit_code): ends the process; used when the node starts by itself and cannot.
+    build_pipeline: makes the pipeline of a config; tests give their own.
+    Raises ConfigError for parameters that are unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        finish: Callable[[int], None],
+        *,
+        build_pipeline: Callable[[PipelineConfig], SegmentationPipeline] = SegmentationPipeline,
+        **node_arguments: Any,
+    ) -> None:
+        super().__init__('segmentation', **node_arguments)
+        self._finish = finish
+        self._build_pipeline = build_pipeline
+        self._pipeline: SegmentationPipeline | None = None
+        self._outputs: Outputs | None = None
+        self._calibration: Calibration | None = None
+        self._input: CameraInput | None = None
+        self._worker: Worker[Any] | None = None
+        self._facts: provenance.Facts = ()
+        self._enabled = True
+        self._active = False
+        self._node_parameters = Parameters(self, NodeConfig())
+        self._parameters = Parameters(self, PipelineConfig(), self._take_over)
+        refuse_unknown(self)
+        config = self._parameters.config
+        self.monitor = Monitor(config.latency, config.diagnostics)
+        self._logs = forward_logs(self.get_logger())
+        self._diagnostics = DiagnosticsPublisher(self, self._report)
+        self.create_service(SetBool, '~/enable', self._enable)
+        self.create_timer(WATCH_PERIOD_S, self._watch_for_silence)
+
+    # -- lifecycle --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Walk to active, unless a lifecycle manager does that."""
+        if not self._node_parameters.config.autostart:
+            return
+        if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
+            self._finish(1)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load, build, warm up and test everything a frame will need."""
+        config, node_config = self._parameters.config, self._node_parameters.config
+        try:
+            self._calibration = Calibration(self, config.ground.extrinsics)
+            self._outputs = Outputs(self, node_config.output, self._warn_of_subscriber)
+            self._pipeline = self._build_pipeline(config)
+            self._style = self._make_style(config)
+            self._facts = self._pipeline.prepare()
+        except MfaranetError as error:
+            self.get_logger().error(f'cannot configure: {error}')
+            self.monitor.set_condition('model', 'configure', Condition(Level.ERROR, str(error)))
+            self._release()
+            self._diagnostics.publish()
+            return FAILURE
+        self.monitor.set_condition('model', 'configure', None)
+        self._enter('inactive')
+        facts = ', '.join(f'{name} {value}' for name, value in self._facts)
+        self.get_logger().info(f'configured: {facts}')
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = True
+        self._outputs.publish_labels(self._pipeline.label_set, self._style, self._now_ns())
+        self._open()
+        self.get_logger().info('active')
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = False
+        self._shut('inactive')
+        self.get_logger().info('inactive')
+        return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        self._enter('unconfigured')
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.close()
+        self._enter('finalized')
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.get_logger().error('a transition failed unexpectedly: back to unconfigured')
+        self._active = False
+        self._release()
+        self._enter('unconfigured')
+        return SUCCESS
+
+    def close(self) -> None:
+        """Stop and free everything, from any state."""
+        self._active = False
+        self._release()
+        self._logs.close()
+
+    def _open(self) -> None:
+        """Begin to listen, where the node is active and enabled."""
+        if not (self._active and self._enabled) or self._input is not None:
+            return
+        self._enter('active')
+        self._worker = Worker(self._handle, self._fail)
+        self._worker.start()
+        self._input = CameraInput(
+            self,
+            self._node_parameters.config.input.transport,
+            on_image=self._receive,
+            on_camera_info=self._calibration.take_camera_info,
+            on_lost=self.monitor.frames_lost,
+            on_incompatible=self._warn_of_publisher,
+        )
+
+    def _shut(self, state: str) -> None:
+        """Listen no more, finish the frame in hand, and let no old grid stand."""
+        if self._input is not None:
+            self._input.close()
+            self._input = None
+        if self._worker is not None:
+            if self._worker.stop(FRAME_IN_HAND_S) is not None:
+                self.monitor.frame_dropped('deactivated')
+            self._worker = None
+        if self._outputs is not None:
+            self._outputs.clear_grid(self._now_ns())
+        self._enter(state)
+
+    def _release(self) -> None:
+        self._shut('unconfigured')
+        for part in (self._outputs, self._calibration, self._pipeline):
+            if part is not None:
+                part.close()
+        self._outputs = self._calibration = self._pipeline = None
+        self._facts = ()
+
+    def _enter(self, state: str) -> None:
+        self.monitor.set_state(state, self._now_ns())
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = request.data
+        if self._enabled:
+            self._open()
+        elif self._active:
+            self._shut('disabled by ~/enable')
+        response.success = True
+        response.message = 'enabled' if self._enabled else 'disabled: the camera is unsubscribed'
+        return response
+
+    # -- one frame --------------------------------------------------------------------------
+
+    def _receive(self, message: Any) -> None:
+        """Take the newest image; runs in the executor's thread and does next to nothing."""
+        stamp = message.header.stamp
+        self.monitor.frame_received(stamp.sec * 10**9 + stamp.nanosec, self._now_ns())
+        if self._worker.put(message) is not None:
+            self.monitor.frame_dropped('replaced')
+
+    def _handle(self, message: Any) -> None:
+        """Bring one image all its way; runs in the worker's thread."""
+        wanted, watch = self._outputs.wanted(), Stopwatch()
+        if not wanted:
+            return self.monitor.frame_dropped(NOBODY)
+        with watch(PROCESSING):
+            with watch('decode'):
+                frame = decode(message)
+            self.monitor.frame_seen(look_at(frame))
+            if self._is_stale(frame):
+                return self.monitor.frame_dropped('stale')
+            ground = self._ground(frame, wanted)
+            wanted = wanted if ground is not None else wanted - METRIC_OUTPUTS
+            result = self._pipeline(frame, wanted, ground, watch)
+            if self._is_stale(frame):
+                return self.monitor.frame_dropped('stale')
+            with watch('publish'):
+                camera_info = self._calibration.camera_info
+                self._outputs.publish(result, wanted, self._style, camera_info, watch)
+        self._account(frame, watch)
+        return None
+
+    def _is_stale(self, frame: Frame) -> bool:
+        max_age_ms = self._parameters.config.latency.max_age_ms
+        return 0 < max_age_ms < (self._now_ns() - frame.stamp_ns) / 1e6
+
+    def _ground(self, frame: Frame, wanted: frozenset[Output]) -> GroundProjection | None:
+        """Return the ground under this frame's masks if a metric output is wanted and it can be
+        known; else None, and the diagnostics says why."""
+        if wanted.isdisjoint(METRIC_OUTPUTS):
+            self.monitor.set_condition('input', 'calibration', None)
+            return None
+        size = self._pipeline.mask_size(frame.size)
+        ground = self._calibration.projection(frame, size, self._parameters.config.ground)
+        problem = self._calibration.problem
+        self.monitor.set_condition(
+            'input', 'calibration', Condition(Level.WARN, problem) if problem else None
+        )
+        return ground
+
+    def _account(self, frame: Frame, watch: Stopwatch) -> None:
+        now_ns = self._now_ns()
+        self.monitor.frame_processed(watch.ms, frame.stamp_ns, now_ns, time.monotonic_ns())
+        self.monitor.set_condition('model', 'inference', None)
+        self._outputs.publish_debug(watch.ms, (now_ns - frame.stamp_ns) / 1e6, frame.stamp_ns)
+
+    def _fail(self, error: Exception) -> None:
+        """Count a frame that failed; the worker goes on with the next one."""
+        logger, text = self.get_logger(), str(error)
+        if isinstance(error, DecodeError):
+            self.monitor.frame_dropped(f'decode_{error.reason}', text)
+            logger.warning(f'image refused: {text}', throttle_duration_sec=THROTTLE_S)
+            return
+        expected = isinstance(error, InferenceError)
+        self.monitor.frame_dropped('inference' if expected else 'internal', text)
+        self.monitor.set_condition('model', 'inference', Condition(Level.ERROR, text))
+        logger.error(f'frame dropped: {text}', throttle_duration_sec=THROTTLE_S)
+        if not expected:
+            logging.getLogger(__name__).error('unexpected error', exc_info=error)
+
+    # -- around the frames ------------------------------------------------------------------
+
+    def _take_over(self, config: PipelineConfig) -> None:
+        """Use changed settings from the next frame on."""
+        self.monitor.configure(config.latency)
+        if self._pipeline is not None:
+            self._pipeline.config = config
+            self._style = self._make_style(config)
+
+    def _make_style(self, config: PipelineConfig) -> Style:
+        label_set = self._pipeline.label_set
+        return Style(
+            label_set=label_set,
+            remap=parse_remap(config.output.class_remap, label_set),
+            palette=config.output.palette,
+            overlay_alpha=config.output.overlay_alpha,
+            base_frame=config.ground.base_frame,
+        )
+
+    def _watch_for_silence(self) -> None:
+        """Clear the grid when no newer one has come for too long."""
+        timeout_ms = self._parameters.config.diagnostics.input_timeout_ms
+        age_ms = self.monitor.output_age_ms(self._now_ns())
+        if self._outputs is not None and age_ms is not None and age_ms > timeout_ms:
+            self._outputs.clear_grid(self._now_ns())
+
+    def _report(self) -> Iterable[status.Status]:
+        config = self._parameters.config
+        if self._input is not None:
+            nobody = f'no publisher on {self._input.topic}'
+            self.monitor.set_condition(
+                'input', 'publishers',
+                None if self._input.publishers else Condition(Level.ERROR, nobody),
+            )  # fmt: skip
+        snapshot = self.monitor.snapshot(self._now_ns())
+        return status.statuses(snapshot, config.latency, config.diagnostics, self._model_facts())
+
+    def _model_facts(self) -> provenance.Facts:
+        if self._pipeline is None or self._calibration is None:
+            return (('name', self._parameters.config.model.name),)
+        extrinsics = ('extrinsics', self._calibration.source)
+        return (*self._facts, extrinsics, *provenance.memory())
+
+    def _warn_of_publisher(self, text: str) -> None:
+        self.monitor.set_condition('input', 'qos', Condition(Level.ERROR, text))
+        self.get_logger().error(text)
+
+    def _warn_of_subscriber(self, text: str) -> None:
+        self.monitor.set_condition('output', 'qos', Condition(Level.WARN, text))
+        self.get_logger().warning(text)
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
