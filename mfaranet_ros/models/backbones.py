@@ -1,0 +1,125 @@
+"""The ResNets that the networks stand on.
+
+Deep Residual Learning for Image Recognition (arXiv 1512.03385) with the deep stem that PSPNet
+(arXiv 1612.01105) made common in segmentation: three 3x3 convolutions of 64, 64 and 128 channels
+in place of one 7x7. Names are those of torchvision's ResNet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut; the second may be dilated."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = shortcut(inputs, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))  # (N, width, h / stride, w / stride)
+        out = self.bn2(self.conv2(out))
+        return self.relu(out + (x if self.downsample is None else self.downsample(x)))  # type: ignore[no-any-return]
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions around a shortcut; the 3x3 has the stride and the dilation."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        outputs = width * self.expansion
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = shortcut(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))  # (N, width, h, w)
+        out = self.relu(self.bn2(self.conv2(out)))  # (N, width, h / stride, w / stride)
+        out = self.bn3(self.conv3(out))  # (N, 4 * width, h / stride, w / stride)
+        return self.relu(out + (x if self.downsample is None else self.downsample(x)))  # type: ignore[no-any-return]
+
+
+def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    """Return the projection of a block's shortcut, or None where the input fits as it is."""
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """The kind of blocks of a ResNet, and how many of them each stage has."""
+
+    block: type[BasicBlock] | type[Bottleneck]
+    depths: tuple[int, int, int, int]
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The output channels of the four stages, at strides 4, 8, 16 and 32."""
+        return tuple(width * self.block.expansion for width in (64, 128, 256, 512))
+
+    def stage(self, number: int, dilation: int = 1) -> nn.Sequential:
+        """Return stage 1, 2, 3 or 4; all but the first halve the size."""
+        stride = 1 if number == 1 else 2
+        inputs = STEM_CHANNELS if number == 1 else self.channels[number - 2]
+        outputs, width = self.channels[number - 1], 32 << number
+        blocks = [self.block(inputs, width, stride, dilation)]
+        for _ in range(self.depths[number - 1] - 1):
+            blocks.append(self.block(outputs, width, 1, dilation))
+        return nn.Sequential(*blocks)
+
+
+RESNET18 = ResNet(BasicBlock, (2, 2, 2, 2))
+RESNET50 = ResNet(Bottleneck, (3, 4, 6, 3))
+RESNET101 = ResNet(Bottleneck, (3, 4, 23, 3))
+
+STEM_CHANNELS = 128
+
+
+def deep_stem() -> nn.Sequential:
+    """Return the stem: (N, 3, H, W) to (N, 128, H / 4, W / 4)."""
+    convolutions = nn.Sequential(
+        nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False),  # (N, 64, H / 2, W / 2)
+        nn.BatchNorm2d(64),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 64, 3, padding=1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, STEM_CHANNELS, 3, padding=1, bias=False),  # (N, 128, H / 2, W / 2)
+    )
+    return nn.Sequential(
+        convolutions,
+        nn.BatchNorm2d(STEM_CHANNELS),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, stride=2, padding=1),  # (N, 128, H / 4, W / 4)
+    )
+
+
+def initialise(*modules: nn.Module) -> None:
+    """Fill the convolutions of a backbone as ResNets are trained from scratch (arXiv 1502.01852).
+
+    Batch normalisation starts at one and zero by itself.
+    """
+    for module in modules:
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode='fan_out', nonlinearity='relu')

@@ -1,0 +1,99 @@
+"""What every network of the zoo offers, whatever its family."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.models.layers import resize
+
+ALL_SCALES = (1, 2, 3, 4)
+"""The scales of a pyramid by number: 1 is stride 4, 2 stride 8, 3 stride 16, 4 stride 32."""
+
+
+@dataclass(frozen=True, eq=False)
+class StageOutputs:
+    """What each kept scale says of one batch, all aligned at stride 4.
+
+    scales: the kept scales; the tuples below are in their order.
+    scores: (N, C, h, w) each, with h = ceil(H / 4) and w = ceil(W / 4).
+    attentions: (N, C, h, w) each, 0 to 1; empty where one scale is kept, which needs none.
+    boundaries: (N, 1, h, w) logits each; empty unless the network has its training heads.
+    """
+
+    scales: tuple[int, ...]
+    scores: tuple[Tensor, ...]
+    attentions: tuple[Tensor, ...] = ()
+    boundaries: tuple[Tensor, ...] = ()
+
+    @property
+    def fused(self) -> Tensor:
+        """The coarse logits (N, C, h, w): the one score, or the sum of score times attention."""
+        if not self.attentions:
+            return self.scores[0]
+        weighted = [s * a for s, a in zip(self.scores, self.attentions, strict=True)]
+        return torch.stack(weighted).sum(dim=0)
+
+
+class SegmentationModel(nn.Module):
+    """A semantic segmentation network as its paper publishes it.
+
+    name: its name in the registry, set by `create_model`.
+    classes: number of classes C. scales: the kept scales, ascending.
+    Inputs are float (N, 3, H, W), RGB in 0..1, then normalised by the mean and std of the
+    weights; H and W may be any size.
+    """
+
+    name: str = ''
+
+    def __init__(self, *, classes: int, scales: tuple[int, ...] = ALL_SCALES) -> None:
+        super().__init__()
+        self.classes = classes
+        self.scales = scales
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (N, C, H, W) at the input's size."""
+        return resize(self.coarse_logits(x), x.shape[-2:])
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """Return logits (N, C, ceil(H / 4), ceil(W / 4))."""
+        return self.stage_outputs(x).fused
+
+    @abstractmethod
+    def stage_outputs(self, x: Tensor) -> StageOutputs:
+        """Return what training needs: the scores of every kept scale, and what fuses them."""
+
+    @abstractmethod
+    def published(self) -> dict[str, Tensor]:
+        """Return the state_dict of the whole published network, on the meta device.
+
+        All scales and all training heads: a weights file may hold any of these names, whether or
+        not this network has them.
+        """
+
+    def translate(self, names: Iterable[str]) -> dict[str, str]:
+        """Return this network's name for each name of a weights file; most are the same."""
+        return {name: name for name in names}
+
+
+def check_scales(scales: Iterable[int]) -> tuple[int, ...]:
+    """Return a set of kept scales in ascending order.
+
+    Raises ConfigError if it is empty, names a scale twice, or one that is not 1, 2, 3 or 4.
+    """
+    given = tuple(scales)
+    if (
+        not given
+        or len(set(given)) != len(given)
+        or any(type(scale) is not int or scale not in ALL_SCALES for scale in given)
+    ):
+        raise ConfigError(
+            f'scales {list(given)}: give one to four of 1 (stride 4), 2 (stride 8), '
+            '3 (stride 16) and 4 (stride 32), each once'
+        )
+    return tuple(sorted(given))

@@ -1,0 +1,40 @@
+"""The one way to make a network by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.frame import UNLABELED
+from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, check_scales
+from mfaranet_ros.models.registry import get_model_entry
+
+
+def create_model(
+    name: str,
+    *,
+    classes: int,
+    scales: Iterable[int] = ALL_SCALES,
+    weights: str | Path | None = None,
+    training_heads: bool = False,
+) -> SegmentationModel:
+    """Build a network by its registered name, in training mode as torch has it.
+
+    classes: 1 to 255. scales: the kept ones, in any order. weights: a file to load, else the
+    parameters are random. training_heads: with the parts that only the loss needs.
+    Raises UnknownNameError, ConfigError, or WeightsError for a file that does not fit.
+    """
+    entry = get_model_entry(name)
+    kept = check_scales(scales)
+    if type(classes) is not int or not 1 <= classes <= UNLABELED:
+        raise ConfigError(f'classes = {classes!r}: must be an integer from 1 to {UNLABELED}')
+    if not entry.has_scales and kept != ALL_SCALES:
+        raise ConfigError(f'scales {list(kept)}: {name} always uses all of its scales')
+    model = entry.build(classes, kept, training_heads)
+    model.name = name
+    if weights is not None:
+        from mfaranet_ros.models.weights import load_weights
+
+        load_weights(model, weights)
+    return model
