@@ -1,0 +1,134 @@
+"""Coarse logits -> labels and confidence, at the size of the camera picture.
+
+The published networks enlarge their logits four times (bilinear, corners aligned) and take the
+largest. Here the same bilinear surface is read off where the pixels of the mask lie, so that a
+mask of camera size is interpolated from logits, never from labels, whatever was resized or
+padded. To interpolate is to multiply by a sparse matrix for the columns and one for the rows;
+both are cut into small dense blocks. Rows are worked off in bands that fit a CPU's cache: the
+logits never exist at full resolution as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mfaranet_ros.frame import Geometry
+
+_BAND_VALUES = {'cpu': 1_250_000, 'cuda': 20_000_000}
+"""How many full-resolution logits exist at a time; a GPU is slowed by many small launches."""
+
+_COLUMNS = 128
+"""How many columns one dense block interpolates."""
+
+
+def postprocess(
+    logits: torch.Tensor, geometry: Geometry, *, resolution: str, with_confidence: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Return the labels, and if wanted the confidence, of a frame on the host.
+
+    logits: (1, C, ceil(h/4), ceil(w/4)) of any float type, C up to 255, all finite, for the
+        network input (h, w) that geometry speaks of.
+    resolution: 'camera', or 'network' for the part of the network input that holds the picture.
+
+    labels: uint8 (H, W), the class with the largest logit, the lowest of several equal ones.
+    confidence: uint8 (H, W), the softmax probability of that class times 255, rounded.
+    """
+    size = geometry.camera if resolution == 'camera' else geometry.content
+    with torch.inference_mode():
+        result = logits.new_empty((2 if with_confidence else 1, *size), dtype=torch.uint8)
+        for rows, band in _bands(logits[0].float(), geometry, size):
+            peak = band.amax(0)
+            result[0, rows] = _lowest_equal(band, peak)
+            if with_confidence:
+                result[1, rows] = (255 / band.sub_(peak).exp_().sum(0)).round_()
+        host = result.cpu().numpy()
+    return host[0], host[1] if with_confidence else None
+
+
+def _lowest_equal(band: torch.Tensor, peak: torch.Tensor) -> torch.Tensor:
+    # On a CPU several times faster than argmax, which takes one value after the other.
+    classes = len(band)
+    ranks = torch.arange(classes, 0, -1, dtype=torch.uint8, device=band.device)
+    hits = (band == peak).view(torch.uint8).mul_(ranks.view(classes, 1, 1))
+    return classes - hits.amax(0)
+
+
+def _bands(
+    logits: torch.Tensor, geometry: Geometry, size: tuple[int, int]
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield the interpolated logits (C, rows, W) with the rows of the mask they are for."""
+    classes, coarse_height, coarse_width = logits.shape
+    device = logits.device
+    budget = _BAND_VALUES.get(device.type, _BAND_VALUES['cpu'])
+    height, width = (
+        _Axis(size[i], geometry.content[i], geometry.input[i], logits.shape[1 + i]) for i in (0, 1)
+    )
+    flat = logits.reshape(classes * coarse_height, coarse_width)
+    wide = flat.new_empty((len(flat), size[1]))
+    for block in _blocks(width, _COLUMNS, device):
+        torch.mm(flat[:, block.source], block.weights.T, out=wide[:, block.target])
+    wide = wide.view(classes, coarse_height, size[1])
+    for block in _blocks(height, max(1, budget // (classes * size[1])), device):
+        yield block.target, torch.matmul(block.weights, wide[:, block.source])
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of the interpolation; all sizes in pixels.
+
+    mask: of the result; content: the picture within the network input; input: the network input;
+    coarse: of the logits.
+    """
+
+    mask: int
+    content: int
+    input: int
+    coarse: int
+
+    def positions(self) -> NDArray[np.float32]:
+        """Return where the centre of each mask pixel lies in the logits, in logit pixels.
+
+        Resizing a picture keeps its edges in place (pixel i covers i to i + 1), enlarging logits
+        keeps the centres of its corners in place. The last step is computed in float32 as torch
+        does it, so that an unresized mask is torch's to the last bit of its weights.
+        """
+        pixel = (np.arange(self.mask) + 0.5) * (self.content / self.mask) - 0.5
+        pixel = np.clip(pixel, 0, self.content - 1).astype(np.float32)
+        scale = np.float32(self.coarse - 1) / np.float32(max(self.input - 1, 1))
+        positions: NDArray[np.float32] = pixel * scale
+        return positions
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Dense weights (mask pixels, logit pixels) of a stretch of one axis."""
+
+    target: slice
+    source: slice
+    weights: torch.Tensor
+
+
+@lru_cache(maxsize=16)
+def _blocks(axis: _Axis, length: int, device: torch.device) -> tuple[_Block, ...]:
+    """Return the matrix that interpolates an axis, in blocks of `length` mask pixels."""
+    positions = axis.positions()
+    lower = np.minimum(positions.astype(np.int64), axis.coarse - 1)
+    upper = np.minimum(lower + 1, axis.coarse - 1)
+    share = positions - lower
+    blocks = []
+    for start in range(0, axis.mask, length):
+        target = slice(start, min(start + length, axis.mask))
+        first, last = int(lower[target][0]), int(upper[target][-1])
+        weights = np.zeros((target.stop - start, last + 1 - first), np.float32)
+        index = np.arange(target.stop - start)
+        weights[index, lower[target] - first] += 1 - share[target]
+        weights[index, upper[target] - first] += share[target]
+        tensor = torch.from_numpy(weights).to(device)
+        blocks.append(_Block(target, slice(first, last + 1), tensor))
+    return tuple(blocks)
