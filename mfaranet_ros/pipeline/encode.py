@@ -1,0 +1,334 @@
+"""Turns results into the plain field values of standard messages, one function per topic.
+
+Each output function takes `(result, style)`; it returns None where the result does not hold what
+it would show (nobody asked for it, or no calibration), and nothing is to be published then. Every
+header carries the stamp of the frame, never the present time. Pixels and cells are handed over as
+flat views of the result wherever they lie in one piece.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.errors import OutputError, UnknownNameError
+from mfaranet_ros.frame import UNLABELED, Frame, Grid, MessageLike, Segmentation
+from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.pipeline.messages import (
+    CameraInfo,
+    CompressedImage,
+    Float64,
+    Float64Stamped,
+    Header,
+    Image,
+    LabelInfo,
+    MapMetaData,
+    OccupancyGrid,
+    Point,
+    Point32,
+    PointCloud2,
+    PointField,
+    Polygon,
+    PolygonStamped,
+    Pose,
+    Time,
+    VisionClass,
+    build,
+)
+from mfaranet_ros.pipeline.style import Style, parse_remap
+
+__all__ = [
+    'POINT_FIELDS',
+    'Style',
+    'boundary',
+    'build',
+    'camera_info',
+    'color_mask',
+    'compressed_image',
+    'confidence',
+    'debug_value',
+    'drivable_mask',
+    'grid',
+    'header',
+    'image',
+    'label_info',
+    'mask',
+    'mono8',
+    'occupancy_grid',
+    'overlay',
+    'parse_remap',
+    'points',
+    'points_array',
+]
+
+Pixels = NDArray[np.uint8]
+
+# Headers
+
+
+def header(stamp_ns: int, frame_id: str) -> Header:
+    """Return a header from a time in nanoseconds."""
+    return Header(_time(stamp_ns), frame_id)
+
+
+def _time(stamp_ns: int) -> Time:
+    return Time(*divmod(stamp_ns, 1_000_000_000))
+
+
+def _camera_header(result: Segmentation) -> Header:
+    return header(result.stamp_ns, result.frame_id)
+
+
+def _base_header(result: Segmentation, style: Style) -> Header:
+    return header(result.stamp_ns, style.base_frame)
+
+
+# Pictures
+
+
+def mono8(image_header: Header, pixels: Pixels) -> Image:
+    """Return a picture of one channel, uint8 (H, W), with step == width."""
+    return _image(image_header, 'mono8', pixels)
+
+
+def image(frame: Frame) -> Image:
+    """Return a frame as the raw image it came from."""
+    return _image(header(frame.stamp_ns, frame.frame_id), frame.encoding, frame.pixels)
+
+
+def _image(image_header: Header, encoding: str, pixels: Pixels) -> Image:
+    height, width = pixels.shape[:2]
+    data = np.ascontiguousarray(pixels).reshape(-1)
+    return Image(image_header, height, width, encoding, 0, data.size // max(1, height), data)
+
+
+_TO_BGR = {
+    'rgb8': cv2.COLOR_RGB2BGR,
+    'bgr8': None,
+    'rgba8': cv2.COLOR_RGBA2BGR,
+    'bgra8': cv2.COLOR_BGRA2BGR,
+    'mono8': None,
+}
+_TO_RGB = {
+    'rgb8': None,
+    'bgr8': cv2.COLOR_BGR2RGB,
+    'rgba8': cv2.COLOR_RGBA2RGB,
+    'bgra8': cv2.COLOR_BGRA2RGB,
+    'mono8': cv2.COLOR_GRAY2RGB,
+}
+
+
+def _convert(pixels: Pixels, code: int | None) -> Pixels:
+    return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code))
+
+
+_COMPRESSIONS = {'jpeg': ('.jpg', cv2.IMWRITE_JPEG_QUALITY), 'png': ('.png', None)}
+
+
+def compressed_image(frame: Frame, codec: str = 'jpeg', quality: int = 95) -> CompressedImage:
+    """Return a frame compressed as image_transport does it; codec is jpeg or png.
+
+    quality: of a jpeg, 1 to 100. Alpha is left out. Raises UnknownNameError for another codec and
+    OutputError for a picture the codec cannot hold.
+    """
+    if codec not in _COMPRESSIONS:
+        raise UnknownNameError('image codec', codec, _COMPRESSIONS)
+    suffix, quality_flag = _COMPRESSIONS[codec]
+    flags = [] if quality_flag is None else [quality_flag, quality]
+    target = 'mono8' if frame.encoding == 'mono8' else 'bgr8'
+    try:
+        pixels = _convert(frame.pixels, _TO_BGR[frame.encoding])
+        done, data = cv2.imencode(suffix, pixels, flags)
+    except cv2.error:
+        done = False
+    if not done:
+        raise OutputError(f'a picture of {frame.size[::-1]} px cannot be written as {codec}')
+    text = f'{frame.encoding}; {codec} compressed {target}'
+    return CompressedImage(header(frame.stamp_ns, frame.frame_id), text, data.reshape(-1))
+
+
+def mask(result: Segmentation, style: Style) -> Image:
+    """~/mask: the class of each pixel."""
+    return mono8(_camera_header(result), style.published(result.labels))
+
+
+def confidence(result: Segmentation, style: Style) -> Image | None:
+    """~/confidence: the probability of the chosen class times 255."""
+    if result.confidence is None:
+        return None
+    return mono8(_camera_header(result), result.confidence)
+
+
+def drivable_mask(result: Segmentation, style: Style) -> Image | None:
+    """~/drivable/mask: 255 drivable, 0 not, 127 unsure."""
+    if result.drivable.mask is None:
+        return None
+    return mono8(_camera_header(result), result.drivable.mask)
+
+
+def color_mask(result: Segmentation, style: Style) -> Image:
+    """~/color_mask: each pixel in the colour of its class or role."""
+    return _image(_camera_header(result), 'rgb8', _colorize(result.labels, style))
+
+
+def overlay(result: Segmentation, style: Style) -> Image:
+    """~/overlay: the colour mask over the camera picture, at the mask's size."""
+    colors = _colorize(result.labels, style)
+    picture = _picture(result.frame, result.labels.shape)
+    alpha = style.overlay_alpha
+    blend = cv2.addWeighted(picture, 1.0 - alpha, colors, alpha, 0.0, dst=colors)
+    return _image(_camera_header(result), 'rgb8', np.asarray(blend))
+
+
+def _colorize(labels: Pixels, style: Style) -> Pixels:
+    # Far quicker than indexing, and wants the table as a picture of one column.
+    return np.asarray(cv2.applyColorMap(labels, style.colors.reshape(256, 1, 3)))
+
+
+def _picture(frame: Frame, size: tuple[int, ...]) -> Pixels:
+    pixels = frame.pixels
+    if frame.size != size:
+        shrinks = size[0] * size[1] < frame.size[0] * frame.size[1]
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(pixels, size[::-1], interpolation=how))
+    return _convert(pixels, _TO_RGB[frame.encoding])
+
+
+# Calibration and labels
+
+
+def camera_info(message: MessageLike, result: Segmentation) -> CameraInfo:
+    """~/camera_info: the camera's calibration, scaled to the mask, under the mask's header.
+
+    Pixel centres have whole coordinates, so u becomes (u - x_offset + 0.5) * scale - 0.5. A region
+    of interest and binning are worked into K and P and are unset in the result: its picture is the
+    mask. Distortion and rectification do not depend on the size. A calibration that is all zero
+    stays so.
+    """
+    height, width = result.labels.shape
+    roi = message.roi
+    full_height, full_width = message.height or height, message.width or width
+    scale_x = width / (roi.width or full_width)
+    scale_y = height / (roi.height or full_height)
+    to_mask = np.array(
+        [
+            [scale_x, 0.0, (0.5 - roi.x_offset) * scale_x - 0.5],
+            [0.0, scale_y, (0.5 - roi.y_offset) * scale_y - 0.5],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    return CameraInfo(
+        header=_camera_header(result),
+        height=height,
+        width=width,
+        distortion_model=str(message.distortion_model),
+        d=_floats(message.d),
+        k=(to_mask @ _floats(message.k).reshape(3, 3)).reshape(-1),
+        r=_floats(message.r),
+        p=(to_mask @ _floats(message.p).reshape(3, 4)).reshape(-1),
+    )
+
+
+def _floats(values: Any) -> NDArray[np.float64]:
+    return np.array(values, dtype=np.float64)
+
+
+def label_info(label_set: LabelSet, remap: Pixels | None, info_header: Header) -> LabelInfo:
+    """~/label_info: what the values of the mask mean; 255 means nothing, so it is not listed."""
+    values = range(len(label_set)) if remap is None else remap[: len(label_set)].tolist()
+    classes = zip(values, label_set.names, strict=True)
+    listed = (VisionClass(value, name) for value, name in classes if value != UNLABELED)
+    return LabelInfo(info_header, tuple(listed))
+
+
+def debug_value(value: float, stamp_ns: int | None = None) -> Float64 | Float64Stamped:
+    """~/debug/...: one number, with a stamp for Autoware's message."""
+    if stamp_ns is None:
+        return Float64(value)
+    return Float64Stamped(_time(stamp_ns), value)
+
+
+# Metric outputs
+
+
+def grid(result: Segmentation, style: Style) -> OccupancyGrid | None:
+    """~/drivable/grid: 0 free, 100 blocked, -1 unseen."""
+    if result.drivable.grid is None:
+        return None
+    return occupancy_grid(result.drivable.grid, _base_header(result, style))
+
+
+def occupancy_grid(cells: Grid, grid_header: Header) -> OccupancyGrid:
+    """Return a grid of the ground; its map was made when its header says."""
+    rows, columns = cells.cells.shape
+    origin = Pose(Point(cells.x_min_m, cells.y_min_m, 0.0))
+    info = MapMetaData(grid_header.stamp, cells.resolution_m, columns, rows, origin)
+    return OccupancyGrid(grid_header, info, np.ascontiguousarray(cells.cells).reshape(-1))
+
+
+def boundary(result: Segmentation, style: Style) -> PolygonStamped | None:
+    """~/drivable/boundary: the rim of the free space, on the ground."""
+    if result.drivable.boundary_m is None:
+        return None
+    vertices = tuple(Point32(x, y, 0.0) for x, y in result.drivable.boundary_m.tolist())
+    return PolygonStamped(_base_header(result, style), Polygon(vertices))
+
+
+POINT_FIELDS = (
+    PointField('x', 0, PointField.FLOAT32),
+    PointField('y', 4, PointField.FLOAT32),
+    PointField('z', 8, PointField.FLOAT32),
+    PointField('label', 12, PointField.UINT8),
+    PointField('confidence', 13, PointField.UINT8),
+    PointField('rgb', 16, PointField.FLOAT32),
+)
+"""The fields of ~/drivable/points; the colour is aligned and last, so that nothing follows it."""
+
+_NUMPY_TYPES = {PointField.FLOAT32: np.float32, PointField.UINT8: np.uint8}
+_POINT = np.dtype(
+    {
+        'names': [field.name for field in POINT_FIELDS],
+        'formats': [_NUMPY_TYPES[field.datatype] for field in POINT_FIELDS],
+        'offsets': [field.offset for field in POINT_FIELDS],
+    }
+)
+
+
+def points_array(result: Segmentation, style: Style) -> NDArray[np.void] | None:
+    """Return the points as a structured array (N,) with POINT_FIELDS.
+
+    It is what sensor_msgs_py's `create_cloud(header, fields, array)` takes. rgb is a float32 with
+    the bits 0x00RRGGBB, as RViz and PCL read it; labels are the mask's values.
+    """
+    found = result.drivable.points
+    if found is None:
+        return None
+    array = np.zeros(len(found.labels), _POINT)
+    for axis, name in enumerate('xyz'):
+        array[name] = found.xyz_m[:, axis]
+    array['label'] = found.labels if style.remap is None else style.remap[found.labels]
+    array['confidence'] = found.confidence
+    red, green, blue = style.colors.astype(np.uint32).T
+    array['rgb'] = (red << 16 | green << 8 | blue).view(np.float32)[found.labels]
+    return array
+
+
+def points(result: Segmentation, style: Style) -> PointCloud2 | None:
+    """~/drivable/points: obstacle feet and the rim of the free space."""
+    array = points_array(result, style)
+    if array is None:
+        return None
+    return PointCloud2(
+        header=_base_header(result, style),
+        height=1,
+        width=array.size,
+        fields=POINT_FIELDS,
+        is_bigendian=not np.little_endian,
+        point_step=array.itemsize,
+        row_step=array.nbytes,
+        data=array.view(np.uint8).reshape(-1),
+        is_dense=False,  # as sensor_msgs_py writes it
+    )
