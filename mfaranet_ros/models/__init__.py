@@ -4,14 +4,21 @@ from mfaranet_ros.models import mfaranet as mfaranet  # each family enters the r
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs, check_scales
 from mfaranet_ros.models.create import create_model
 from mfaranet_ros.models.registry import ModelEntry, get_model_entry, list_models
+from mfaranet_ros.models.weights import find_weights, load_weights, save_weights
+from mfaranet_ros.models.weights_file import Weights, read_weights
 
 __all__ = [
     'ALL_SCALES',
     'ModelEntry',
     'SegmentationModel',
     'StageOutputs',
+    'Weights',
     'check_scales',
     'create_model',
+    'find_weights',
     'get_model_entry',
     'list_models',
+    'load_weights',
+    'read_weights',
+    'save_weights',
 ]

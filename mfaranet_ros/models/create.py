@@ -9,6 +9,7 @@ from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.frame import UNLABELED
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, check_scales
 from mfaranet_ros.models.registry import get_model_entry
+from mfaranet_ros.models.weights import load_weights
 
 
 def create_model(
@@ -34,7 +35,5 @@ def create_model(
     model = entry.build(classes, kept, training_heads)
     model.name = name
     if weights is not None:
-        from mfaranet_ros.models.weights import load_weights
-
         load_weights(model, weights)
     return model

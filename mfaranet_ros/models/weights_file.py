@@ -1,0 +1,194 @@
+"""Reading a weights file of either kind, with distrust: nothing in it is run.
+
+Ours are safetensors files that say what they are in their metadata. Published ones are torch
+checkpoints: a dictionary with a `state_dict` and more, or a bare state_dict, their names with or
+without the prefix `module.` that data-parallel training leaves. What a file is, is told from its
+first bytes, not from its name. It is read once, so the hash is that of what was loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mfaranet_ros.errors import WeightsError
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What a weights file holds and says of itself; None where it does not say.
+
+    sha256: of the whole file, hexadecimal.
+    state: tensors on the CPU by name, without the prefix `module.`.
+    mean, std: of R, G, B in 0..1, which pictures are normalised by. training: how it was trained.
+    scales: the scales of the network it was saved from.
+    """
+
+    path: Path
+    sha256: str
+    state: dict[str, Tensor]
+    model: str | None = None
+    classes: int | None = None
+    label_set: str | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    training: str | None = None
+    scales: tuple[int, ...] | None = None
+
+
+def read_weights(path: str | Path) -> Weights:
+    """Read a .safetensors file of ours or a published torch checkpoint.
+
+    Raises WeightsError, in one line, if the file is missing, unreadable, truncated, foreign, or
+    holds anything that could run code; nothing of it is ever run.
+    """
+    path = Path(path).expanduser()
+    data = _read_bytes(path)
+    if _is_safetensors(data):
+        entries, metadata = _parse_safetensors(path, data)
+    else:
+        entries, metadata = _state_of(path, _parse_checkpoint(path, data)), {}
+    facts = _Facts(path, metadata)
+    return Weights(
+        path=path,
+        sha256=hashlib.sha256(data).hexdigest(),
+        state=_without_prefix(path, entries),
+        model=metadata.get('model'),
+        classes=facts.integer('classes'),
+        label_set=metadata.get('label_set'),
+        mean=facts.triple('mean'),
+        std=facts.triple('std'),
+        training=metadata.get('training'),
+        scales=facts.integers('scales'),
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if not path.exists():
+            raise WeightsError(f'weights file {path} does not exist')
+        if not path.is_file():
+            raise WeightsError(f'weights file {path} is not a file: give a .safetensors or .pth')
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f'weights file {path} cannot be read: {error.strerror}') from error
+    if not data:
+        raise WeightsError(f'weights file {path} is empty: copy or download it again')
+    return data
+
+
+def _is_safetensors(data: bytes) -> bool:
+    return data[8:9] == b'{' and int.from_bytes(data[:8], 'little') < 100_000_000
+
+
+def _parse_safetensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        entries = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], 'little')])
+    except Exception as error:  # whatever a damaged file makes the parsers raise
+        _refuse_broken(path, error)
+    return entries, header.get('__metadata__', {})
+
+
+def _parse_checkpoint(path: Path, data: bytes) -> object:
+    if not data.startswith((b'PK\x03\x04', b'\x80')):
+        start = data[:16].decode('ascii', 'replace').split('\n')[0]
+        raise WeightsError(
+            f'{path} is neither a .safetensors file nor a torch checkpoint '
+            f'(it begins with {start!r}): give other weights'
+        )
+    try:
+        return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+    except Exception as error:  # whatever a damaged or hostile file makes the parsers raise
+        found = re.search(r'(?:GLOBAL|unsafe global|Unsupported class) (\S+)', str(error))
+        if found is None:
+            _refuse_broken(path, error)
+        raise WeightsError(
+            f'{path} is refused: besides tensors it holds {found[1]!r}, which could run code; '
+            'nothing of it was run; give a file that holds only a state_dict'
+        ) from error
+
+
+def _refuse_broken(path: Path, error: Exception) -> NoReturn:
+    text = str(error).strip().splitlines()
+    reason = text[0][:120] if text else type(error).__name__
+    raise WeightsError(
+        f'{path} is truncated, broken or not a weights file ({reason}): copy or download it again'
+    ) from error
+
+
+def _state_of(path: Path, loaded: object) -> dict[str, Tensor]:
+    """Return the state_dict of a checkpoint."""
+    state = loaded.get('state_dict', loaded) if isinstance(loaded, Mapping) else loaded
+    if not isinstance(state, Mapping) or not state:
+        raise WeightsError(f'{path} holds no state_dict but {_kind(state)}: give other weights')
+    for name, value in state.items():
+        if not isinstance(name, str) or not _is_plain(value):
+            raise WeightsError(
+                f'{path} holds no state_dict: {name!r} is {_kind(value)}, not a tensor of numbers'
+            )
+    return {name: cast(Tensor, value).detach() for name, value in state.items()}
+
+
+def _is_plain(value: object) -> bool:
+    return (
+        isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == 'cpu'
+    )
+
+
+def _kind(value: object) -> str:
+    return f'{"an empty " if value == {} else ""}{type(value).__name__}'
+
+
+def _without_prefix(path: Path, entries: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    state = {name.removeprefix('module.'): tensor for name, tensor in entries.items()}
+    if len(state) < len(entries):
+        raise WeightsError(f'{path} holds some names both with and without the prefix `module.`')
+    return state
+
+
+class _Facts:
+    """Numbers that stand in a file's metadata as text."""
+
+    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+        self._path = path
+        self._metadata = metadata
+
+    def integer(self, key: str) -> int | None:
+        values = self.integers(key)
+        return None if values is None else values[0]
+
+    def integers(self, key: str) -> tuple[int, ...] | None:
+        return self._numbers(key, int)
+
+    def triple(self, key: str) -> Triple | None:
+        values = self._numbers(key, float)
+        if values is not None and len(values) != 3:
+            self._refuse(key)
+        return cast('Triple | None', values)
+
+    def _numbers(self, key: str, kind: Any) -> tuple[Any, ...] | None:
+        if key not in self._metadata:
+            return None
+        try:
+            return tuple(kind(part) for part in self._metadata[key].split(','))
+        except ValueError:
+            self._refuse(key)
+
+    def _refuse(self, key: str) -> NoReturn:
+        raise WeightsError(
+            f'{self._path} says {key} = {self._metadata[key]!r} in its metadata, '
+            'which is not a number or three: the file is broken'
+        )
