@@ -45,8 +45,9 @@ def measure(codec: Codec, data: bytes) -> tuple[int, int]:
 def _walk_jpeg(data: bytes) -> tuple[int, int]:
     """Walk the segments up to the first scan, then look for the end marker behind it.
 
-    Within a scan 0xff is always followed by 0x00 or a restart marker, so that the end marker found
-    there is the end, not a part of the picture (nor of a thumbnail, which stands before the scan).
+    Within a scan 0xff is always followed by 0x00 or a restart marker, so that an end marker found
+    there is the end, not a part of the picture; nor is it that of a thumbnail, which stands before
+    the scan, or of another picture, whose start marker would come first.
     """
     size = (0, 0)
     position = 2
@@ -66,7 +67,8 @@ def _walk_jpeg(data: bytes) -> tuple[int, int]:
         position += 2 + length
         if marker == 0xDA:
             break
-    if data.find(b'\xff\xd9', position) < 0:
+    end = data.find(b'\xff\xd9', position)
+    if end < 0 or data.find(b'\xff\xd8', position, end) >= 0:
         raise ValueError('it ends early, its end marker is missing')
     return size
 

@@ -477,6 +477,26 @@ def test_truncated_pictures_are_refused(name):
         assert caught.value.reason == ('data' if end == 0 else 'compressed'), end
 
 
+FILLINGS = {'zeros': bytes(2000), 'next_picture': JPEG, 'noise': bytes(range(0xD8)) * 10}
+
+
+@pytest.mark.parametrize('filling', FILLINGS)
+@pytest.mark.parametrize('name', ['plain', 'progressive', 'thumbnail'])
+def test_half_jpegs_are_refused_whatever_follows(name, filling):
+    """As from a buffer of fixed size, or one with an older picture behind the new one.
+
+    Such data keeps a decoder busy to the last row, so that it finds nothing to complain of.
+    """
+    data, decoded = WHOLE[name], 0
+    for lost in (2, 20, 100, 400):
+        broken = data[:-lost] + FILLINGS[filling]
+        decoded += cv2.imdecode(np.frombuffer(broken, np.uint8), cv2.IMREAD_COLOR) is not None
+        with pytest.raises(DecodeError, match='ends early') as caught:
+            decode(compressed(broken))
+        assert caught.value.reason == 'compressed'
+    assert decoded > 0 or name == 'progressive'  # else this would test nothing but OpenCV
+
+
 @pytest.mark.parametrize('name', WHOLE)
 def test_pictures_may_be_followed_by_padding(name):
     """Cameras with a buffer of fixed size send it whole."""
