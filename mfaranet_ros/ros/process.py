@@ -24,46 +24,49 @@ GRACE_S = 1.5
 
 
 class StopSignal:
-    """Listens for SIGINT and SIGTERM and for the node's own wish to end."""
+    """Listens for SIGINT and SIGTERM and for the node's own wish to end, in a thread of its own.
+
+    Call `listen` from the main thread, before anything slow.
+    """
 
     def __init__(self) -> None:
         self.exit_code = 0
         self._wanted = threading.Event()
         self._ended = threading.Event()
         self._stop: Callable[[], None] | None = None
-        self._lock = threading.Lock()
+        self._reader, self._writer = os.pipe()
 
     def listen(self) -> None:
-        """Take over SIGINT and SIGTERM; call it from the main thread, before anything slow."""
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
+        """Take over SIGINT and SIGTERM."""
+        os.set_blocking(self._writer, False)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        threading.Thread(target=self._hear, args=(reader,), daemon=True).start()
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._hear, daemon=True).start()
 
-    def _hear(self, reader: int) -> None:
-        os.read(reader, 1)
-        self.request(0)
+    def _hear(self) -> None:
+        """Wait for the first wish to end, pass it on, and insist if it is not followed."""
+        os.read(self._reader, 1)
+        self._wanted.set()
+        threading.Thread(target=self._pass_on, daemon=True).start()
         if not self._ended.wait(GRACE_S):
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(0)
+            os._exit(self.exit_code)
+
+    def _pass_on(self) -> None:
+        if self._stop is not None:
+            self._stop()
 
     def request(self, exit_code: int) -> None:
         """Ask for the end, from any thread; the first exit code that is not 0 counts."""
-        with self._lock:
-            self.exit_code = self.exit_code or exit_code
-            self._wanted.set()
-            if self._stop is not None:
-                self._stop()
+        self.exit_code = self.exit_code or exit_code
+        self._wanted.set()
+        os.write(self._writer, b'.')
 
     def on_request(self, stop: Callable[[], None]) -> None:
-        """Say how to stop what is running; at once if the end is wanted already."""
-        with self._lock:
-            self._stop = stop
-            if self._wanted.is_set():
-                stop()
+        """Say how to stop what is about to run."""
+        self._stop = stop
 
     @property
     def wanted(self) -> bool:
@@ -78,7 +81,7 @@ def run(module: str, class_name: str) -> int:
     """Make the node, spin it until it or a signal ends it, and return the exit code.
 
     The class is made with one argument, `finish(exit_code)`, by which it can end the process,
-    and must have `start()`, called once it spins, and `close()`.
+    and must have `start()`, called before it spins, and `close()`.
     """
     stop = StopSignal()
     stop.listen()
@@ -98,7 +101,7 @@ def run(module: str, class_name: str) -> int:
 
 
 def _spin(node_class: Any, stop: StopSignal) -> None:
-    from rclpy.executors import ExternalShutdownException
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
     from mfaranet_ros.errors import MfaranetError
 
@@ -108,11 +111,12 @@ def _spin(node_class: Any, stop: StopSignal) -> None:
         print(f'error: {error}', file=sys.stderr)
         stop.exit_code = 2
         return
-    executor = make_executor()
+    # Not rclpy's experimental events executor: in the wheels it spins and calls nothing.
+    executor = SingleThreadedExecutor()
     try:
         executor.add_node(node)
         stop.on_request(lambda: executor.shutdown(timeout_sec=0.0))
-        starter = node.create_timer(0.0, lambda: (starter.cancel(), node.start()))
+        node.start()
         if not stop.wanted:
             executor.spin()
     except ExternalShutdownException:
@@ -120,17 +124,6 @@ def _spin(node_class: Any, stop: StopSignal) -> None:
     finally:
         node.close()
         node.destroy_node()
-
-
-def make_executor() -> Any:
-    """Return the events executor where rclpy has it (less overhead), else the plain one."""
-    for module in ('rclpy.executors', 'rclpy.experimental'):
-        events_executor = getattr(importlib.import_module(module), 'EventsExecutor', None)
-        if events_executor is not None:
-            return events_executor()
-    from rclpy.executors import SingleThreadedExecutor
-
-    return SingleThreadedExecutor()
 
 
 def segmentation_node() -> None:
