@@ -50,6 +50,8 @@ class SegmentationModel(nn.Module):
     """
 
     name: str = ''
+    TRAINING_HEADS: tuple[str, ...] = ()
+    """Names of the modules that only the loss needs; weights may lack all of them."""
 
     def __init__(self, *, classes: int, scales: tuple[int, ...] = ALL_SCALES) -> None:
         super().__init__()

@@ -43,6 +43,8 @@ class MFARANet(SegmentationModel):
     scales: kept scales, ascending. training_heads: with the boundary heads of the loss.
     """
 
+    TRAINING_HEADS = ('boundary_heads',)
+
     def __init__(
         self,
         backbone: ResNet,

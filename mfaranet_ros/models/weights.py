@@ -53,8 +53,9 @@ def load_weights(model: SegmentationModel, weights: str | Path | Weights) -> Wei
     """Load a weights file, or what was read of one, into a network; return what was read.
 
     Weights of the whole published network fit every set of kept scales, with or without training
-    heads. Anything else that is missing, unexpected or of another shape is a WeightsError, and
-    the network stays as it was.
+    heads; training heads that the file lacks altogether keep their random start. Anything else
+    that is missing, unexpected or of another shape is a WeightsError, and the network stays as
+    it was.
     """
     if not isinstance(weights, Weights):
         weights = read_weights(weights)
@@ -64,9 +65,9 @@ def load_weights(model: SegmentationModel, weights: str | Path | Weights) -> Wei
     if len(state) < len(weights.state):
         raise WeightsError(f'{weights.path} holds some parameters twice, under two names')
     _check_fit(model, weights, state)
-    wanted = {name: state[name] for name in model.state_dict()}
+    wanted = {name: state[name] for name in model.state_dict() if name in state}
     _check_finite(weights, wanted)
-    model.load_state_dict(wanted)
+    model.load_state_dict(wanted, strict=False)  # what is checked above is stricter
     return weights
 
 
@@ -113,7 +114,8 @@ def _other_classes(model: SegmentationModel, weights: Weights, classes: int) -> 
 
 def _check_fit(model: SegmentationModel, weights: Weights, state: Mapping[str, Tensor]) -> None:
     ours, published = model.state_dict(), model.published()
-    missing = [name for name in ours if name not in state]
+    optional = [head for head in model.TRAINING_HEADS if not _has(state, head)]
+    missing = [n for n in ours if n not in state and n.split('.')[0] not in optional]
     unexpected = [name for name in state if name not in published]
     other = [n for n in state if n in published and not _same_kind(state[n], published[n])]
     if not missing and not unexpected and not other:
@@ -135,6 +137,10 @@ def _check_fit(model: SegmentationModel, weights: Weights, state: Mapping[str, T
         f'{weights.path} does not fit {model.name or type(model).__name__} with {model.classes} '
         f'classes and scales {scales}: {", ".join(parts)}; {_advice(model, weights)}'
     )
+
+
+def _has(state: Iterable[str], module: str) -> bool:
+    return any(name.split('.')[0] == module for name in state)
 
 
 def _advice(model: SegmentationModel, weights: Weights) -> str:

@@ -1,0 +1,168 @@
+"""What every network of the zoo promises, whatever its family: a new one is tested unasked."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+
+from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.models import (
+    ALL_SCALES,
+    create_model,
+    get_model_entry,
+    list_models,
+    load_weights,
+    save_weights,
+)
+
+CLASSES = 11
+SIZES = [(97, 131), (64, 96), (33, 20)]
+LARGE = 30_000_000  # networks with more parameters are only run on the meta device, without values
+
+every_model = pytest.mark.parametrize('name', list_models())
+
+
+def parameter_count(name: str) -> int:
+    with torch.device('meta'):
+        model = create_model(name, classes=CLASSES)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+every_small_model = pytest.mark.parametrize(
+    'name', [name for name in list_models() if parameter_count(name) <= LARGE]
+)
+
+
+@pytest.fixture(scope='module')
+def small_model(request, lively):
+    return lively(create_model(request.param, classes=CLASSES, training_heads=True))
+
+
+def coarse(size: tuple[int, int]) -> tuple[int, int]:
+    return math.ceil(size[0] / 4), math.ceil(size[1] / 4)
+
+
+def test_the_large_networks_are_the_exception():
+    counts = [parameter_count(name) for name in list_models()]
+    assert any(count <= LARGE for count in counts)
+
+
+@every_model
+def test_entry_says_what_the_network_needs(name):
+    entry = get_model_entry(name)
+    assert entry.name == name
+    assert 'arXiv' in entry.paper
+    assert all(0 < value < 1 for value in (*entry.mean, *entry.std))
+    assert len(entry.mean) == len(entry.std) == 3
+    assert entry.stride >= 4
+
+
+@every_model
+def test_sizes_of_all_outputs(name):
+    with torch.device('meta'):
+        model = create_model(name, classes=CLASSES).eval()
+    assert model.name == name
+    for size in SIZES:
+        x = torch.empty(2, 3, *size, device='meta')
+        assert model(x).shape == (2, CLASSES, *size)
+        assert model.coarse_logits(x).shape == (2, CLASSES, *coarse(size))
+        outputs = model.stage_outputs(x)
+        assert len(outputs.scores) == len(outputs.scales)
+        for scores in outputs.scores + outputs.attentions:
+            assert scores.shape == (2, CLASSES, *coarse(size))
+        assert outputs.boundaries == ()
+
+
+@every_model
+def test_names_are_among_the_published(name):
+    with torch.device('meta'):
+        whole = create_model(name, classes=CLASSES, training_heads=True)
+        run = create_model(name, classes=CLASSES)
+    published = {key: value.shape for key, value in whole.published().items()}
+    assert {key: value.shape for key, value in whole.state_dict().items()} == published
+    assert set(run.state_dict()) <= set(published)
+    for key in set(published) - set(run.state_dict()):
+        assert key.split('.')[0] in whole.TRAINING_HEADS
+    assert run.translate(published) == {key: key for key in published}
+
+
+@every_model
+def test_a_part_of_the_scales_is_kept_or_refused(name):
+    with torch.device('meta'):
+        if get_model_entry(name).has_scales:
+            assert create_model(name, classes=CLASSES, scales=(3, 2)).scales == (2, 3)
+        else:
+            with pytest.raises(ConfigError, match='all of its scales'):
+                create_model(name, classes=CLASSES, scales=(2, 3))
+        assert create_model(name, classes=CLASSES, scales=(4, 3, 2, 1)).scales == ALL_SCALES
+
+
+@every_small_model
+def test_every_parameter_learns(name, make_picture):
+    model = create_model(name, classes=CLASSES, training_heads=True).train()
+    outputs = model.stage_outputs(make_picture(97, 131, batch=2))
+    loss = outputs.fused.square().mean() + sum(b.square().mean() for b in outputs.boundaries)
+    loss.backward()
+    gradients = {key: value.grad for key, value in model.named_parameters()}
+    assert [key for key, value in gradients.items() if value is None] == []
+    assert [key for key, value in gradients.items() if not value.isfinite().all()] == []
+    assert len(outputs.boundaries) in (0, len(outputs.scores))
+
+
+@pytest.mark.parametrize('small_model', every_small_model.args[1], indirect=True)
+class TestRunning:
+    def test_one_size_after_another(self, small_model, make_picture):
+        with torch.inference_mode():
+            for size in SIZES:
+                logits = small_model(make_picture(*size))
+                assert logits.shape == (1, CLASSES, *size)
+                assert logits.isfinite().all()
+                assert logits.std() > 0
+
+    def test_nothing_is_remembered(self, small_model, make_picture):
+        x = make_picture(64, 96)
+        before = {id(m): set(vars(m)) for m in small_model.modules()}
+        state = {key: value.clone() for key, value in small_model.state_dict().items()}
+        with torch.inference_mode():
+            first = small_model(x)
+            small_model(make_picture(33, 20))
+            assert torch.equal(small_model(x), first)
+        assert {id(m): set(vars(m)) for m in small_model.modules()} == before
+        assert all(torch.equal(v, state[k]) for k, v in small_model.state_dict().items())
+
+    def test_frames_of_a_batch_do_not_mix(self, small_model, make_picture):
+        x = make_picture(64, 96, batch=2)
+        with torch.inference_mode():
+            together = small_model(x)
+            for i in range(2):
+                alone = small_model(x[i : i + 1])
+                torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-3, atol=1e-4)
+
+    def test_half_precision_stays_close(self, small_model, make_picture):
+        x = make_picture(64, 96)
+        half = copy.deepcopy(small_model).to(torch.bfloat16)
+        with torch.inference_mode():
+            exact, rounded = small_model(x), half(x.to(torch.bfloat16))
+        assert rounded.dtype == torch.bfloat16
+        assert (rounded.float() - exact).abs().mean() < 0.1 * exact.abs().mean()
+
+    def test_saved_and_loaded_it_gives_the_same(self, small_model, make_picture, tmp_path):
+        path = save_weights(small_model, tmp_path / 'x.safetensors', label_set=camvid())
+        loaded = create_model(small_model.name, classes=CLASSES, training_heads=True)
+        weights = load_weights(loaded, path)
+        assert (weights.model, weights.classes) == (small_model.name, CLASSES)
+        rounded = copy.deepcopy(small_model)
+        for value in rounded.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(value.half())
+        x = make_picture(33, 20)
+        with torch.inference_mode():
+            assert torch.equal(loaded.eval()(x), rounded(x))
+
+
+def camvid():
+    return get_label_set('camvid')
