@@ -51,7 +51,7 @@ def load_network(config: ModelConfig) -> Network:
             f'set model.name to {weights.model} or give other weights'
         )
     model = create_model(config.name, classes=len(label_set), scales=config.scales)
-    load_weights(model, weights.path)
+    load_weights(model, weights)
     return Network(
         model.eval(), label_set, weights.mean or entry.mean, weights.std or entry.std, weights
     )

@@ -41,7 +41,7 @@ def memory() -> Facts:
     The process figure is the peak of its resident set.
     """
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    facts = (('memory_peak_mb', f'{peak_mb:.0f}'),)
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    facts: Facts = (('memory_peak_mb', f'{peak_mb:.0f}'),)
+    if torch.cuda.is_available():
         facts += (('device_memory_mb', f'{torch.cuda.memory_allocated() / 2**20:.0f}'),)
     return facts

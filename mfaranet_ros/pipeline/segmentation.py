@@ -80,7 +80,7 @@ class SegmentationPipeline:
         """Return height and width of the masks of a camera picture of this height and width."""
         if self.config.output.resolution == 'camera':
             return camera
-        return self.preprocess.geometry(*camera).input
+        return self.preprocess.geometry(*camera).content
 
     def prepare(self) -> Facts:
         """Test and warm up the backend; return what is running, for the diagnostics.

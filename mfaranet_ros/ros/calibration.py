@@ -11,8 +11,10 @@ from rclpy.time import Time
 
 from mfaranet_ros.errors import CalibrationError, ConfigError
 from mfaranet_ros.frame import Frame
+from mfaranet_ros.pipeline.camera import read_camera_info
 from mfaranet_ros.pipeline.config import GroundConfig
-from mfaranet_ros.pipeline.ground import GroundProjection, MountingPose, read_camera_info
+from mfaranet_ros.pipeline.ground import GroundProjection
+from mfaranet_ros.pipeline.mounting import MountingPose
 
 MOVED_M = 1e-3
 MOVED_RAD = 1e-4

@@ -130,8 +130,8 @@ class Outputs:
             publisher = self._publishers[row.output]
             if row.output in wanted and _heard(publisher):
                 with watch(f'publish_{row.output.value}'):
-                    publisher.publish(to_message(row.encode(result, style)))
-        if Output.GRID in wanted:
+                    _publish(publisher, row.encode(result, style))
+        if result.drivable.grid is not None:
             self._shown_grid, self._grid_frame = result.drivable.grid, style.base_frame
         if camera_info is not None and _heard(self._camera_info):
             self._camera_info.publish(to_message(encode.camera_info(camera_info, result)))
@@ -188,6 +188,12 @@ def _debug_type(stamped: bool) -> str:
             'install ros-DISTRO-autoware-internal-debug-msgs or set it to false'
         )
     return 'autoware_internal_debug_msgs/msg/Float64Stamped'
+
+
+def _publish(publisher: Any, value: Any) -> None:
+    """Publish a value of encode.py, unless the result does not hold it."""
+    if value is not None:
+        publisher.publish(to_message(value))
 
 
 def _heard(publisher: Any) -> bool:

@@ -21,8 +21,8 @@ from mfaranet_ros.pipeline.config import PipelineConfig, Setting, replace, setti
 
 ConfigT = TypeVar('ConfigT')
 
-NOT_OURS = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
-"""Parameters that rclpy itself declares."""
+OF_RCLPY = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
+"""Parameters that rclpy itself declares, some of them later than ours."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ class Parameters(Generic[ConfigT]):
 
 def refuse_unknown(node: Node) -> None:
     """Raise UnknownNameError for a parameter that was given at the start but does not exist."""
-    declared = {name for name in node._parameters if not name.startswith(NOT_OURS)}
+    known = [name for name in node.get_parameters_by_prefix('') if not name.startswith(OF_RCLPY)]
     for name in node._parameter_overrides:
-        if name not in declared and not name.startswith(NOT_OURS):
-            raise UnknownNameError('parameter', name, declared)
+        if not node.has_parameter(name) and not name.startswith(OF_RCLPY):
+            raise UnknownNameError('parameter', name, known)
 
 
 def _declare(node: Node, setting: Setting) -> Any:
@@ -105,7 +105,7 @@ def _declare(node: Node, setting: Setting) -> Any:
     except InvalidParameterValueException as error:
         setting.check(node._parameter_overrides[setting.name].value)
         raise ConfigError(str(error)) from error
-    return value
+    return [] if value is None and isinstance(default, list) else value
 
 
 def descriptor(setting: Setting) -> ParameterDescriptor:

@@ -67,10 +67,10 @@ class SegmentationNode(LifecycleNode):
         self._facts: provenance.Facts = ()
         self._enabled = True
         self._active = False
-        self._node_parameters = Parameters(self, NodeConfig())
-        self._parameters = Parameters(self, PipelineConfig(), self._take_over)
+        self._node_settings = Parameters(self, NodeConfig())
+        self._settings = Parameters(self, PipelineConfig(), self._take_over)
         refuse_unknown(self)
-        config = self._parameters.config
+        config = self._settings.config
         self.monitor = Monitor(config.latency, config.diagnostics)
         self._logs = forward_logs(self.get_logger())
         self._diagnostics = DiagnosticsPublisher(self, self._report)
@@ -81,14 +81,14 @@ class SegmentationNode(LifecycleNode):
 
     def start(self) -> None:
         """Walk to active, unless a lifecycle manager does that."""
-        if not self._node_parameters.config.autostart:
+        if not self._node_settings.config.autostart:
             return
         if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
             self._finish(1)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, build, warm up and test everything a frame will need."""
-        config, node_config = self._parameters.config, self._node_parameters.config
+        config, node_config = self._settings.config, self._node_settings.config
         try:
             self._calibration = Calibration(self, config.ground.extrinsics)
             self._outputs = Outputs(self, node_config.output, self._warn_of_subscriber)
@@ -152,7 +152,7 @@ class SegmentationNode(LifecycleNode):
         self._worker.start()
         self._input = CameraInput(
             self,
-            self._node_parameters.config.input.transport,
+            self._node_settings.config.input.transport,
             on_image=self._receive,
             on_camera_info=self._calibration.take_camera_info,
             on_lost=self.monitor.frames_lost,
@@ -225,7 +225,7 @@ class SegmentationNode(LifecycleNode):
         return None
 
     def _is_stale(self, frame: Frame) -> bool:
-        max_age_ms = self._parameters.config.latency.max_age_ms
+        max_age_ms = self._settings.config.latency.max_age_ms
         return 0 < max_age_ms < (self._now_ns() - frame.stamp_ns) / 1e6
 
     def _ground(self, frame: Frame, wanted: frozenset[Output]) -> GroundProjection | None:
@@ -235,7 +235,7 @@ class SegmentationNode(LifecycleNode):
             self.monitor.set_condition('input', 'calibration', None)
             return None
         size = self._pipeline.mask_size(frame.size)
-        ground = self._calibration.projection(frame, size, self._parameters.config.ground)
+        ground = self._calibration.projection(frame, size, self._settings.config.ground)
         problem = self._calibration.problem
         self.monitor.set_condition(
             'input', 'calibration', Condition(Level.WARN, problem) if problem else None
@@ -283,13 +283,13 @@ class SegmentationNode(LifecycleNode):
 
     def _watch_for_silence(self) -> None:
         """Clear the grid when no newer one has come for too long."""
-        timeout_ms = self._parameters.config.diagnostics.input_timeout_ms
+        timeout_ms = self._settings.config.diagnostics.input_timeout_ms
         age_ms = self.monitor.output_age_ms(self._now_ns())
         if self._outputs is not None and age_ms is not None and age_ms > timeout_ms:
             self._outputs.clear_grid(self._now_ns())
 
     def _report(self) -> Iterable[status.Status]:
-        config = self._parameters.config
+        config = self._settings.config
         if self._input is not None:
             nobody = f'no publisher on {self._input.topic}'
             self.monitor.set_condition(
@@ -301,7 +301,7 @@ class SegmentationNode(LifecycleNode):
 
     def _model_facts(self) -> provenance.Facts:
         if self._pipeline is None or self._calibration is None:
-            return (('name', self._parameters.config.model.name),)
+            return (('name', self._settings.config.model.name),)
         extrinsics = ('extrinsics', self._calibration.source)
         return (*self._facts, extrinsics, *provenance.memory())
 
