@@ -5,6 +5,7 @@ The camera's raw bytes go to the device once, as uint8; all else happens there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,7 +46,8 @@ class Preprocess:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
+        sound = all(map(math.isfinite, (*mean, *std))) and all(value > 0 for value in std)
+        if len(mean) != 3 or len(std) != 3 or not sound:
             raise ConfigError(
                 f'mean {tuple(mean)}, std {tuple(std)}: must be three numbers each, std above 0; '
                 f'correct them in the weights file'
