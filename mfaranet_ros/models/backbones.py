@@ -117,9 +117,10 @@ def deep_stem() -> nn.Sequential:
 def initialise(*modules: nn.Module) -> None:
     """Fill the convolutions of a backbone as ResNets are trained from scratch (arXiv 1502.01852).
 
-    Batch normalisation starts at one and zero by itself.
+    Batch normalisation starts at one and zero by itself. On the meta device there is nothing to
+    fill, and asking for it would cost a second of imports.
     """
     for module in modules:
         for layer in module.modules():
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:
                 nn.init.kaiming_normal_(layer.weight, mode='fan_out', nonlinearity='relu')
