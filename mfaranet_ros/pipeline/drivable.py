@@ -1,0 +1,290 @@
+"""Labels -> drivable area: as a mask of the picture, and in metres around the vehicle.
+
+Everything in metres rests on one assumption, that the ground is flat. What is not seen of it is
+never called free: a cell is free only if the pixels that see it are drivable, up to and including
+the last one before something that stands up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.errors import CalibrationError
+from mfaranet_ros.frame import Drivable, Grid, Output, Points
+from mfaranet_ros.labels import Role
+from mfaranet_ros.pipeline.config import DrivableConfig
+from mfaranet_ros.pipeline.ground import GroundProjection
+from mfaranet_ros.pipeline.rays import Rays
+from mfaranet_ros.pipeline.stopwatch import Stopwatch
+
+Bytes = NDArray[np.uint8]
+
+NOT_DRIVABLE, UNSURE, DRIVABLE = 0, 127, 255
+"""The values of the drivable mask."""
+
+FREE, BLOCKED, UNSEEN = 0, 100, -1
+"""The values of the grid (nav_msgs/OccupancyGrid)."""
+
+# What a pixel tells about the ground; shifted right by one, both kinds of ground are equal.
+_NOTHING, _STANDS, _ROAD, _OTHER_GROUND = 0, 2, 4, 5
+_GROUND_KIND, _STANDS_KIND = _ROAD >> 1, _STANDS >> 1
+
+_SEES = {
+    Role.UNLABELED: _NOTHING,
+    Role.DRIVABLE: _ROAD,
+    Role.GROUND: _OTHER_GROUND,
+    Role.OBSTACLE: _STANDS,
+    Role.BACKGROUND: _STANDS,
+}
+
+_SHORTEST_GROUND = 3
+"""So many pixels of ground must be seen behind an obstacle before another one can have a foot
+there; fewer are the ragged outline of the first."""
+
+
+def find_drivable(
+    labels: Bytes,
+    confidence: Bytes | None,
+    roles: Bytes,
+    config: DrivableConfig,
+    wanted: frozenset[Output],
+    ground: GroundProjection | None,
+    watch: Stopwatch,
+) -> Drivable:
+    """Find what is wanted of the drivable area of one frame, each in a stage of its own.
+
+    labels: uint8 (H, W) class ids. confidence: uint8 (H, W), or None where all is certain.
+    roles: uint8 (256,), the Role of each mask value.
+    ground: for masks of this size; without it the metric outputs are None.
+    Raises CalibrationError if the ground is for masks of another size.
+    """
+    mask = grid = boundary_m = points = None
+    least = math.ceil(config.min_confidence * 255 - 1e-9)
+    if Output.DRIVABLE_MASK in wanted:
+        with watch('drivable_mask'):
+            mask = drivable_mask(labels, confidence, roles, least)
+    if ground is not None:
+        if labels.shape != ground.mask_size:
+            raise CalibrationError(
+                f'masks of {labels.shape[1]}x{labels.shape[0]} pixels on a ground computed for '
+                f'{ground.mask_size[1]}x{ground.mask_size[0]}: compute it for their size'
+            )
+        view = _View(labels, confidence, roles, least, config.boundary_bearings, ground)
+        if Output.GRID in wanted:
+            with watch('grid'):
+                grid = view.grid()
+        if Output.BOUNDARY in wanted:
+            with watch('boundary'):
+                boundary_m = view.boundary.vertices_m
+        if Output.POINTS in wanted:
+            with watch('points'):
+                points = view.points()
+    return Drivable(mask, grid, boundary_m, points)
+
+
+def drivable_mask(labels: Bytes, confidence: Bytes | None, roles: Bytes, least: int) -> Bytes:
+    """Return uint8 (H, W): 255 drivable, 0 not, 127 unsure (or not labeled).
+
+    least: the confidence (0..255) from which on a pixel is sure.
+    """
+    values = np.full(len(roles), NOT_DRIVABLE, np.uint8)
+    values[roles == Role.DRIVABLE] = DRIVABLE
+    values[roles == Role.UNLABELED] = UNSURE
+    mask: Bytes = cv2.LUT(labels, values)
+    if confidence is not None:
+        mask = cv2.bitwise_and(mask, _sure(confidence, least), dst=mask)
+        unsure = cv2.threshold(confidence, least - 1, UNSURE, cv2.THRESH_BINARY_INV)[1]
+        mask = cv2.bitwise_or(mask, unsure, dst=mask)
+    return mask
+
+
+def _sure(confidence: Bytes, least: int) -> Bytes:
+    """Return 255 where a pixel is sure, else 0."""
+    result: Bytes = cv2.threshold(confidence, least - 1, 255, cv2.THRESH_BINARY)[1]
+    return result
+
+
+def _cell_rule() -> NDArray[np.int8]:
+    """Return the value (512,) of a cell by what its inner, middle and outer pixel see."""
+    rule = np.full((8, 8, 8), UNSEEN, np.int8)
+    ground = (_ROAD, _OTHER_GROUND)
+    sees = set(_SEES.values())
+    for outer in sees:
+        for middle in sees:
+            for inner in sees:
+                foot = inner in ground and outer == _STANDS and middle != _NOTHING
+                if foot or middle == _OTHER_GROUND:
+                    rule[outer, middle, inner] = BLOCKED
+                elif middle == _ROAD and _STANDS not in (inner, outer):
+                    rule[outer, middle, inner] = FREE
+    return rule.reshape(-1)
+
+
+_CELL_RULE = _cell_rule()
+
+
+@dataclass(frozen=True, eq=False)
+class _Feet:
+    """Where things that stand up meet the ground, ray by ray, nearest first: the ray (N,), the
+    place (N,) in its chain, the range (N,) and x and y (N, 2) in metres.
+    """
+
+    ray: NDArray[np.int64]
+    place: NDArray[np.int64]
+    range_m: NDArray[np.float32]
+    xy_m: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Boundary:
+    """The end of the free space on each bearing, counter-clockwise.
+
+    vertices_m: float32 (B, 2). pixel: the index (B,) of the pixel that ends it, or of the last
+    free one at the edge of the view. stands: bool (B,), whether something stands there.
+    """
+
+    vertices_m: NDArray[np.float32]
+    pixel: NDArray[np.int64]
+    stands: NDArray[np.bool_]
+
+
+class _View:
+    """One frame seen on the ground; what two outputs share is computed once, when first asked."""
+
+    def __init__(
+        self,
+        labels: Bytes,
+        confidence: Bytes | None,
+        roles: Bytes,
+        least: int,
+        vertices: int,
+        ground: GroundProjection,
+    ) -> None:
+        self._labels = labels[ground.rows]
+        self._confidence = None if confidence is None else confidence[ground.rows]
+        self._roles = roles
+        self._least = least
+        self._vertices = vertices
+        self._ground = ground
+
+    @cached_property
+    def _sees(self) -> Bytes:
+        """What each pixel tells about the ground, flat; one more that tells nothing."""
+        table = np.array([_SEES[Role(role)] for role in range(len(Role))], np.uint8)
+        result = np.empty(self._ground.unseen + 1, np.uint8)
+        result[-1] = _NOTHING
+        picture = result[:-1].reshape(self._labels.shape)
+        cv2.LUT(self._labels, table[self._roles], dst=picture)
+        if self._confidence is not None:
+            cv2.bitwise_and(picture, _sure(self._confidence, self._least), dst=picture)
+        return result
+
+    def grid(self) -> Grid:
+        """Return the grid."""
+        layout, cells = self._ground.layout, self._ground.cells
+        sees = self._sees
+        key = sees.take(cells.outer).astype(np.uint16)
+        for index in (cells.middle, cells.inner):
+            key <<= 3
+            key |= sees.take(index)
+        values = np.full(layout.shape, UNSEEN, np.int8)
+        values.reshape(-1)[cells.cell] = _CELL_RULE.take(key)
+        for places_m in (self._feet.xy_m, self._between_feet()):
+            row, column = layout.cell_of(places_m).T
+            inside = row >= 0
+            values[row[inside], column[inside]] = BLOCKED
+        return Grid(values, layout.resolution_m, layout.x_min_m, layout.y_min_m)
+
+    @cached_property
+    def _walk(self) -> Bytes:
+        return self._walk_along(self._ground.rays)
+
+    def _walk_along(self, rays: Rays) -> Bytes:
+        """Return what rays see, (B, S), nearest first."""
+        return np.asarray(cv2.transpose(self._sees.take(rays.pixels)))
+
+    @cached_property
+    def _feet(self) -> _Feet:
+        """The feet on all rays: where ground (or the edge of the view) is followed by something
+        that stands up, with nothing but unsure pixels between them.
+        """
+        walk = self._walk
+        length = walk.shape[1]
+        kinds = (walk >> 1).reshape(-1)
+        begins = np.flatnonzero(kinds[1:] != kinds[:-1]) + 1
+        begins = np.append(0, begins)  # the first pixel of all; the other rays follow an unseen
+        kind = kinds[begins]
+        lengths = np.diff(begins, append=len(kinds))
+        telling = kind == _STANDS_KIND
+        telling |= (kind == _GROUND_KIND) & (lengths >= _SHORTEST_GROUND)
+        begins, kind = begins[telling], kind[telling]
+        ray = begins // length
+        before = np.append(_GROUND_KIND, kind[:-1])
+        first = np.append(True, ray[1:] != ray[:-1])
+        foot = (kind == _STANDS_KIND) & (first | (before == _GROUND_KIND))
+        ray, place = ray[foot], (begins % length)[foot]
+        rays = self._ground.rays
+        return _Feet(ray, place, rays.range_m[ray, place], _along(self._ground, rays, ray, place))
+
+    def _between_feet(self) -> NDArray[np.float64]:
+        """Return x and y (N, 2) in metres of the lines that join feet of neighbouring rays.
+
+        A surface that is seen from its side meets the ground between two rays as well; beside
+        its end, where the view opens onto something farther, there is a leap.
+        """
+        ground, feet = self._ground, self._feet
+        below = np.arctan2(ground.pose.position_m[2], feet.range_m)
+        order = feet.ray * 4.0 - below  # ascending: by ray, then by range
+        at = np.searchsorted(order, order + 4.0)
+        first = np.arange(len(order))
+        first, second = np.append(first, first), np.append(at - 1, np.minimum(at, len(order) - 1))
+        near = np.abs(order[second] - order[first] - 4.0) < ground.joint_rad
+        start, ahead = feet.xy_m[first[near]], feet.xy_m[second[near]] - feet.xy_m[first[near]]
+        length_m = np.hypot(ahead[:, 0], ahead[:, 1])
+        count = (length_m / (0.7 * ground.layout.resolution_m)).astype(np.int64)
+        which = np.repeat(np.arange(len(count)), count)
+        step = np.arange(len(which)) - (np.cumsum(count) - count)[which] + 1.0
+        return np.asarray(start[which] + (step / (count[which] + 1))[:, None] * ahead[which])
+
+    @cached_property
+    def boundary(self) -> _Boundary:
+        """The boundary."""
+        rays, walk = self._ground.rays, self._walk
+        more = self._ground.rays_for(self._vertices)
+        if more is not None:
+            rays, walk = more, self._walk_along(more)
+        places = (np.arange(self._vertices) + 0.5) / self._vertices
+        ray = (places * len(walk)).astype(np.int64)
+        end = (walk[ray] != _ROAD).argmax(axis=1)
+        pixel = rays.pixels[end, ray]
+        beyond = pixel == self._ground.unseen
+        pixel[beyond] = rays.pixels[np.maximum(end[beyond] - 1, 0), ray[beyond]]
+        vertices_m = _along(self._ground, rays, ray, end).astype(np.float32)
+        return _Boundary(vertices_m, pixel, walk[ray, end] == _STANDS)
+
+    def points(self) -> Points:
+        """Return the obstacles' feet, then the boundary where no obstacle ends it."""
+        ground, feet, boundary = self._ground, self._feet, self.boundary
+        rest = ~boundary.stands & (boundary.pixel != ground.unseen)
+        pixel = np.append(ground.rays.pixels[feet.place, feet.ray], boundary.pixel[rest])
+        xyz_m = np.zeros((len(pixel), 3), np.float32)
+        xyz_m[: len(feet.ray), :2] = feet.xy_m
+        xyz_m[len(feet.ray) :, :2] = boundary.vertices_m[rest]
+        labels = self._labels.reshape(-1).take(pixel)
+        if self._confidence is None:
+            return Points(xyz_m, labels, np.full_like(labels, 255))
+        return Points(xyz_m, labels, self._confidence.reshape(-1).take(pixel))
+
+
+def _along(
+    ground: GroundProjection, rays: Rays, ray: NDArray[np.int64], place: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return x and y (N, 2) in metres where rays enter the pixels at these places of theirs."""
+    ahead = rays.directions[ray] * rays.range_m[ray, place][:, None]
+    return np.asarray(ground.origin_m + ahead)
