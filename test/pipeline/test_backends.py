@@ -188,9 +188,9 @@ class TestTorchBackend:
             raise RuntimeError('no')
 
         toy.hook = hook
-        with pytest.raises(InferenceError):
+        with pytest.raises(InferenceError) as caught:
             TorchBackend(PLAIN, toy)(picture())
-        assert allocated[0]() is None
+        assert allocated[0]() is None, caught
 
     def test_an_input_of_another_dtype_is_an_inference_error(self, toy):
         with pytest.raises(InferenceError):

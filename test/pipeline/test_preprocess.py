@@ -122,11 +122,11 @@ def test_padding_is_right_and_below_and_is_the_mean():
 
 
 def test_a_shrunk_checkerboard_becomes_grey_rather_than_a_pattern():
-    board = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    board = np.indices((66, 66)).sum(axis=0) % 2 * 255
     pixels = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
-    tensor, _ = preprocess_for((16, 16))(frame_of(pixels))
-    grey = normalised(np.full((16, 16, 3), 127.5))
-    np.testing.assert_allclose(tensor[:, :, 1:-1, 1:-1], grey[:, :, 1:-1, 1:-1], atol=0.05)
+    tensor, _ = preprocess_for((22, 22))(frame_of(pixels))
+    grey = normalised(np.full((22, 22, 3), 127.5))
+    np.testing.assert_allclose(tensor[:, :, 1:-1, 1:-1], grey[:, :, 1:-1, 1:-1], atol=0.1)
 
 
 @pytest.mark.parametrize('size', [(30, 41), (150, 205)])

@@ -123,6 +123,21 @@ def test_a_wrong_answer_is_refused_in_words(toy, fault):
         run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
 
 
+def test_too_many_labels_that_are_only_a_little_wrong_are_refused(toy):
+    with torch.no_grad():  # two classes that are frequent and nearly the same
+        toy.head.bias[3] += 1
+        toy.head.weight[4] = toy.head.weight[3]
+        toy.head.bias[4] = toy.head.bias[3] - 1e-4
+
+    def tip(logits):
+        logits[:, 4] += 2e-4
+        return logits
+
+    backend = Wrapped(backend_for(toy), after=tip)
+    with pytest.raises(ConfigError, match=r'and 0\.00% are clearly wrong'):
+        run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
+
+
 def overflow(logits):
     return logits * 1e38 * 1e38
 
