@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from mfaranet_ros.errors import ConfigError
@@ -36,8 +35,10 @@ class StageOutputs:
         """The coarse logits (N, C, h, w): the one score, or the sum of score times attention."""
         if not self.attentions:
             return self.scores[0]
-        weighted = [s * a for s, a in zip(self.scores, self.attentions, strict=True)]
-        return torch.stack(weighted).sum(dim=0)
+        fused = self.scores[0] * self.attentions[0]
+        for score, attention in zip(self.scores[1:], self.attentions[1:], strict=True):
+            fused = fused + score * attention
+        return fused
 
 
 class SegmentationModel(nn.Module):
