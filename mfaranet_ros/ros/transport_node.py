@@ -1,0 +1,121 @@
+"""The two ends of `mfaranet benchmark transport`: one sends camera pictures, one counts them.
+
+`python -m mfaranet_ros.ros.transport_node publish|subscribe --height H --width W ...`. Both end
+when they are through or when their standard input is closed, whichever comes first, and say what
+they saw in one line of JSON. Stamps are of the monotonic clock, which both share: they run on one
+machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+TOPIC = 'transport_benchmark/image'
+QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+MATCH_TIMEOUT_S = 20.0
+MATCHED_S = 0.5
+"""How long after the match the first picture is sent: the other end must have matched as well."""
+
+
+class Closed:
+    """Whether standard input was closed, which is how the other process says stop."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while sys.stdin.readline():
+            pass
+        self._closed.set()
+
+    def __bool__(self) -> bool:
+        return self._closed.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._closed.wait(timeout_s)
+
+
+def publish(node: Node, args: argparse.Namespace, closed: Closed) -> dict[str, Any]:
+    """Send the pictures at their rate, print a dot for each, and return how many there were."""
+    publisher = node.create_publisher(Image, TOPIC, QOS)
+    message = picture(args.height, args.width)
+    deadline_s = time.monotonic() + MATCH_TIMEOUT_S
+    while publisher.get_subscription_count() == 0:
+        if closed.wait(0.05) or time.monotonic() > deadline_s:
+            return {'sent': 0}
+    closed.wait(MATCHED_S)
+    start_s = time.monotonic()
+    for sent in range(args.frames):
+        if closed.wait(max(0.0, start_s + sent / args.rate - time.monotonic())):
+            return {'sent': sent}
+        stamp_ns = time.monotonic_ns()
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+        publisher.publish(message)
+        print('.', flush=True)
+    return {'sent': args.frames}
+
+
+def picture(height: int, width: int) -> Image:
+    """Return a grey rgb8 picture of that size."""
+    return Image(
+        height=height,
+        width=width,
+        encoding='rgb8',
+        step=width * 3,
+        data=array.array('B', bytes([127])) * (height * width * 3),
+    )
+
+
+def subscribe(node: Node, args: argparse.Namespace, closed: Closed) -> dict[str, Any]:
+    """Count the pictures and return the age of each when it was handed to Python."""
+    ages_ms: list[float] = []
+
+    def receive(message: Image) -> None:
+        stamp = message.header.stamp
+        age_ns = time.monotonic_ns() - (stamp.sec * 10**9 + stamp.nanosec)
+        ages_ms.append(round(age_ns / 1e6, 3))
+
+    node.create_subscription(Image, TOPIC, receive, QOS)
+    while not closed and len(ages_ms) < args.frames:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    return {'ages_ms': ages_ms}
+
+
+ENDS = {'publish': publish, 'subscribe': subscribe}
+
+
+def main() -> int:
+    """Run one end."""
+    parser = argparse.ArgumentParser(prog='transport_node')
+    parser.add_argument('end', choices=sorted(ENDS))
+    parser.add_argument('--height', type=int, required=True)
+    parser.add_argument('--width', type=int, required=True)
+    parser.add_argument('--rate', type=float, required=True)
+    parser.add_argument('--frames', type=int, required=True)
+    args = parser.parse_args()
+    closed = Closed()
+    rclpy.init()
+    node = Node(f'transport_{args.end}')
+    try:
+        result = ENDS[args.end](node, args, closed)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    print(json.dumps({'rmw': rclpy.get_rmw_implementation_identifier(), **result}), flush=True)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The command `mfaranet VERB`: one verb per file, imported when it is called.
+
+A verb's module has `add_arguments(parser)` and `main(args) -> int`, the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mfaranet_ros import __version__
+from mfaranet_ros.errors import MfaranetError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb lives and what it does, in a few words."""
+
+    module: str
+    summary: str
+
+
+VERBS = {
+    'benchmark': Verb('mfaranet_ros.tools.benchmark', 'measure what this machine can do'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code: 2 for what was given wrongly, 130 after Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(name)s: %(message)s')
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not arguments or arguments[0].startswith('-'):
+            return _without_verb(arguments)
+        return _run(arguments[0], arguments[1:])
+    except MfaranetError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    if name not in VERBS:
+        raise UnknownNameError('verb', name, VERBS)
+    verb = VERBS[name]
+    module = importlib.import_module(verb.module)
+    parser = argparse.ArgumentParser(prog=f'mfaranet {name}', description=module.__doc__)
+    module.add_arguments(parser)
+    return int(module.main(parser.parse_args(arguments)))
+
+
+def _without_verb(arguments: Sequence[str]) -> int:
+    """Answer --help and --version; anything else without a verb is refused."""
+    parser = argparse.ArgumentParser(
+        prog='mfaranet',
+        usage='mfaranet VERB [ARGUMENTS]',
+        description='\n'.join(f'  {name:<12}{verb.summary}' for name, verb in VERBS.items()),
+        epilog='mfaranet VERB --help says what a verb takes.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--version', action='version', version=f'mfaranet_ros {__version__}')
+    parser.parse_args(arguments)
+    parser.error(f'no verb was given: known are {", ".join(VERBS)}')

@@ -1,0 +1,20 @@
+"""The figures of a tool as a file, for `--json FILE`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mfaranet_ros.errors import OutputError
+
+
+def write_json(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write the figures, making the folder where it is missing; raises OutputError."""
+    text = json.dumps(figures, indent=2) + '\n'
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding='utf-8')
+    except OSError as error:
+        raise OutputError(f'cannot write {path}: {error.strerror}; give another FILE') from error

@@ -1,0 +1,78 @@
+"""The package for pip and colcon; what ROS needs to know beside it is in package.xml."""
+
+import re
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'mfaranet_ros'
+SHARE = f'share/{NAME}'
+
+ROS_PACKAGES = (
+    'diagnostic-msgs',
+    'geometry-msgs',
+    'nav-msgs',
+    'sensor-msgs',
+    'std-msgs',
+    'std-srvs',
+)
+
+
+def version() -> str:
+    """Return the version without importing the package, whose dependencies may be missing."""
+    text = Path(NAME, '__init__.py').read_text(encoding='utf-8')
+    return re.search(r"^__version__ = '(.+)'$", text, re.MULTILINE)[1]
+
+
+def ros_wheels(rclpy: str, messages: str) -> list[str]:
+    """Return the wheels of one ROS distribution; each pins the versions of its own dependencies.
+
+    They stay as they are until they are raised here: the next distribution is uploaded under the
+    same names.
+    """
+    wheels = [f'ros-{name}=={messages}' for name in ROS_PACKAGES]
+    return [f'ros-rclpy[fastrtps]=={rclpy}', *wheels]
+
+
+setup(
+    name=NAME,
+    version=version(),
+    description='MFARANet semantic segmentation of camera topics: masks and drivable area',
+    license='Apache-2.0',
+    author='The mfaranet_ros maintainers',
+    maintainer='The mfaranet_ros maintainers',
+    maintainer_email='maintainers@mfaranet-ros.example',
+    python_requires='>=3.10',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['weights/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (SHARE, ['package.xml']),
+        (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
+        (f'{SHARE}/config', sorted(glob('config/*'))),
+        # Where `ros2 run` and `ros2 launch` look for the nodes, with pip as with colcon.
+        (f'lib/{NAME}', sorted(glob('scripts/*_node'))),
+    ],
+    entry_points={'console_scripts': ['mfaranet = mfaranet_ros.tools.main:main']},
+    install_requires=[
+        'numpy>=1.26,<3',
+        'opencv-python>=4.6,<6',
+        'PyYAML>=6',
+        'safetensors>=0.4.3',
+        'torch>=2.5',
+        'tqdm>=4.60',
+    ],
+    extras_require={
+        'ros-kilted': ros_wheels('9.1.2', '5.5.1'),
+        'ros-jazzy': ros_wheels('7.1.6', '5.3.6'),
+        'test': [
+            'mypy==2.4.1',
+            'pytest>=8,<10',
+            'rosbags>=0.10,<1',
+            'rosbags-image>=0.9,<1',
+            'ruff==0.17.5',
+        ],
+    },
+    zip_safe=False,
+)
