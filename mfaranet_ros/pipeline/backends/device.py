@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -66,7 +67,7 @@ def name_device(device: torch.device) -> str:
     """Return a device with the make of its chip, such as `cuda:0 (NVIDIA H200)`."""
     if device.type == 'cuda':
         return f'{device} ({torch.cuda.get_device_name(device)})'
-    return f'{device} ({_cpu_info().get("model name", "unknown make")})'
+    return f'{device} ({_cpu_info().get("model name", platform.machine())})'
 
 
 def name_precision(dtype: torch.dtype) -> str:
