@@ -7,7 +7,7 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -16,6 +16,11 @@ NEWEST_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFO
 
 UNSUPPORTED = 2**63
 """Sequence numbers from here on are the middleware's word for having none."""
+
+
+def policy_name(event: Any) -> str:
+    """Return the policy that does not fit, as the QoS overrides call it."""
+    return str(qos_policy_name_from_kind(event.last_policy_kind)).lower()
 
 
 class CameraInput:
@@ -55,7 +60,7 @@ class CameraInput:
             NEWEST_BEST_EFFORT,
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=lambda event: self._on_incompatible(
-                    f'a publisher of {topic} offers {event.last_policy_kind.name.lower()} that '
+                    f'a publisher of {topic} offers {policy_name(event)} that '
                     'does not fit what this node asks for: change it there, or here by '
                     f'qos_overrides.{topic}.subscription.*'
                 )

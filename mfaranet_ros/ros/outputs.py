@@ -19,6 +19,7 @@ from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.encode import Style
 from mfaranet_ros.pipeline.monitor import PROCESSING
 from mfaranet_ros.pipeline.stopwatch import Stopwatch
+from mfaranet_ros.ros.camera_input import policy_name
 from mfaranet_ros.ros.conversions import message_class, to_message
 from mfaranet_ros.ros.parameters import OutputTopics
 
@@ -105,7 +106,7 @@ class Outputs:
             event_callbacks=PublisherEventCallbacks(
                 incompatible_qos=lambda event: self._on_incompatible(
                     f'a subscriber of {self._node.resolve_topic_name(topic)} asks for '
-                    f'{event.last_policy_kind.name.lower()} that this node does not offer'
+                    f'{policy_name(event)} that this node does not offer'
                 )
             ),
         )

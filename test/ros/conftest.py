@@ -1,0 +1,169 @@
+"""A small vehicle in one process: the node under test, a camera, listeners and a client."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+
+PATIENCE_S = 20.0
+SIZE = (96, 128)
+RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def pytest_collection_modifyitems(items):
+    here = os.path.dirname(__file__)
+    for item in items:
+        if str(item.path).startswith(here):
+            item.add_marker('ros')
+
+
+def wait_until(condition, what, timeout_s=PATIENCE_S):
+    """Wait for a condition to hold and return its value; fail with words if it never does."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f'waited {timeout_s} s in vain for {what}')
+
+
+def camera_info(height=SIZE[0], width=SIZE[1], **changes):
+    """Return the calibration of a pinhole camera with a field of view of 53 degrees."""
+    focal = float(width)
+    fields = {
+        'height': height,
+        'width': width,
+        'distortion_model': 'plumb_bob',
+        'd': [0.0] * 5,
+        'k': [focal, 0.0, width / 2 - 0.5, 0.0, focal, height / 2 - 0.5, 0.0, 0.0, 1.0],
+    }
+    message = CameraInfo(**{**fields, **changes})
+    message.header.frame_id = 'camera'
+    return message
+
+
+class Vehicle:
+    """Everything around the node under test, spun in threads of its own."""
+
+    size = SIZE
+    wait_until = staticmethod(wait_until)
+
+    def __init__(self, context):
+        self.context = context
+        self.node = Node('vehicle', context=context)
+        self.camera = self.node.create_publisher(
+            Image,
+            'image',
+            RELIABLE,
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+        )
+        self.info = self.node.create_publisher(CameraInfo, 'camera_info', 1)
+        self.sent = 0
+        self._executors = []
+        self._nodes = []
+        self._spin(self.node)
+
+    def _spin(self, node):
+        executor = SingleThreadedExecutor(context=self.context)
+        executor.add_node(node)
+        thread = threading.Thread(target=executor.spin, daemon=True)
+        thread.start()
+        self._executors.append((executor, thread))
+
+    def start(self, *, pipeline=None, parameters=None, autostart=True, **arguments):
+        """Start a segmentation node with the mock backend and wait until it is active.
+
+        pipeline: the backend to use, a MockBackend of the test's own.
+        """
+        from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+        from mfaranet_ros.ros.segmentation_node import SegmentationNode
+
+        values = {'runtime.backend': 'mock', 'autostart': autostart, **(parameters or {})}
+        node = SegmentationNode(
+            finish=lambda code: None,
+            build_pipeline=lambda config: SegmentationPipeline(config, backend=pipeline),
+            context=self.context,
+            parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+            **arguments,
+        )
+        self._nodes.append(node)
+        node.start()
+        self._spin(node)
+        return node
+
+    def send(self, *, stamp_ns=None, size=SIZE, **changes):
+        """Publish one picture that differs from all others and return its stamp in ns."""
+        if stamp_ns is None:
+            stamp_ns = self.node.get_clock().now().nanoseconds
+        height, width = size
+        pixels = np.random.default_rng(self.sent).integers(0, 255, (height, width, 3), np.uint8)
+        fields = {'height': height, 'width': width, 'encoding': 'bgr8', 'step': 3 * width}
+        message = Image(**{**fields, 'data': pixels.tobytes(), **changes})
+        message.header.frame_id = 'camera'
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+        self.camera.publish(message)
+        self.sent += 1
+        return stamp_ns
+
+    def calibrate(self, **changes):
+        """Publish the calibration of a pinhole camera of this size."""
+        self.info.publish(camera_info(**changes))
+
+    def listen(self, topic, message_type, qos=RELIABLE):
+        """Subscribe and return the list that messages are put into."""
+        heard = []
+        silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+        self.node.create_subscription(
+            message_type, topic, heard.append, qos, event_callbacks=silent
+        )
+        return heard
+
+    def matched(self, topics=('/image',)):
+        """Wait until the node listens to the camera and all our listeners have a publisher."""
+        wait_until(lambda: self.camera.get_subscription_count(), 'the node to subscribe')
+        wait_until(lambda: self.info.get_subscription_count(), 'the node to take camera_info')
+        for subscription in self.node.subscriptions:
+            wait_until(
+                lambda s=subscription: self.node.count_publishers(s.topic_name),
+                f'a publisher of {subscription.topic_name}',
+            )
+        time.sleep(0.3)  # both sides know of each other, the middleware needs a moment more
+
+    def call(self, service_type, name, request):
+        client = self.node.create_client(service_type, name)
+        assert client.wait_for_service(PATIENCE_S), f'no service {name}'
+        future = client.call_async(request)
+        wait_until(future.done, f'an answer of {name}')
+        self.node.destroy_client(client)
+        return future.result()
+
+    def close(self):
+        for executor, thread in reversed(self._executors):
+            executor.shutdown(timeout_sec=5.0)
+            thread.join(5.0)
+        for node in self._nodes:
+            node.close()
+            node.destroy_node()
+        self.node.destroy_node()
+
+
+@pytest.fixture
+def vehicle():
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    vehicle = Vehicle(context)
+    yield vehicle
+    vehicle.close()
+    rclpy.try_shutdown(context=context)
