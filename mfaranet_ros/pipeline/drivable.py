@@ -7,6 +7,7 @@ the last one before something that stands up.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,8 +32,9 @@ NOT_DRIVABLE, UNSURE, DRIVABLE = 0, 127, 255
 FREE, BLOCKED, UNSEEN = 0, 100, -1
 """The values of the grid (nav_msgs/OccupancyGrid)."""
 
-# What a pixel tells about the ground; shifted right by one, both kinds of ground are equal.
-_NOTHING, _STANDS, _ROAD, _OTHER_GROUND = 0, 2, 4, 5
+# What a pixel tells about the ground. Shifted right by one, both kinds of ground are equal; what
+# stands up is the largest, so that it wins where the largest of neighbouring pixels is taken.
+_NOTHING, _ROAD, _OTHER_GROUND, _STANDS = 0, 2, 3, 4
 _GROUND_KIND, _STANDS_KIND = _ROAD >> 1, _STANDS >> 1
 
 _SEES = {
@@ -111,18 +113,18 @@ def _sure(confidence: Bytes, least: int) -> Bytes:
 
 
 def _cell_rule() -> NDArray[np.int8]:
-    """Return the value (512,) of a cell by what its inner, middle and outer pixel see."""
-    rule = np.full((8, 8, 8), UNSEEN, np.int8)
-    ground = (_ROAD, _OTHER_GROUND)
-    sees = set(_SEES.values())
-    for outer in sees:
-        for middle in sees:
-            for inner in sees:
-                foot = inner in ground and outer == _STANDS and middle != _NOTHING
-                if foot or middle == _OTHER_GROUND:
-                    rule[outer, middle, inner] = BLOCKED
-                elif middle == _ROAD and _STANDS not in (inner, outer):
-                    rule[outer, middle, inner] = FREE
+    """Return the value (4096,) of a cell by what its corner, outer, middle and inner pixel see.
+
+    Each of them is an octal digit of the index, in this order.
+    """
+    rule = np.full((8, 8, 8, 8), UNSEEN, np.int8)
+    ground, sees = (_ROAD, _OTHER_GROUND), set(_SEES.values())
+    for corner, outer, middle, inner in itertools.product(sees, repeat=4):
+        foot = inner in ground and outer == _STANDS and middle != _NOTHING
+        if foot or middle == _OTHER_GROUND:
+            rule[corner, outer, middle, inner] = BLOCKED
+        elif middle == _ROAD and _STANDS not in (corner, inner, outer):
+            rule[corner, outer, middle, inner] = FREE
     return rule.reshape(-1)
 
 
@@ -189,8 +191,10 @@ class _View:
         """Return the grid."""
         layout, cells = self._ground.layout, self._ground.cells
         sees = self._sees
-        key = sees.take(cells.outer).astype(np.uint16)
-        for index in (cells.middle, cells.inner):
+        picture = sees[:-1].reshape(self._labels.shape)
+        corners = cv2.dilate(picture, np.ones((2, 2), np.uint8), anchor=(0, 0)).reshape(-1)
+        key = corners.take(cells.corner).astype(np.uint16)
+        for index in (cells.outer, cells.middle, cells.inner):
             key <<= 3
             key |= sees.take(index)
         values = np.full(layout.shape, UNSEEN, np.int8)

@@ -34,8 +34,8 @@ corner of the grid; and at least so close, however coarse the grid.
 
 _STEEPEST = 2.5
 """The steepest line in the picture that is taken for the foot of one surface; steeper ones are
-the upright edge of something. Upright surfaces pass the camera sideways at a distance of its
-height divided by this.
+the upright edge of something. The foot of a wall is so steep if the wall, prolonged, passes the
+camera at less than its height divided by this; it is then seen almost edge-on.
 """
 
 
@@ -102,14 +102,20 @@ class GridLayout:
 class Cells:
     """The cells whose centre is in the picture, and the pixels (M,) they are judged by.
 
-    cell: row * columns + column. middle: the pixel nearest to the cell's centre. inner, outer:
-    half a cell, but at least half a pixel, from there towards the camera and away from it.
+    cell: row * columns + column. corner: the upper left of the four pixels around the cell's
+    centre. middle: the nearest one. inner, outer: half a cell, but at least half a pixel, from
+    the centre towards the camera and away from it.
     """
 
     cell: Indices
+    corner: Indices
     inner: Indices
     middle: Indices
     outer: Indices
+
+    @property
+    def pixels(self) -> tuple[Indices, Indices, Indices, Indices]:
+        return self.corner, self.inner, self.middle, self.outer
 
 
 class GroundProjection:
@@ -151,9 +157,7 @@ class GroundProjection:
         self.joint_rad = _STEEPEST * step_rad + 1.5 * pixel_rad
         self._set_rows(cells, rays)
         shift = self.rows.start * self.camera.width
-        self.cells = Cells(
-            cells.cell, *(i - shift for i in (cells.inner, cells.middle, cells.outer))
-        )
+        self.cells = Cells(cells.cell, *(index - shift for index in cells.pixels))
         self.rays = self._relative(rays)
         self._more_rays: dict[int, Rays] = {}
 
@@ -213,8 +217,9 @@ class GroundProjection:
         outer, outer_valid = self._pixel_of_ground(centres[cell] + away / range_m * half)
         near = self._apart(middle, inner, inner_valid)
         far = self._apart(middle, outer, outer_valid)
-        indices = [self._index(p) for p in (near, middle, far)]
-        order = np.argsort(indices[1], kind='stable')  # neighbours in memory are quick to read
+        corner = np.maximum(np.floor(middle), 0)
+        indices = [self._index(p) for p in (corner, near, middle, far)]
+        order = np.argsort(indices[2], kind='stable')  # neighbours in memory are quick to read
         return Cells(cell[order], *(index[order] for index in indices))
 
     def _pixel_of_ground(self, points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -233,11 +238,11 @@ class GroundProjection:
 
     def _set_rows(self, cells: Cells, rays: Rays) -> None:
         traced = rays.pixels[rays.pixels != UNSEEN]
-        every = (cells.inner, cells.middle, cells.outer, traced)
-        first = min(int(index.min()) for index in every if len(index)) // self.camera.width
-        last = max(int(index.max()) for index in every if len(index)) // self.camera.width
-        self.rows = slice(first, last + 1)
-        self.unseen = (last + 1 - first) * self.camera.width
+        used = [index for index in (*cells.pixels, traced) if len(index)]
+        first = min(int(index.min()) for index in used) // self.camera.width
+        last = max(int(index.max()) for index in used) // self.camera.width
+        self.rows = slice(first, min(last + 2, self.camera.height))  # one more below the corners
+        self.unseen = (self.rows.stop - first) * self.camera.width
 
     def _relative(self, rays: Rays) -> Rays:
         """Return the rays with pixels that count from the first of `rows`."""

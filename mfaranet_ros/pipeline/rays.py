@@ -40,7 +40,7 @@ class Rays:
     directions: float64 (B, 2), unit vectors in the base frame.
     pixels: int64 (S, B), v * width + u, or UNSEEN; one row more than the longest chain has.
     range_m: float32 (B, S), how far from the point under the camera the ray enters that pixel,
-        which is half way between the centres of two pixels of a chain.
+        which is half way between the centres of two pixels of a chain; where it ends, the end.
     """
 
     directions: Floats
@@ -56,26 +56,42 @@ def trace_rays(
 ) -> Rays:
     """Trace one ray per bearing (B,), in radians from x to y of the base frame.
 
-    span_m: tells for directions (B, 2) at which range the area of interest begins and ends.
+    span_m: tells for directions (B, 2) at which range the area of interest begins and ends; a
+        ray for which it ends at 0 is empty.
     """
     directions = _directions(bearings)
     _, ends_m = span_m(directions)
     nodes, range_m = _nodes(pose, directions, ends_m, _NODES)
     pixels, valid = camera.project(pose.to_camera(nodes.reshape(-1, 3)))
-    pixels, valid = pixels.reshape(*nodes.shape[:2], 2), valid.reshape(nodes.shape[:2])
+    pixels = pixels.reshape(*nodes.shape[:2], 2)
+    valid = valid.reshape(nodes.shape[:2]) & (ends_m > 0)[:, None]
     height_m = pose.position_m[2]
     chains = [
         _chain(camera, pixels[i], valid[i], np.arctan2(height_m, range_m[i]))
         for i in range(len(bearings))
     ]
+    table, start_m = _tables(chains, height_m)
+    return Rays(directions, table, start_m)
+
+
+def _tables(
+    chains: list[tuple[NDArray[np.int64], Floats]], height_m: float
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the pixels and ranges of Rays from each ray's chain and its angles."""
     length = max(len(chain) for chain, _ in chains) + 1
-    table = np.full((len(bearings), length), UNSEEN, np.int64)
-    start_m = np.zeros((len(bearings), length), np.float32)
+    pixels = np.full((len(chains), length), UNSEEN, np.int64)
+    range_m = np.zeros((len(chains), length), np.float32)
     for i, (chain, angles) in enumerate(chains):
-        table[i, : len(chain)] = chain
-        start_m[i, : len(angles)] = height_m / np.tan(angles)
-        start_m[i, len(angles) :] = start_m[i, len(angles) - 1] if len(angles) else 0
-    return Rays(directions, np.ascontiguousarray(table.T), start_m)
+        if len(chain):
+            pixels[i, : len(chain)] = chain
+            range_m[i] = height_m / np.tan(angles[-1])
+            range_m[i, : len(chain)] = height_m / np.tan(angles)
+    empty = pixels[:, 0] == UNSEEN
+    if empty.any() and not empty.all():
+        # Past a corner of the picture: as near as the view begins beside it.
+        seen, missed = np.flatnonzero(~empty), np.flatnonzero(empty)
+        range_m[missed] = np.interp(missed, seen, range_m[seen, 0])[:, None]
+    return np.ascontiguousarray(pixels.T), range_m
 
 
 def visible_arc(
@@ -94,7 +110,7 @@ def visible_arc(
         nodes, range_m = _nodes(pose, directions, ends_m, _SEARCH_NODES)
         pixels, valid = camera.project(pose.to_camera(nodes.reshape(-1, 3)))
         shown = (valid & camera.inside(pixels)).reshape(range_m.shape)
-        return np.asarray((shown & (range_m >= starts_m[:, None])).any(axis=1))
+        return np.asarray((shown & (range_m >= starts_m[:, None])).any(axis=1) & (ends_m > 0))
 
     step = 2 * math.pi / _SEARCH_BEARINGS
     flags = seen(np.arange(_SEARCH_BEARINGS, dtype=np.float64) * step)
