@@ -259,10 +259,9 @@ class _View:
     @cached_property
     def boundary(self) -> _Boundary:
         """The boundary."""
-        rays, walk = self._ground.rays, self._walk
         more = self._ground.rays_for(self._vertices)
-        if more is not None:
-            rays, walk = more, self._walk_along(more)
+        rays = self._ground.rays if more is None else more
+        walk = self._walk if more is None else self._walk_along(more)
         places = (np.arange(self._vertices) + 0.5) / self._vertices
         ray = (places * len(walk)).astype(np.int64)
         end = (walk[ray] != _ROAD).argmax(axis=1)
