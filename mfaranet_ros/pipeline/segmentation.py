@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mfaranet_ros.frame import CONFIDENT_OUTPUTS, Frame, Output, Segmentation
-from mfaranet_ros.pipeline.backends import Backend, create_backend, warm_up
+from mfaranet_ros.pipeline.backends import Backend, check_runtime, create_backend, warm_up
 from mfaranet_ros.pipeline.config import PipelineConfig
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.pipeline.ground import GroundProjection
@@ -28,6 +28,7 @@ class SegmentationPipeline:
     """
 
     def __init__(self, config: PipelineConfig, *, backend: Backend | None = None) -> None:
+        check_runtime(config.runtime)
         self.config = config
         mock = config.runtime.backend == 'mock' or backend is not None
         self.network = mock_network(config.model) if mock else load_network(config.model)

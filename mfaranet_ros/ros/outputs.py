@@ -84,11 +84,11 @@ class Outputs:
         self._node = node
         self._on_incompatible = on_incompatible
         self._stamped = topics.debug_stamped
+        debug_type = _debug_type(topics.debug_stamped)
         self._publishers = {
             row.output: self._create(row.type_name, row.topic, _qos(row, topics)) for row in ROWS
         }
         self._camera_info = self._create('sensor_msgs/msg/CameraInfo', CAMERA_INFO_TOPIC, RELIABLE)
-        debug_type = _debug_type(topics.debug_stamped)
         self._debug = {
             name: self._create(debug_type, f'~/debug/{name}', RELIABLE) for name in DEBUG_TOPICS
         }

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-GRACE_S = 1.5
+GRACE_S = 1.2
 """How long a node may take to end by itself; the promise to the user is 2 seconds."""
 
 
@@ -48,15 +48,13 @@ class StopSignal:
         """Wait for the first wish to end, pass it on, and insist if it is not followed."""
         os.read(self._reader, 1)
         self._wanted.set()
-        threading.Thread(target=self._pass_on, daemon=True).start()
-        if not self._ended.wait(GRACE_S):
+        if self._stop is not None:
+            threading.Thread(target=self._stop, daemon=True).start()
+            self._ended.wait(GRACE_S)
+        if not self._ended.is_set():
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(self.exit_code)
-
-    def _pass_on(self) -> None:
-        if self._stop is not None:
-            self._stop()
 
     def request(self, exit_code: int) -> None:
         """Ask for the end, from any thread; the first exit code that is not 0 counts."""
@@ -136,5 +134,14 @@ def player_node() -> None:
     sys.exit(run('mfaranet_ros.ros.player_node', 'PlayerNode'))
 
 
-EXECUTABLES = {'segmentation_node': segmentation_node, 'player_node': player_node}
-"""What `python -m mfaranet_ros.ros NAME` runs, by the names that `ros2 run` knows."""
+def demo_recorder() -> None:
+    """Run the recorder of the demo."""
+    sys.exit(run('mfaranet_ros.ros.demo_recorder', 'DemoRecorder'))
+
+
+EXECUTABLES = {
+    'segmentation_node': segmentation_node,
+    'player_node': player_node,
+    'demo_recorder': demo_recorder,
+}
+"""What `python -m mfaranet_ros.ros NAME` runs; `ros2 run` knows the nodes by the same names."""

@@ -59,6 +59,7 @@ class Vehicle:
 
     size = SIZE
     wait_until = staticmethod(wait_until)
+    camera_info = staticmethod(camera_info)
 
     def __init__(self, context):
         self.context = context
@@ -167,3 +168,18 @@ def vehicle():
     yield vehicle
     vehicle.close()
     rclpy.try_shutdown(context=context)
+
+
+@pytest.fixture(scope='session')
+def weights_file(tmp_path_factory):
+    """Weights of a network that has learnt nothing, for tests in which one must run."""
+    import torch
+
+    from mfaranet_ros.labels import get_label_set
+    from mfaranet_ros.models import create_model, save_weights
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('weights') / 'untrained.safetensors'
+    model = create_model('mfaranet_resnet18', classes=11)
+    save_weights(model, path, label_set=get_label_set('camvid'))
+    return path

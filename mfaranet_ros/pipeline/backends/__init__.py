@@ -24,6 +24,7 @@ __all__ = [
     'BackendInfo',
     'MockBackend',
     'TorchBackend',
+    'check_runtime',
     'create_backend',
     'list_backends',
     'resolve_device',
@@ -40,10 +41,19 @@ def create_backend(config: RuntimeConfig, model: nn.Module | None, *, classes: i
     Raises UnknownNameError (a ConfigError) for a backend, device or precision that does not
     exist, ConfigError for one that this machine does not have.
     """
-    if config.backend not in ('auto', *_BACKENDS):
-        raise UnknownNameError('backend', config.backend, ('auto', *_BACKENDS))
+    check_runtime(config)
     name = 'torch' if config.backend == 'auto' else config.backend
     return _BACKENDS[name](config, model, classes)
+
+
+def check_runtime(config: RuntimeConfig) -> None:
+    """Refuse what this machine cannot run, before anything slow is done for it.
+
+    Raises UnknownNameError or ConfigError as `create_backend` does.
+    """
+    if config.backend not in ('auto', *_BACKENDS):
+        raise UnknownNameError('backend', config.backend, ('auto', *_BACKENDS))
+    resolve_precision(config.precision, resolve_device(config.device))
 
 
 def list_backends() -> list[str]:
