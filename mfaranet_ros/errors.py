@@ -9,6 +9,7 @@ MfaranetError
  +-- InferenceError     the network failed on one frame, the next may succeed
  +-- SourceError        recorded pictures or videos that cannot be played
  +-- OutputError        results that cannot be written (full disk, no permission)
+ +-- ProcessError       a process that a tool started ended before its time
 
 Each message says what was given, what is allowed and what to do, in one line.
 """
@@ -63,3 +64,7 @@ class SourceError(MfaranetError):
 
 class OutputError(MfaranetError):
     """Results cannot be written, for example because the disk is full."""
+
+
+class ProcessError(MfaranetError):
+    """A process that a tool started ended before its time; the message is its own."""

@@ -1,0 +1,158 @@
+"""The processes a tool starts, which surely end with it, and what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import IO
+
+from mfaranet_ros.errors import ProcessError
+from mfaranet_ros.pipeline.config import Value
+
+KEPT_LINES = 200
+GRACE_S = 4.0
+"""How long all of them together may take to end; the executables promise 2 seconds."""
+
+LOG_LINE = re.compile(r'\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[(?P<logger>[^\]]+)\]: ')
+
+
+class Child:
+    """One process: its output is read by a thread, so that it never has to wait for us.
+
+    on_trouble(text): is told of each warning and error in its log, from that thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        on_trouble: Callable[[str], None] = lambda text: None,
+        *,
+        has_output: bool = False,
+    ) -> None:
+        self.name = name
+        self._on_trouble = on_trouble
+        self._errors: deque[str] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        # A session of its own: Ctrl-C in the terminal reaches us, and we end it in order.
+        self.process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if has_output else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> IO[bytes]:
+        """Its standard output, for the caller to read to its end and to close."""
+        if self.process.stdout is None:
+            raise ValueError(f'{self.name} was started without has_output')
+        return self.process.stdout
+
+    def _read(self) -> None:
+        if self.process.stderr is None:
+            return
+        with self.process.stderr as stream:
+            for raw in stream:
+                self._take_note(raw.decode(errors='replace').rstrip())
+
+    def _take_note(self, line: str) -> None:
+        found = LOG_LINE.match(line)
+        level = found.group(1) if found else ''
+        text = line[found.end() :] if found else line
+        self._lines.append(text)
+        if level in ('ERROR', 'FATAL') or text.startswith('error: '):
+            self._errors.append(text.removeprefix('error: '))
+        if level in ('WARN', 'ERROR', 'FATAL'):
+            self._on_trouble(f'{self.name}: {text}')
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, or None while it runs."""
+        return self.process.poll()
+
+    def check(self) -> None:
+        """Raise ProcessError, in its own words, if it has ended with an error."""
+        code = self.exit_code
+        if not code:
+            return
+        self._reader.join(1.0)
+        said = self._errors or self._lines or ['it said nothing']
+        raise ProcessError(f'{self.name} ended with code {code}: {said[-1]}')
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, if it still runs."""
+        if self.exit_code is None:
+            self.process.terminate()
+
+    def insist(self, timeout_s: float) -> None:
+        """Wait until it has ended; kill it after the timeout."""
+        try:
+            self.process.wait(max(0.0, timeout_s))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(1.0)
+
+
+class Children:
+    """A block whose end, however it comes, is the end of all processes started in it."""
+
+    def __init__(self, environment: Mapping[str, str], on_trouble: Callable[[str], None]) -> None:
+        self._environment = environment
+        self._on_trouble = on_trouble
+        self._children: list[Child] = []
+
+    def start(
+        self,
+        name: str,
+        executable: str,
+        parameters: Mapping[str, Value],
+        *,
+        has_output: bool = False,
+    ) -> Child:
+        """Start one of our ROS executables with these parameters."""
+        command = [sys.executable, '-m', 'mfaranet_ros.ros', executable, '--ros-args']
+        for key, value in parameters.items():
+            # JSON is YAML in which a text stays a text, whatever stands in it.
+            command += ['-p', f'{key}:={json.dumps(value)}']
+        child = Child(name, command, self._environment, self._on_trouble, has_output=has_output)
+        self._children.append(child)
+        return child
+
+    def check(self) -> None:
+        """Raise ProcessError if one of them has ended with an error."""
+        for child in self._children:
+            child.check()
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End them all, the last one started first."""
+        for child in reversed(self._children):
+            child.ask_to_end()
+        deadline = time.monotonic() + GRACE_S
+        for child in reversed(self._children):
+            child.insist(deadline - time.monotonic())
+        self._children.clear()
