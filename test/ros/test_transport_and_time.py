@@ -1,0 +1,79 @@
+"""Compressed images, and the node under a simulated clock."""
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+
+
+def jpeg(seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 255, (96, 128, 3), np.uint8)
+    return cv2.imencode('.jpg', pixels)[1].tobytes()
+
+
+@pytest.fixture
+def compressed(vehicle):
+    """Return a function that sends one compressed picture and returns its stamp in ns."""
+    publisher = vehicle.node.create_publisher(CompressedImage, 'image/compressed', 10)
+
+    def send(data):
+        vehicle.wait_until(publisher.get_subscription_count, 'the node to subscribe')
+        message = CompressedImage(format='jpeg', data=data)
+        message.header.frame_id = 'camera'
+        now = vehicle.node.get_clock().now()
+        message.header.stamp = now.to_msg()
+        publisher.publish(message)
+        return now.nanoseconds
+
+    return send
+
+
+def test_compressed_images_are_taken_and_a_corrupt_one_is_refused(vehicle, compressed):
+    node = vehicle.start(parameters={'input.transport': 'compressed'})
+    masks = vehicle.listen('/segmentation/mask', Image)
+    vehicle.wait_until(lambda: vehicle.node.count_publishers('/segmentation/mask'), 'the node')
+    half = jpeg()[:1500]
+    compressed(half)
+    vehicle.wait_until(
+        lambda: node.monitor.snapshot(0).dropped.get('decode_compressed'), 'the refusal'
+    )
+    compressed(jpeg())
+    vehicle.wait_until(lambda: masks, 'the mask of the whole picture')
+    assert (masks[0].height, masks[0].width) == (96, 128)
+
+
+def test_ages_are_those_of_the_simulated_clock_also_across_a_jump_back(vehicle):
+    clock = vehicle.node.create_publisher(Clock, '/clock', 10)
+    node = vehicle.start(parameters={'use_sim_time': True, 'latency.max_age_ms': 500.0})
+    masks = vehicle.listen('/segmentation/mask', Image)
+    diagnostics = vehicle.listen('/diagnostics', DiagnosticArray)
+    vehicle.matched()
+    vehicle.wait_until(clock.get_subscription_count, 'the node to follow the clock')
+
+    def set_clock(now_s):
+        message = Clock()
+        message.clock.sec = now_s
+        clock.publish(message)
+        vehicle.wait_until(
+            lambda: node.get_clock().now().nanoseconds == now_s * 10**9, 'the clock to be heard'
+        )
+
+    set_clock(1000)
+    vehicle.send(stamp_ns=1000 * 10**9)
+    vehicle.wait_until(lambda: len(masks) == 1, 'a mask, although the picture is old by the wall')
+    vehicle.send(stamp_ns=990 * 10**9)
+    vehicle.wait_until(lambda: node.monitor.snapshot(0).dropped.get('stale'), 'the old one')
+    set_clock(100)  # the replay began anew
+    vehicle.send(stamp_ns=100 * 10**9)
+    vehicle.wait_until(lambda: len(masks) == 2, 'a mask after the jump')
+    for now_s in (101, 102, 103):
+        set_clock(now_s)
+    vehicle.wait_until(
+        lambda: any('back in time' in s.message for d in diagnostics for s in d.status),
+        'diagnostics, which the simulated clock drives',
+    )
