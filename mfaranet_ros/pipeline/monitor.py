@@ -29,6 +29,9 @@ PROCESSING = 'processing_time'
 """The stage that spans all others: from taking a message to its last published result."""
 
 
+RECENT_NS = 10 * 10**9
+"""How long a single mishap is reported; its count stays."""
+
 NOBODY = 'no_subscriber'
 """The reason of frames that are not processed because no output has a subscriber."""
 
@@ -63,7 +66,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that the monitor knows at one moment; ages and rates on the node's clock."""
+    """All that the monitor knows at one moment; ages and rates on the node's clock.
+
+    recent: the mishaps of the last RECENT_NS: drop reasons, `lost`, `stamp_jumped_back`.
+    """
 
     state: str
     received: int
@@ -85,9 +91,9 @@ class Snapshot:
     active_ms: float
     idle: bool
     last_refusal: str
+    recent: frozenset[str]
     health: FrameHealth | None
     equal_frames: int
-    backward_stamps_recent: bool
     future_ms: float
 
 
@@ -159,7 +165,7 @@ class Monitor:
         self._idle = False
         self._last_refusal = ''
         self._last_stamp_ns: int | None = None
-        self._backward_at_ns: int | None = None
+        self._last_at_ns: dict[str, int] = {}
         self._future_ms = 0.0
         self._health: FrameHealth | None = None
         self._equal_frames = 1
@@ -195,7 +201,7 @@ class Monitor:
             self._input.tick(now_ns)
             if self._last_stamp_ns is not None and stamp_ns < self._last_stamp_ns:
                 self._warned['stamp_jumped_back'] += 1
-                self._backward_at_ns = now_ns
+                self._last_at_ns['stamp_jumped_back'] = now_ns
             elif stamp_ns == self._last_stamp_ns:
                 self._warned['stamp_repeated'] += 1
             self._last_stamp_ns = stamp_ns
@@ -203,15 +209,17 @@ class Monitor:
             if self._future_ms > FUTURE_TOLERANCE_MS:
                 self._warned['stamp_in_future'] += 1
 
-    def frames_lost(self, count: int) -> None:
+    def frames_lost(self, count: int, now_ns: int) -> None:
         """Count frames that were sent but never reached this process."""
         with self._lock:
             self._lost += count
+            self._last_at_ns['lost'] = now_ns
 
-    def frame_dropped(self, reason: str, text: str = '') -> None:
+    def frame_dropped(self, reason: str, now_ns: int, text: str = '') -> None:
         """Count a received frame that gives no result; the text is kept for the diagnostics."""
         with self._lock:
             self._dropped[reason] += 1
+            self._last_at_ns[reason] = now_ns
             self._idle = reason == NOBODY
             if text:
                 self._last_refusal = text
@@ -261,7 +269,6 @@ class Monitor:
         """Return everything known at this moment of the node's clock."""
         with self._lock:
             spreads = {stage: window.spread() for stage, window in self._times.items()}
-            window_ns = int(1e10)
             return Snapshot(
                 state=self._state,
                 received=self._received,
@@ -285,7 +292,10 @@ class Monitor:
                 last_refusal=self._last_refusal,
                 health=self._health,
                 equal_frames=self._equal_frames,
-                backward_stamps_recent=self._backward_at_ns is not None
-                and 0 <= now_ns - self._backward_at_ns < window_ns,
+                recent=frozenset(
+                    name
+                    for name, at_ns in self._last_at_ns.items()
+                    if abs(now_ns - at_ns) < RECENT_NS
+                ),
                 future_ms=self._future_ms,
             )

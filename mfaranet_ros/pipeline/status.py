@@ -14,6 +14,7 @@ from mfaranet_ros.pipeline.monitor import (
     FUTURE_TOLERANCE_MS,
     NOBODY,
     PROCESSING,
+    RECENT_NS,
     Condition,
     Level,
     Snapshot,
@@ -144,21 +145,29 @@ def _bad_input(snapshot: Snapshot, diagnostics: DiagnosticsConfig) -> Iterator[C
         return
     yield from _bad_stamps(snapshot)
     yield from _bad_pictures(snapshot, diagnostics)
+    yield from _lost_frames(snapshot)
+
+
+def _lost_frames(snapshot: Snapshot) -> Iterator[Condition]:
+    """Report recent drops: an error while nothing gets through, else a warning."""
+    age_ms = snapshot.output_age_ms
+    flowing = age_ms is not None and age_ms * 1e6 < RECENT_NS
+    level = Level.WARN if flowing else Level.ERROR
     refused = sum(n for reason, n in snapshot.dropped.items() if reason.startswith('decode_'))
-    if refused:
+    if any(reason.startswith('decode_') for reason in snapshot.recent):
         yield Condition(
-            Level.WARN if snapshot.processed else Level.ERROR,
+            level,
             f'{refused} of {snapshot.received} images refused, the last one: '
             f'{snapshot.last_refusal}',
         )
-    stale = snapshot.dropped.get('stale', 0)
-    if stale and stale * 2 >= snapshot.received:
+    if 'stale' in snapshot.recent:
         yield Condition(
-            Level.ERROR,
-            f'{stale} of {snapshot.received} images were older than latency.max_age_ms when '
-            'they were due: is use_sim_time right for this source, are the clocks in step?',
+            level,
+            f'{snapshot.dropped["stale"]} of {snapshot.received} images were older than '
+            'latency.max_age_ms when they were due: is the network too slow, use_sim_time wrong '
+            'for this source, or a clock out of step?',
         )
-    if snapshot.lost:
+    if 'lost' in snapshot.recent:
         yield Condition(
             Level.WARN,
             f'{snapshot.lost} images lost between publisher and node: large images need the '
@@ -175,7 +184,7 @@ def _missing_images(snapshot: Snapshot, diagnostics: DiagnosticsConfig) -> Itera
 
 
 def _bad_stamps(snapshot: Snapshot) -> Iterator[Condition]:
-    if snapshot.backward_stamps_recent:
+    if 'stamp_jumped_back' in snapshot.recent:
         count = snapshot.warned.get('stamp_jumped_back', 0)
         yield Condition(Level.WARN, f'stamps went back in time {count} times')
     if snapshot.future_ms > FUTURE_TOLERANCE_MS:

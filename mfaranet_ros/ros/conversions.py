@@ -11,6 +11,8 @@ import numpy as np
 
 from mfaranet_ros.pipeline.encode import build
 
+POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
+
 TYPE_CODES = {'uint8': 'B', 'int8': 'b', 'float32': 'f', 'float64': 'd'}
 
 
@@ -27,7 +29,19 @@ def message_class(type_name: str) -> Any:
 
 
 def _make(type_name: str, fields: dict[str, Any]) -> Any:
-    return message_class(type_name)(**{name: _plain(value) for name, value in fields.items()})
+    make = _make_cloud if type_name == POINT_CLOUD else message_class(type_name)
+    return make(**{name: _plain(value) for name, value in fields.items()})
+
+
+def _make_cloud(**fields: Any) -> Any:
+    """Build a PointCloud2 by sensor_msgs_py where it is installed; both ways give the same."""
+    try:
+        from sensor_msgs_py import point_cloud2
+    except ImportError:
+        return message_class(POINT_CLOUD)(**fields)
+    dtype = point_cloud2.dtype_from_fields(fields['fields'], fields['point_step'])
+    points = np.frombuffer(fields['data'], dtype)
+    return point_cloud2.create_cloud(fields['header'], fields['fields'], points)
 
 
 def _plain(value: Any) -> Any:

@@ -155,7 +155,7 @@ class SegmentationNode(LifecycleNode):
             self._node_settings.config.input.transport,
             on_image=self._receive,
             on_camera_info=self._calibration.take_camera_info,
-            on_lost=self.monitor.frames_lost,
+            on_lost=lambda count: self.monitor.frames_lost(count, self._now_ns()),
             on_incompatible=self._warn_of_publisher,
         )
 
@@ -166,7 +166,7 @@ class SegmentationNode(LifecycleNode):
             self._input = None
         if self._worker is not None:
             if self._worker.stop(FRAME_IN_HAND_S) is not None:
-                self.monitor.frame_dropped('deactivated')
+                self._drop('deactivated')
             self._worker = None
         if self._outputs is not None:
             self._outputs.clear_grid(self._now_ns())
@@ -200,24 +200,24 @@ class SegmentationNode(LifecycleNode):
         stamp = message.header.stamp
         self.monitor.frame_received(stamp.sec * 10**9 + stamp.nanosec, self._now_ns())
         if self._worker.put(message) is not None:
-            self.monitor.frame_dropped('replaced')
+            self._drop('replaced')
 
     def _handle(self, message: Any) -> None:
         """Bring one image all its way; runs in the worker's thread."""
         wanted, watch = self._outputs.wanted(), Stopwatch()
         if not wanted:
-            return self.monitor.frame_dropped(NOBODY)
+            return self._drop(NOBODY)
         with watch(PROCESSING):
             with watch('decode'):
                 frame = decode(message)
             self.monitor.frame_seen(look_at(frame))
             if self._is_stale(frame):
-                return self.monitor.frame_dropped('stale')
+                return self._drop('stale')
             ground = self._ground(frame, wanted)
             wanted = wanted if ground is not None else wanted - METRIC_OUTPUTS
             result = self._pipeline(frame, wanted, ground, watch)
             if self._is_stale(frame):
-                return self.monitor.frame_dropped('stale')
+                return self._drop('stale')
             with watch('publish'):
                 camera_info = self._calibration.camera_info
                 self._outputs.publish(result, wanted, self._style, camera_info, watch)
@@ -248,15 +248,18 @@ class SegmentationNode(LifecycleNode):
         self.monitor.set_condition('model', 'inference', None)
         self._outputs.publish_debug(watch.ms, (now_ns - frame.stamp_ns) / 1e6, frame.stamp_ns)
 
+    def _drop(self, reason: str, text: str = '') -> None:
+        self.monitor.frame_dropped(reason, self._now_ns(), text)
+
     def _fail(self, error: Exception) -> None:
         """Count a frame that failed; the worker goes on with the next one."""
         logger, text = self.get_logger(), str(error)
         if isinstance(error, DecodeError):
-            self.monitor.frame_dropped(f'decode_{error.reason}', text)
+            self._drop(f'decode_{error.reason}', text)
             logger.warning(f'image refused: {text}', throttle_duration_sec=THROTTLE_S)
             return
         expected = isinstance(error, InferenceError)
-        self.monitor.frame_dropped('inference' if expected else 'internal', text)
+        self._drop('inference' if expected else 'internal', text)
         self.monitor.set_condition('model', 'inference', Condition(Level.ERROR, text))
         logger.error(f'frame dropped: {text}', throttle_duration_sec=THROTTLE_S)
         if not expected:

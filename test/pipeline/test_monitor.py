@@ -63,7 +63,7 @@ def test_every_received_frame_is_processed_dropped_or_pending(drive):
     drive.monitor.frame_received(drive.now_ns, drive.now_ns)
     for reason in ('replaced', 'stale', 'decode_encoding'):
         drive.monitor.frame_received(drive.now_ns, drive.now_ns)
-        drive.monitor.frame_dropped(reason)
+        drive.monitor.frame_dropped(reason, drive.now_ns)
     snapshot = drive.monitor.snapshot(drive.now_ns)
     assert (snapshot.received, snapshot.processed, snapshot.pending) == (8, 4, 1)
     assert snapshot.dropped == {'replaced': 1, 'stale': 1, 'decode_encoding': 1}
@@ -180,7 +180,7 @@ def test_a_clock_that_jumps_back_does_not_spoil_the_rates(drive):
 def test_nobody_listening_is_no_fault(drive):
     drive.now_ns += 2000 * MS
     drive.monitor.frame_received(drive.now_ns, drive.now_ns)
-    drive.monitor.frame_dropped(NOBODY)
+    drive.monitor.frame_dropped(NOBODY, drive.now_ns)
     assert drive.status('output').level is Level.OK
     assert 'nobody subscribes' in drive.status('output').message
 
@@ -188,7 +188,7 @@ def test_nobody_listening_is_no_fault(drive):
 def test_refused_images_are_an_error_while_none_gets_through(drive):
     drive.now_ns += 10 * MS
     drive.monitor.frame_received(drive.now_ns, drive.now_ns)
-    drive.monitor.frame_dropped('decode_encoding', "encoding 'yuv9' is not known")
+    drive.monitor.frame_dropped('decode_encoding', drive.now_ns, "encoding 'yuv9' is not known")
     status = drive.status('input')
     assert status.level is Level.ERROR
     assert "encoding 'yuv9' is not known" in status.message
@@ -199,17 +199,27 @@ def test_refused_images_are_an_error_while_none_gets_through(drive):
 def test_stale_frames_without_end_ask_for_the_clock(drive):
     drive.now_ns += 10 * MS
     drive.monitor.frame_received(drive.now_ns - 9000 * MS, drive.now_ns)
-    drive.monitor.frame_dropped('stale')
+    drive.monitor.frame_dropped('stale', drive.now_ns)
     assert 'use_sim_time' in drive.status('input').message
     assert drive.status('input').level is Level.ERROR
 
 
 def test_lost_frames_name_the_dds_profile(drive):
     drive.frame()
-    drive.monitor.frames_lost(7)
+    drive.monitor.frames_lost(7, drive.now_ns)
     assert drive.status('input').level is Level.WARN
     assert 'fastdds.xml' in drive.status('input').message
     assert drive.values('input')['frames_lost'] == '7'
+
+
+def test_a_single_mishap_is_forgiven_but_its_count_stays(drive):
+    drive.frame()
+    drive.monitor.frames_lost(1, drive.now_ns)
+    assert drive.status('input').level is Level.WARN
+    for _ in range(120):
+        drive.frame()
+    assert drive.status('input').level is Level.OK
+    assert drive.values('input')['frames_lost'] == '1'
 
 
 def test_a_condition_holds_until_it_is_lifted(drive):
