@@ -1,0 +1,1 @@
+"""How good a network is: confusion matrix, scores, and the ways of running it over pictures."""
