@@ -72,6 +72,7 @@ class Source(Protocol):
     """Pictures in order; each pass over it starts with the first one.
 
     rate_hz: at which they were taken, or a usual one. has_truth: whether labels belong to them.
+    files: what they are read from.
     """
 
     @property
@@ -82,6 +83,9 @@ class Source(Protocol):
 
     @property
     def has_truth(self) -> bool: ...
+
+    @property
+    def files(self) -> tuple[Path, ...]: ...
 
     def __iter__(self) -> Iterator[Picture | Unreadable]: ...
 
@@ -110,6 +114,10 @@ class ImageFolder:
     @property
     def has_truth(self) -> bool:
         return any(file.stem in self._truth for file in self._files)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(self._files)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -179,6 +187,10 @@ class VideoFile:
     @property
     def has_truth(self) -> bool:
         return False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self._path,)
 
     def __iter__(self) -> Iterator[Picture | Unreadable]:
         capture = self._open()

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from dataclasses import dataclass, field
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-NOTHING: NDArray[Any] = np.empty(0, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +26,14 @@ class Record:
     kind: str
     stamp_ns: int
     arrival_ns: int
-    array: NDArray[Any] = NOTHING
+    array: NDArray[Any] = field(default_factory=lambda: np.empty(0, np.uint8))
     facts: tuple[tuple[str, str], ...] = ()
 
     def fact(self, name: str, default: str = '') -> str:
         return next((value for key, value in self.facts if key == name), default)
 
 
-def write_record(stream: BinaryIO, record: Record) -> None:
+def write_record(stream: IO[bytes], record: Record) -> None:
     """Write a record wholly; raises OSError where the reader is gone."""
     array = np.ascontiguousarray(record.array)
     head = {
@@ -51,7 +49,7 @@ def write_record(stream: BinaryIO, record: Record) -> None:
     stream.flush()
 
 
-def read_records(stream: BinaryIO) -> Iterator[Record]:
+def read_records(stream: IO[bytes]) -> Iterator[Record]:
     """Read records until the writer is gone; one that it did not finish is left out."""
     while (line := stream.readline()).endswith(b'\n'):
         head = json.loads(line)

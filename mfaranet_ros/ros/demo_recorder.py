@@ -82,7 +82,7 @@ class DemoRecorder(Node):
     def _diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             facts = (
-                ('name', status.name),
+                ('status', status.name),
                 ('level', str(status.level[0])),
                 ('message', status.message),
                 *((value.key, value.value) for value in status.values),

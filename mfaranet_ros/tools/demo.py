@@ -1,0 +1,302 @@
+"""Play pictures or a video through the node and show what it sees and how fast.
+
+Player, node and a recorder run as processes of their own and talk over ROS, as on a vehicle. Left
+behind are a video, three overlays, the metric grid as a picture, and all figures as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfaranet_ros.errors import ConfigError, MfaranetError, ProcessError
+from mfaranet_ros.pipeline.config import PipelineConfig, Value, replace
+from mfaranet_ros.sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.tools.children import Child, Children
+from mfaranet_ros.tools.dds import NEW_VARIABLE, OLD_VARIABLE, find_shared, with_profile
+from mfaranet_ros.tools.demo_live import LiveLine
+from mfaranet_ros.tools.demo_output import DemoOutput, hash_files
+from mfaranet_ros.tools.demo_results import Results
+from mfaranet_ros.tools.settings import add_set_argument, parse_settings
+from mfaranet_ros.wire import Record, read_records
+
+SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
+"""What can be played, by the name of its argument and of the player's setting."""
+
+NOMINAL_HFOV_DEG = 50.0
+NOMINAL_POSE: dict[str, Value] = {
+    'ground.extrinsics': 'parameters', 'ground.z': 1.3, 'ground.pitch': 0.0,
+}  # fmt: skip
+"""A camera behind the windscreen of a car; what the pictures' own camera was, nobody says."""
+
+START_S = 180.0
+"""How long loading and warming up may take before the first picture is played."""
+
+DRAIN_S = 10.0
+"""How long the node may take to finish what it was sent."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is played, with which network, and where the results go."""
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument('--images', metavar='DIR', help='folder of pictures to play')
+    given.add_argument('--video', metavar='FILE', help='video file to play')
+    parser.add_argument('--weights', metavar='FILE', help='default: those shipped for the model')
+    parser.add_argument('--model', metavar='NAME', help='default: mfaranet_resnet18')
+    parser.add_argument('--scales', metavar='LIST', help='kept scales, as 2 or 1,2,3,4')
+    parser.add_argument('--device', help='cpu, cuda, cuda:N or auto (the default)')
+    add_set_argument(parser)
+    parser.add_argument(
+        '--calibration', metavar='FILE', help='YAML of camera_calibration; default: a nominal one'
+    )
+    parser.add_argument(
+        '--rate', type=float, default=0.0, metavar='HZ',
+        help="pictures per second; default: the video's own, 10 for a folder",
+    )  # fmt: skip
+    parser.add_argument(
+        '--seconds', type=float, default=0.0, metavar='N',
+        help='end after so long at the latest; default: when all is played',
+    )  # fmt: skip
+    parser.add_argument(
+        '--out', type=Path, default=Path('out/demo'), metavar='DIR', help='default: out/demo'
+    )
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='the figures; default: DIR/figures.json'
+    )
+
+
+@dataclass(frozen=True)
+class Play:
+    """One demo, checked: what is played and what the processes are told."""
+
+    source: Source
+    kind: str
+    rate_hz: float
+    player: dict[str, Value]
+    node: dict[str, Value]
+    grid_note: str
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the demo and return 0, or 130 where Ctrl-C ended it (with what there was by then)."""
+    play = prepare(args)
+    output = DemoOutput(args.out, args.json, play.rate_hz, play.grid_note)
+    results = Results()
+    interrupted = False
+    with _interrupted_by_sigterm():
+        try:
+            run(play, results, output)
+        except KeyboardInterrupt:
+            interrupted = True
+        output.finish(results, _about(play))
+    if interrupted:
+        return 130
+    if not results.counts['mask']:
+        raise ProcessError(f'no mask was published: {_why_nothing(results)}')
+    return 0
+
+
+def prepare(args: argparse.Namespace) -> Play:
+    """Check all that can be checked before a process is started; raises MfaranetError."""
+    kind = next((name for name in SOURCES if getattr(args, name)), None)
+    if kind is None:
+        raise ConfigError(
+            'nothing to play: give --images DIR (a folder of pictures) or --video FILE'
+        )
+    if args.rate < 0 or args.seconds < 0:
+        raise ConfigError(f'--rate {args.rate:g} --seconds {args.seconds:g}: must not be negative')
+    source = SOURCES[kind](getattr(args, kind))
+    rate_hz = args.rate or source.rate_hz
+    player: dict[str, Value] = {
+        kind: str(Path(getattr(args, kind)).expanduser().absolute()),
+        'rate_hz': float(rate_hz),
+        'duration_s': float(args.seconds),
+        'hfov_deg': NOMINAL_HFOV_DEG,
+    }
+    if args.calibration:
+        player['calibration'] = str(Path(args.calibration).expanduser().absolute())
+    node = _node_settings(args, rate_hz)
+    replace(PipelineConfig(), node)
+    return Play(source, kind, rate_hz, player, node, _grid_note(args, node))
+
+
+def _node_settings(args: argparse.Namespace, rate_hz: float) -> dict[str, Value]:
+    named = [
+        f'{name}={value}'
+        for name, value in (
+            ('model.name', args.model),
+            ('model.scales', args.scales),
+            ('runtime.device', args.device),
+        )
+        if value is not None
+    ]
+    if args.weights is not None:
+        named.append(f'model.weights={Path(args.weights).expanduser().absolute()}')
+    expected: dict[str, Value] = {'diagnostics.expected_rate_hz': float(rate_hz)}
+    return {**NOMINAL_POSE, **expected, **parse_settings([*named, *args.set])}
+
+
+def _grid_note(args: argparse.Namespace, node: dict[str, Value]) -> str:
+    """Say by which camera the grid was computed, so that nobody takes a guess for a measure."""
+    told = [assignment.partition('=')[0] for assignment in args.set]
+    mounted = 'as given' if 'ground.z' in told else f'at {node["ground.z"]:g} m, nominal'
+    if args.calibration:
+        return f'calibrated camera, mounted {mounted}'
+    camera = f'nominal camera {NOMINAL_HFOV_DEG:g} deg, mounted {mounted}'
+    return f'{camera}:\ndistances are not measured'
+
+
+def _why_nothing(results: Results) -> str:
+    status = results.status('segmentation: input')
+    said = 'the node said nothing of its input' if status is None else status.fact('message')
+    return f'{results.frames.sent} pictures were sent, {said}'
+
+
+def _about(play: Play) -> dict[str, Any]:
+    return {
+        'input': {
+            'kind': play.kind,
+            'name': play.source.name,
+            'rate_hz': play.rate_hz,
+            'sha256': hash_files(play.source.files),
+        },
+        'settings': play.node,
+        'grid': ' '.join(play.grid_note.split()),
+    }
+
+
+# -- the run ----------------------------------------------------------------------------------
+
+
+def run(play: Play, results: Results, output: DemoOutput) -> None:
+    """Play from the first picture to the last; raises ProcessError, OutputError."""
+    events: queue.SimpleQueue[Record | str | None] = queue.SimpleQueue()
+    with Children(_environment(), on_trouble=events.put) as children:
+        recorder = children.start('recorder', 'demo_recorder', {}, has_output=True)
+        reader = threading.Thread(target=_read, args=(recorder, events), daemon=True)
+        reader.start()
+        children.start('segmentation', 'segmentation_node', play.node)
+        player = children.start('player', 'player_node', play.player)
+        try:
+            _Stage(events, results, output, children, player).act()
+        finally:
+            children.end()
+            reader.join(1.0)
+            with suppress(queue.Empty):
+                while isinstance(event := events.get_nowait(), Record | str):
+                    if isinstance(event, Record):
+                        results.add(event)
+
+
+def _read(recorder: Child, events: queue.SimpleQueue[Record | str | None]) -> None:
+    with recorder.output as stream:
+        for record in read_records(stream):
+            events.put(record)
+    events.put(None)
+
+
+class _Stage:
+    """What is seen while the processes run: takes events, draws, and shows the live line."""
+
+    def __init__(
+        self,
+        events: queue.SimpleQueue[Record | str | None],
+        results: Results,
+        output: DemoOutput,
+        children: Children,
+        player: Child,
+    ) -> None:
+        self._events = events
+        self._results = results
+        self._output = output
+        self._children = children
+        self._player = player
+        self._line = LiveLine()
+
+    def act(self) -> None:
+        try:
+            self._until(self._is_playing, START_S, 'no picture was played')
+            self._until(self._is_played, float('inf'), '')
+            ended_ns = time.time_ns()
+            self._until(lambda: self._is_drained(ended_ns), DRAIN_S, '')
+        finally:
+            self._line.close()
+
+    def _until(self, reached: Callable[[], bool], timeout_s: float, complaint: str) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not reached():
+            self._children.check()
+            self._take_events()
+            self._line.show(self._results)
+            if time.monotonic() > deadline:
+                if complaint:
+                    raise ProcessError(f'{complaint} within {timeout_s:g} s')
+                return
+
+    def _take_events(self) -> None:
+        """Take what came; wait a moment where nothing did."""
+        with suppress(queue.Empty):
+            event = self._events.get(timeout=0.1)
+            while True:
+                if isinstance(event, str):
+                    self._line.say(event)
+                elif isinstance(event, Record):
+                    self._results.add(event)
+                event = self._events.get_nowait()
+        for bundle, view in self._results.complete():
+            self._output.add(bundle, view, self._results)
+
+    def _is_playing(self) -> bool:
+        return self._results.counts['mask'] > 0 or self._is_played()
+
+    def _is_played(self) -> bool:
+        return self._player.exit_code is not None
+
+    def _is_drained(self, ended_ns: int) -> bool:
+        """Whether the node has said, since the player ended, that nothing is left to do."""
+        status = self._results.status('segmentation: input')
+        return (
+            status is not None
+            and status.stamp_ns > ended_ns
+            and status.fact('frames_pending') == '0'
+        )
+
+
+# -- around it --------------------------------------------------------------------------------
+
+
+def _environment() -> dict[str, str]:
+    """Return the children's environment: on this machine, among themselves, large pictures."""
+    environment = dict(os.environ)
+    environment.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    if not (environment.get(OLD_VARIABLE) or environment.get(NEW_VARIABLE)):
+        with suppress(MfaranetError):
+            environment = with_profile(environment, find_shared('config/fastdds.xml'))
+    return environment
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

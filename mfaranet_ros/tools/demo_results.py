@@ -1,0 +1,261 @@
+"""What the demo received, put together frame by frame, and the figures of the whole run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.errors import UnknownNameError
+from mfaranet_ros.frame import Grid
+from mfaranet_ros.labels import LabelSet, Role, get_label_set
+from mfaranet_ros.tools.pictures import Pixels, View
+from mfaranet_ros.wire import Record
+
+PARTS = ('p50', 'p95', 'p99', 'max')
+STAGES = (
+    'processing_time', 'capture_to_publish',
+    'decode', 'preprocess', 'inference', 'postprocess', 'drivable', 'publish',
+)  # fmt: skip
+
+STATUS_FACTS = ('status', 'level', 'message')
+
+HELD_BACK = 2
+"""So many of the newest frames wait for their grid, which comes after their overlay."""
+
+
+@dataclass
+class Bundle:
+    """What came with one stamp."""
+
+    stamp_ns: int
+    overlay: Pixels | None = None
+    mask: Pixels | None = None
+    grid: Grid | None = None
+    age_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What became of the pictures.
+
+    sent == received + lost; received == processed + the sum of dropped, once all is through.
+    """
+
+    sent: int = 0
+    skipped: int = 0
+    moments_missed: int = 0
+    received: int = 0
+    lost: int = 0
+    processed: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    masks_recorded: int = 0
+    overlays_recorded: int = 0
+    grids_recorded: int = 0
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Agreement with the truth that came with the pictures, over the recorded masks.
+
+    An IoU is n/a (None) for a class that is neither there nor found.
+    """
+
+    frames: int
+    miou: float | None
+    drivable_iou: float | None
+    class_iou: dict[str, float | None]
+
+
+class Results:
+    """Takes records as they come; gives complete frames, and the figures at any time."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(('mask', 'overlay', 'grid', 'truth'), 0)
+        self._bundles: dict[int, Bundle] = {}
+        self._truths: dict[int, NDArray[Any]] = {}
+        self._statuses: dict[str, Record] = {}
+        self._ages_ms: list[float] = []
+        self._agreement = np.zeros((256, 256), np.int64)
+        self._compared = 0
+
+    # -- what comes in ----------------------------------------------------------------------
+
+    def add(self, record: Record) -> None:
+        """Take note of one record."""
+        if record.kind == 'status':
+            self._statuses[record.fact('status')] = record
+            return
+        self.counts[record.kind] += 1
+        if record.kind == 'truth':
+            self._truths[record.stamp_ns] = record.array
+            return
+        bundle = self._bundles.setdefault(record.stamp_ns, Bundle(record.stamp_ns))
+        if record.kind == 'overlay':
+            bundle.overlay = record.array
+        elif record.kind == 'grid':
+            bundle.grid = Grid(
+                record.array,
+                float(record.fact('resolution_m')),
+                float(record.fact('x_min_m')),
+                float(record.fact('y_min_m')),
+            )
+        else:
+            bundle.mask = record.array
+            bundle.age_ms = (record.arrival_ns - record.stamp_ns) / 1e6
+            self._ages_ms.append(bundle.age_ms)
+
+    def complete(self, *, all_of_them: bool = False) -> Iterator[tuple[Bundle, View]]:
+        """Hand over, once, the frames that have an overlay; the newest few may wait."""
+        shown = sorted(
+            stamp for stamp, bundle in self._bundles.items() if bundle.overlay is not None
+        )
+        ready = shown if all_of_them else shown[:-HELD_BACK]
+        for stamp_ns in ready:
+            bundle = self._bundles.pop(stamp_ns)
+            self._compare(bundle)
+            if bundle.overlay is not None:
+                yield bundle, View(bundle.overlay, bundle.mask, bundle.grid)
+        if ready:
+            # Older ones that never got an overlay: of frames that were dropped.
+            for store in (self._bundles, self._truths):
+                for stamp_ns in [stamp for stamp in store if stamp <= ready[-1]]:
+                    del store[stamp_ns]
+
+    def _compare(self, bundle: Bundle) -> None:
+        truth = self._truths.pop(bundle.stamp_ns, None)
+        if truth is None or bundle.mask is None or truth.shape != bundle.mask.shape:
+            return
+        pairs = truth.astype(np.int64) * 256 + bundle.mask
+        self._agreement += np.bincount(pairs.ravel(), minlength=65536).reshape(256, 256)
+        self._compared += 1
+
+    # -- what is known ----------------------------------------------------------------------
+
+    def status(self, name: str) -> Record | None:
+        """Return the newest status of a name such as `segmentation: input`."""
+        return self._statuses.get(name)
+
+    def value(self, status: str, key: str) -> str:
+        """Return one value of a status; `n/a` until it is known."""
+        record = self._statuses.get(status)
+        return 'n/a' if record is None else record.fact(key, 'n/a')
+
+    def count(self, status: str, key: str) -> int:
+        text = self.value(status, key)
+        return int(text) if text.lstrip('-').isdigit() else 0
+
+    @property
+    def label_set(self) -> LabelSet | None:
+        """The label set the node says it uses, once it has said so."""
+        try:
+            return get_label_set(self.value('segmentation: model', 'label_set'))
+        except UnknownNameError:
+            return None
+
+    @property
+    def frames(self) -> Frames:
+        sent = self.count('player: source', 'pictures_sent')
+        received = self.count('segmentation: input', 'frames_received')
+        return Frames(
+            sent=sent,
+            skipped=self.count('player: source', 'pictures_skipped'),
+            moments_missed=self.count('player: source', 'moments_missed'),
+            received=received,
+            lost=max(0, sent - received),
+            processed=self.count('segmentation: input', 'frames_processed'),
+            dropped=self._dropped(),
+            masks_recorded=self.counts['mask'],
+            overlays_recorded=self.counts['overlay'],
+            grids_recorded=self.counts['grid'],
+        )
+
+    def _dropped(self) -> dict[str, int]:
+        record = self._statuses.get('segmentation: input')
+        facts = () if record is None else record.facts
+        counts = {key: int(value) for key, value in facts if key.startswith('dropped_')}
+        return {key.removeprefix('dropped_'): count for key, count in counts.items() if count}
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """Return percentiles by stage, as the node reports them, and of the whole way."""
+        found: dict[str, dict[str, float]] = {}
+        for stage in STAGES:
+            texts = {p: self.value('segmentation: latency', f'{stage}_ms_{p}') for p in PARTS}
+            if 'n/a' not in texts.values():
+                found[stage] = {part: float(text) for part, text in texts.items()}
+        if self._ages_ms:
+            spread = np.percentile(self._ages_ms, (50, 95, 99, 100))
+            found['capture_to_subscriber'] = {
+                part: round(float(value), 3) for part, value in zip(PARTS, spread, strict=True)
+            }
+        return found
+
+    def model(self) -> dict[str, str]:
+        """Return what the node says of its model."""
+        record = self._statuses.get('segmentation: model')
+        facts = () if record is None else record.facts
+        return {key: value for key, value in facts if key not in STATUS_FACTS}
+
+    def accuracy(self) -> Accuracy | None:
+        """Return the agreement with the truth, or None where there was none to compare."""
+        label_set = self.label_set
+        if not self._compared or label_set is None:
+            return None
+        return score(self._agreement, label_set, self._compared)
+
+
+def score(agreement: NDArray[np.int64], label_set: LabelSet, frames: int) -> Accuracy:
+    """Return the IoUs of counts (256, 256), truth by rows and found by columns.
+
+    Pixels whose truth is not a class of the label set (void) do not count.
+    """
+    known = agreement[: len(label_set)]
+    ious = [_iou(known[i, i], known[i].sum(), known[:, i].sum()) for i in range(len(label_set))]
+    there = [iou for iou in ious if iou is not None]
+    drivable = label_set.roles == Role.DRIVABLE
+    rows = known[drivable[: len(label_set)]]
+    return Accuracy(
+        frames=frames,
+        miou=float(np.mean(there)) if there else None,
+        drivable_iou=_iou(rows[:, drivable].sum(), rows.sum(), known[:, drivable].sum()),
+        class_iou=dict(zip(label_set.names, ious, strict=True)),
+    )
+
+
+def _iou(both: Any, truth: Any, found: Any) -> float | None:
+    union = int(truth) + int(found) - int(both)
+    return int(both) / union if union else None
+
+
+class Samples:
+    """Keeps a few items spread evenly over all that came, however many those will be."""
+
+    def __init__(self, most: int = 12) -> None:
+        self._most = most
+        self._every = 1
+        self._seen = 0
+        self._kept: list[Any] = []
+
+    def add(self, item: Any) -> None:
+        if self._seen % self._every == 0:
+            self._kept.append(item)
+        self._seen += 1
+        if len(self._kept) > self._most:
+            self._kept = self._kept[::2]
+            self._every *= 2
+
+    def spread(self, count: int) -> list[Any]:
+        """Return so many of them, from the beginning, the middle and the end."""
+        if len(self._kept) <= count:
+            return list(self._kept)
+        places = (np.arange(count) + 0.5) * len(self._kept) / count
+        return [self._kept[int(place)] for place in places]
+
+
+def to_json(value: Any) -> Any:
+    """Return a frozen dataclass as JSON takes it, None for None."""
+    return None if value is None else dataclasses.asdict(value)
