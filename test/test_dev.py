@@ -149,11 +149,11 @@ def test_run_stays_in_the_folder_of_the_caller(used, tmp_path):
 
 def test_tests_have_a_domain_of_their_own(used):
     domains = set()
-    for _ in range(2):
+    for _ in range(3):
         used.dev('test', ROS_DOMAIN_ID='0')
         (line,) = used.asked_for('-m pytest')
         domains.add(int(line.rpartition('=')[2]))
-    assert len(domains) == 2
+    assert len(domains) > 1
     assert all(1 <= domain <= 101 for domain in domains)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from mfaranet_ros.errors import ConfigError, MfaranetError
+from mfaranet_ros.errors import ConfigError, ProcessError
 from mfaranet_ros.tools.dds import find_shared, with_profile
 from mfaranet_ros.tools.report import write_json
 
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Measure with the shipped profile and with Fast DDS's own, and print both."""
     load = Load(args.height, args.width, args.rate, args.frames)
-    if min(load.height, load.width, load.rate_hz, load.frames) <= 0:
+    if not all(0 < value < math.inf for value in asdict(load).values()):
         raise ConfigError(f'{load}: height, width, rate and frames must be above 0')
     profiles = {'shipped': find_shared('config/fastdds.xml'), 'default': None}
     total = load.frames * len(profiles)
@@ -83,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
 def measure(
     name: str, profile: Path | None, load: Load, on_sent: Callable[[], object] = lambda: None
 ) -> Transport:
-    """Send and receive with one profile (None: the defaults); raises MfaranetError."""
+    """Send and receive with one profile (None: the defaults); raises ProcessError."""
     environment = with_profile(os.environ, profile)
     environment['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
     environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
@@ -95,7 +96,7 @@ def measure(
         _close_input(subscriber)
         received = _result('subscriber', subscriber)
     if sent['sent'] < load.frames:
-        raise MfaranetError(f'{name} profile: publisher and subscriber did not find each other')
+        raise ProcessError(f'{name} profile: publisher and subscriber did not find each other')
     return summarise(name, received['rmw'], sent['sent'], received['ages_ms'])
 
 
@@ -136,7 +137,7 @@ def _result(
         elif line == '.\n':
             on_sent()
     if process.wait() != 0 or not result:
-        raise MfaranetError(f'the {who} ended with code {process.returncode}, see above')
+        raise ProcessError(f'the {who} ended with code {process.returncode}, see above')
     return result
 
 
