@@ -109,11 +109,15 @@ class Drivable:
 
     mask: uint8 (H, W): 255 drivable, 0 not, 127 unsure.
     boundary_m: float32 (B, 2), x and y of one vertex per bearing, counter-clockwise.
+    near_edge_m: float32 (2, 2), x and y where the visible ground begins on the last and on the
+        first bearing: with them the boundary is the outline of the free space. (0, 2) where the
+        view goes all around.
     """
 
     mask: NDArray[np.uint8] | None = None
     grid: Grid | None = None
     boundary_m: NDArray[np.float32] | None = None
+    near_edge_m: NDArray[np.float32] | None = None
     points: Points | None = None
 
 

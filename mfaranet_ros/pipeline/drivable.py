@@ -45,6 +45,9 @@ _SEES = {
     Role.BACKGROUND: _STANDS,
 }
 
+_ALL_AROUND_RAD = 2 * math.pi - 0.01
+"""A view over such an angle has no two sides."""
+
 _SHORTEST_GROUND = 3
 """So many pixels of ground must be seen behind an obstacle before another one can have a foot
 there; fewer are the ragged outline of the first."""
@@ -66,7 +69,7 @@ def find_drivable(
     ground: for masks of this size; without it the metric outputs are None.
     Raises CalibrationError if the ground is for masks of another size.
     """
-    mask = grid = boundary_m = points = None
+    mask = grid = boundary_m = near_edge_m = points = None
     least = math.ceil(config.min_confidence * 255 - 1e-9)
     if Output.DRIVABLE_MASK in wanted:
         with watch('drivable_mask'):
@@ -84,10 +87,11 @@ def find_drivable(
         if Output.BOUNDARY in wanted:
             with watch('boundary'):
                 boundary_m = view.boundary.vertices_m
+                near_edge_m = view.boundary.near_edge_m
         if Output.POINTS in wanted:
             with watch('points'):
                 points = view.points()
-    return Drivable(mask, grid, boundary_m, points)
+    return Drivable(mask, grid, boundary_m, near_edge_m, points)
 
 
 def drivable_mask(labels: Bytes, confidence: Bytes | None, roles: Bytes, least: int) -> Bytes:
@@ -147,11 +151,13 @@ class _Feet:
 class _Boundary:
     """The end of the free space on each bearing, counter-clockwise.
 
-    vertices_m: float32 (B, 2). pixel: the index (B,) of the pixel that ends it, or of the last
-    free one at the edge of the view. stands: bool (B,), whether something stands there.
+    vertices_m: float32 (B, 2). near_edge_m: see Drivable. pixel: the index (B,) of the pixel
+    that ends it, or of the last free one at the edge of the view. stands: bool (B,), whether
+    something stands there.
     """
 
     vertices_m: NDArray[np.float32]
+    near_edge_m: NDArray[np.float32]
     pixel: NDArray[np.int64]
     stands: NDArray[np.bool_]
 
@@ -269,7 +275,11 @@ class _View:
         beyond = pixel == self._ground.unseen
         pixel[beyond] = rays.pixels[np.maximum(end[beyond] - 1, 0), ray[beyond]]
         vertices_m = _along(self._ground, rays, ray, end).astype(np.float32)
-        return _Boundary(vertices_m, pixel, walk[ray, end] == _STANDS)
+        begin_rad, end_rad = self._ground.arc_rad
+        outermost = ray[[-1, 0]] if end_rad - begin_rad < _ALL_AROUND_RAD else ray[:0]
+        near_edge_m = _along(self._ground, rays, outermost, np.zeros_like(outermost))
+        stands = walk[ray, end] == _STANDS
+        return _Boundary(vertices_m, near_edge_m.astype(np.float32), pixel, stands)
 
     def points(self) -> Points:
         """Return the obstacles' feet, then the boundary where no obstacle ends it."""

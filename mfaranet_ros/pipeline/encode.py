@@ -270,10 +270,15 @@ def occupancy_grid(cells: Grid, grid_header: Header) -> OccupancyGrid:
 
 
 def boundary(result: Segmentation, style: Style) -> PolygonStamped | None:
-    """~/drivable/boundary: the rim of the free space, on the ground."""
-    if result.drivable.boundary_m is None:
+    """~/drivable/boundary: the outline of the free space, on the ground.
+
+    A vertex per bearing, then the two corners at which the visible ground begins.
+    """
+    rim_m, near_edge_m = result.drivable.boundary_m, result.drivable.near_edge_m
+    if rim_m is None:
         return None
-    vertices = tuple(Point32(x, y, 0.0) for x, y in result.drivable.boundary_m.tolist())
+    outline_m = rim_m if near_edge_m is None else np.concatenate((rim_m, near_edge_m))
+    vertices = tuple(Point32(x, y, 0.0) for x, y in outline_m.tolist())
     return PolygonStamped(_base_header(result, style), Polygon(vertices))
 
 

@@ -64,6 +64,7 @@ def make_result(frame=None, size=(HEIGHT, WIDTH)):
         mask=rng.choice(np.array([0, 127, 255], np.uint8), size),
         grid=Grid(cells, 0.25, 1.0, -2.5),
         boundary_m=rng.normal(size=(5, 2)).astype(np.float32),
+        near_edge_m=rng.normal(size=(2, 2)).astype(np.float32),
         points=found,
     )
     return Segmentation(labels, confidence, drivable, frame or make_frame(), {})
@@ -492,7 +493,9 @@ def test_grid():
 
 def test_boundary():
     vertices = encode.boundary(RESULT, STYLE).polygon.points
-    np.testing.assert_array_equal([(v.x, v.y) for v in vertices], RESULT.drivable.boundary_m)
+    drivable = RESULT.drivable
+    outline = np.concatenate((drivable.boundary_m, drivable.near_edge_m))
+    np.testing.assert_array_equal([(v.x, v.y) for v in vertices], outline)
     assert {v.z for v in vertices} == {0.0}
 
 

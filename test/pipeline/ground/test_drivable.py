@@ -343,6 +343,20 @@ def test_the_boundary_has_its_vertices_counter_clockwise(count, look):
     assert bearings[-1] - bearings[0] == pytest.approx((end - begin) * (1 - 1 / count), abs=0.02)
 
 
+def test_the_near_edge_closes_the_boundary_around_free_cells_only(ahead):
+    found = ahead.found
+    assert found.near_edge_m.shape == (2, 2)
+    outline_m = np.concatenate((found.boundary_m, found.near_edge_m)).astype(np.float32)
+    centres = ahead.ground.layout.centres()
+    inside = np.array([
+        cv2.pointPolygonTest(outline_m, (float(x), float(y)), measureDist=True) > 0.3
+        for x, y in centres
+    ])  # fmt: skip
+    inside &= ahead.range_m.ravel() < 12.0
+    assert inside.sum() > 100
+    assert (ahead.cells.ravel()[inside] == FREE).mean() > 0.99
+
+
 def test_a_bearing_that_just_misses_the_picture_begins_as_the_next_one_does(
     street, make_camera, roles
 ):
