@@ -1,0 +1,295 @@
+"""Writes the tables of the documents and config/segmentation.yaml from the code.
+
+    ./dev run python docs/tables.py            rewrite what differs
+    ./dev run python docs/tables.py --check    only say what differs
+
+A table stands between two comments in a Markdown file, `<!-- table NAME -->` and
+`<!-- end of table NAME -->`; the text around them is written by hand. test/test_docs.py holds
+both the tables and the text to the code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import torch
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from mfaranet_ros.labels import LabelSet, Role, get_label_set, list_label_sets
+from mfaranet_ros.models import create_model
+from mfaranet_ros.models.macs import count_macs, count_parameters
+from mfaranet_ros.pipeline import encode
+from mfaranet_ros.pipeline.config import PipelineConfig, Setting, settings_of
+from mfaranet_ros.pipeline.decode import LAYOUTS
+from mfaranet_ros.ros.camera_input import NEWEST_BEST_EFFORT
+from mfaranet_ros.ros.outputs import (
+    CAMERA_INFO_TOPIC,
+    DEBUG_TOPICS,
+    LABEL_INFO_TOPIC,
+    LATCHED,
+    RELIABLE,
+    ROWS,
+)
+from mfaranet_ros.ros.parameters import all_settings
+from mfaranet_ros.ros.player_config import PlayerConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = './dev run python docs/tables.py'
+DOCUMENTS = ('README.md', 'docs/node.md', 'docs/player.md')
+YAML_FILE = 'config/segmentation.yaml'
+
+COUNTED_SIZE = (1024, 2048)
+"""Height and width for which multiplications are counted: a full Cityscapes picture."""
+
+COUNTED_CLASSES = 19
+
+COUNTED = (
+    ('mfaranet_resnet18', (1, 2, 3, 4)),
+    ('mfaranet_resnet18', (1, 2, 3)),
+    ('mfaranet_resnet18', (1, 2)),
+    ('mfaranet_resnet18', (2,)),
+    ('mfaranet_resnet18', (1,)),
+    ('mfaranet_resnet50', (1, 2, 3, 4)),
+    ('mfaranet_resnet50', (2,)),
+    ('mfaranet_resnet101', (1, 2, 3, 4)),
+    ('mfaranet_resnet101', (2,)),
+)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+
+
+# -- topics ------------------------------------------------------------------------------------
+
+
+def topics_table() -> str:
+    """Return every topic of the node with its type, QoS and meaning."""
+    inputs = (
+        ('image', 'sensor_msgs/msg/Image', NEWEST_BEST_EFFORT, 'in: the camera'),
+        (
+            'image/compressed', 'sensor_msgs/msg/CompressedImage', NEWEST_BEST_EFFORT,
+            'in, instead of `image` where `input.transport` is `compressed`',
+        ),
+        (
+            'camera_info', 'sensor_msgs/msg/CameraInfo', NEWEST_BEST_EFFORT,
+            'in: its calibration; the metric outputs need it',
+        ),
+    )  # fmt: skip
+    outputs = [(row.topic, row.type_name, row.qos, _carries(row.encode)) for row in ROWS]
+    outputs += [
+        (
+            CAMERA_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo', RELIABLE,
+            _carries(encode.camera_info),
+        ),
+        (
+            LABEL_INFO_TOPIC, 'vision_msgs/msg/LabelInfo', LATCHED,
+            _carries(encode.label_info) + '; only where vision_msgs is installed',
+        ),
+    ]  # fmt: skip
+    names = ', '.join(f'`{name}`' for name in DEBUG_TOPICS)
+    others = (
+        ('~/debug/NAME', 'std_msgs/msg/Float64', RELIABLE, f'times of one frame; NAME: {names}'),
+        (
+            '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', QoSProfile(depth=10),
+            'once a second, in every state',
+        ),
+    )  # fmt: skip
+    rows = (
+        (f'`{topic}`', type_name.replace('/msg/', '/'), qos_in_words(qos), meaning)
+        for topic, type_name, qos, meaning in (*inputs, *outputs, *others)
+    )
+    return markdown(('topic', 'type', 'QoS', 'carries'), rows)
+
+
+def _carries(function: Callable[..., object]) -> str:
+    """Return what an encode function says of its topic, without the topic's name."""
+    line = (function.__doc__ or '').splitlines()[0]
+    return line.partition(': ')[2].removesuffix('.')
+
+
+def qos_in_words(qos: QoSProfile) -> str:
+    """Return such as `reliable, transient local, 1`; the number is the depth."""
+    best_effort = qos.reliability == ReliabilityPolicy.BEST_EFFORT
+    latched = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    words = ['best effort' if best_effort else 'reliable', *['transient local'] * latched]
+    return ', '.join([*words, str(qos.depth)])
+
+
+# -- parameters --------------------------------------------------------------------------------
+
+
+def ordered_settings() -> list[Setting]:
+    """Return all settings of the node, each group in one piece."""
+    groups = ['', *dict.fromkeys(_group(setting) for setting in settings_of(PipelineConfig))]
+    return sorted(all_settings(), key=lambda setting: groups.index(_group(setting)))
+
+
+def _group(setting: Setting) -> str:
+    return setting.name.rpartition('.')[0]
+
+
+def parameter_table(settings: Iterable[Setting], *, live: bool) -> str:
+    """Return settings as a table; live: with the column that says which may change."""
+    head = ['parameter', 'type', 'default', 'allowed', *['live'] * live, 'meaning']
+    rows = [
+        [
+            f'`{setting.name}`',
+            setting.type_name,
+            f'`{yaml_value(setting.default)}`',
+            _allowed(setting),
+            *['yes' if setting.rule.live else ''] * live,
+            setting.rule.description,
+        ]
+        for setting in settings
+    ]
+    return markdown(head, rows)
+
+
+def _allowed(setting: Setting) -> str:
+    allowed = {'any bool': 'true, false', 'any str': 'text'}.get(setting.allowed, setting.allowed)
+    return f'{allowed} {setting.rule.unit}'.rstrip()
+
+
+def yaml_value(value: object) -> str:
+    """Return a value as rcl's YAML reader takes it: floats with a point, empty texts quoted."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f'[{", ".join(map(str, value))}]'
+    return "''" if value == '' else str(value)
+
+
+YAML_HEAD = """\
+# Every parameter of the segmentation node and its default, written by
+# `{command}`.
+#
+# Live parameters may change while the node runs; read-only ones are taken when it starts.
+# `/**` is a node of any name in any namespace, so one file serves all cameras. What one camera
+# needs else stands in a block behind it, since the last block that fits a node wins:
+#
+# /front/segmentation:
+#   ros__parameters:
+#     ground:
+#       x: 1.7
+#
+/**:
+  ros__parameters:
+"""
+
+
+def yaml_text() -> str:
+    """Return config/segmentation.yaml."""
+    lines, group = [], ''
+    for setting in ordered_settings():
+        indent = '    '
+        if _group(setting) != group:
+            group = _group(setting)
+            lines += ['', f'    {group}:']
+        if group:
+            indent += '  '
+        note = f'{_allowed(setting)}; {"live" if setting.rule.live else "read-only"}'
+        lines += [
+            f'{indent}# {setting.rule.description}',
+            f'{indent}# {setting.type_name}: {note}',
+            f'{indent}{setting.name.rpartition(".")[2]}: {yaml_value(setting.default)}',
+        ]
+    return YAML_HEAD.format(command=COMMAND) + '\n'.join(lines) + '\n'
+
+
+# -- networks and labels -----------------------------------------------------------------------
+
+
+def scales_table() -> str:
+    """Return what networks and kept scales cost, counted on the networks themselves."""
+    rows, whole = [], 1.0
+    for name, scales in COUNTED:
+        parameters, products = count(name, scales)
+        if scales == (1, 2, 3, 4):
+            whole = products
+        kept = '[' + ', '.join(map(str, scales)) + ']'
+        share = f'{100 * products / whole:.0f} %'
+        rows.append((f'`{name}`', f'`{kept}`', f'{parameters:,}', f'{products:.0f}', share))
+    height, width = COUNTED_SIZE
+    cost = f'GMAC at {width}x{height}'
+    return markdown(('network', '`model.scales`', 'parameters', cost, 'share'), rows)
+
+
+def count(name: str, scales: tuple[int, ...]) -> tuple[int, float]:
+    """Return the parameters of a network and its multiplications for one picture, in 10^9."""
+    with torch.device('meta'):
+        model = create_model(name, classes=COUNTED_CLASSES, scales=scales)
+    return count_parameters(model), count_macs(model, *COUNTED_SIZE) / 1e9
+
+
+def roles_table() -> str:
+    """Return which classes are drivable, ground, obstacles and background in each label set."""
+    roles = (Role.DRIVABLE, Role.GROUND, Role.BACKGROUND)
+    rows = []
+    for name in list_label_sets():
+        label_set = get_label_set(name)
+        rows.append((f'`{name}`', *(', '.join(_names(label_set, role)) for role in roles)))
+    return markdown(('label set', *(role.name.lower() for role in roles)), rows)
+
+
+def _names(label_set: LabelSet, role: Role) -> list[str]:
+    return [entry.name for entry in label_set.classes if entry.role == role]
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+TABLES: dict[str, Callable[[], str]] = {
+    'encodings': lambda: textwrap.fill(', '.join(LAYOUTS), 99),
+    'topics': topics_table,
+    'parameters': lambda: parameter_table(ordered_settings(), live=True),
+    'player parameters': lambda: parameter_table(settings_of(PlayerConfig), live=False),
+    'scales': scales_table,
+    'roles': roles_table,
+}
+"""What may stand between the comments, by its name in them."""
+
+_TABLE = re.compile(r'^(<!-- table (.+) -->\n).*?^(<!-- end of table \2 -->)$', re.M | re.S)
+
+
+def filled(text: str) -> str:
+    """Return a document with its tables as they should be."""
+    return _TABLE.sub(lambda found: f'{found[1]}{TABLES[found[2]]()}\n{found[3]}', text)
+
+
+def tables_in(text: str) -> list[str]:
+    """Return the names of the tables that a document asks for."""
+    return [found[2] for found in _TABLE.finditer(text)]
+
+
+def expected_texts() -> dict[str, str]:
+    """Return each file that is written here, or in part, as it should be."""
+    texts = {name: filled(read(name)) for name in DOCUMENTS}
+    return {**texts, YAML_FILE: yaml_text()}
+
+
+def read(name: str) -> str:
+    path = ROOT / name
+    return path.read_text(encoding='utf-8') if path.exists() else ''
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
+    parser.add_argument('--check', action='store_true', help='only say what differs; exit code 1')
+    check = parser.parse_args().check
+    differing = [name for name, text in expected_texts().items() if text != read(name)]
+    for name in differing:
+        if not check:
+            (ROOT / name).write_text(expected_texts()[name], encoding='utf-8')
+        print(f'{name} {"differs" if check else "is rewritten"}')
+    return 1 if check and differing else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
