@@ -68,7 +68,7 @@ class Spread:
 class Snapshot:
     """All that the monitor knows at one moment; ages and rates on the node's clock.
 
-    recent: the mishaps of the last RECENT_NS: drop reasons, `lost`, `stamp_jumped_back`.
+    recent: the mishaps of the last RECENT_NS: drop reasons, `lost` and those of the stamps.
     """
 
     state: str
@@ -199,7 +199,10 @@ class Monitor:
         with self._lock:
             self._received += 1
             self._input.tick(now_ns)
-            if self._last_stamp_ns is not None and stamp_ns < self._last_stamp_ns:
+            if stamp_ns == 0:
+                self._warned['stamp_zero'] += 1
+                self._last_at_ns['stamp_zero'] = now_ns
+            elif self._last_stamp_ns is not None and stamp_ns < self._last_stamp_ns:
                 self._warned['stamp_jumped_back'] += 1
                 self._last_at_ns['stamp_jumped_back'] = now_ns
             elif stamp_ns == self._last_stamp_ns:

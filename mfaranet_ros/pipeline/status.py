@@ -187,6 +187,10 @@ def _bad_stamps(snapshot: Snapshot) -> Iterator[Condition]:
     if 'stamp_jumped_back' in snapshot.recent:
         count = snapshot.warned.get('stamp_jumped_back', 0)
         yield Condition(Level.WARN, f'stamps went back in time {count} times')
+    if 'stamp_zero' in snapshot.recent:
+        yield Condition(
+            Level.ERROR, 'stamps are zero: the camera driver must set header.stamp of its images'
+        )
     if snapshot.future_ms > FUTURE_TOLERANCE_MS:
         yield Condition(
             Level.WARN,
@@ -218,7 +222,7 @@ def _input_values(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     ]
     reasons = [*DROPPED, *sorted(set(snapshot.dropped) - set(DROPPED))]
     values += [(f'dropped_{reason}', str(snapshot.dropped.get(reason, 0))) for reason in reasons]
-    for reason in ('stamp_jumped_back', 'stamp_repeated', 'stamp_in_future'):
+    for reason in ('stamp_zero', 'stamp_jumped_back', 'stamp_repeated', 'stamp_in_future'):
         values.append((reason, str(snapshot.warned.get(reason, 0))))
     return (
         *values,

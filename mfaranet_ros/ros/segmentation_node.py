@@ -36,7 +36,7 @@ from mfaranet_ros.ros.parameters import NodeConfig, Parameters, refuse_unknown
 
 WATCH_PERIOD_S = 0.1
 THROTTLE_S = 5.0
-FRAME_IN_HAND_S = 30.0
+FRAME_IN_HAND_S = 5.0
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 

@@ -168,6 +168,14 @@ def test_stamps_in_the_future_warn_that_ages_are_unknown(drive):
     assert dict(status.values)['stamp_in_future'] == '1'
 
 
+def test_a_driver_that_does_not_stamp_is_named(drive):
+    drive.frame(stamp_ns=0)
+    status = drive.status('input')
+    assert status.level is Level.ERROR
+    assert 'header.stamp' in status.message
+    assert dict(status.values)['stamp_zero'] == '1'
+
+
 def test_a_clock_that_jumps_back_does_not_spoil_the_rates(drive):
     for _ in range(5):
         drive.frame(every_ms=100)
