@@ -139,9 +139,15 @@ def demo_recorder() -> None:
     sys.exit(run('mfaranet_ros.ros.demo_recorder', 'DemoRecorder'))
 
 
+def wait_until_active() -> None:
+    """Run the waiting for a lifecycle node."""
+    sys.exit(run('mfaranet_ros.ros.wait_until_active', 'WaitUntilActive'))
+
+
 EXECUTABLES = {
     'segmentation_node': segmentation_node,
     'player_node': player_node,
     'demo_recorder': demo_recorder,
+    'wait_until_active': wait_until_active,
 }
 """What `python -m mfaranet_ros.ros NAME` runs; `ros2 run` knows the nodes by the same names."""

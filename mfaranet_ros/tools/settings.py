@@ -45,6 +45,13 @@ def parse_value(setting: Setting, text: str) -> Value:
     return setting.check(_convert(setting, text.strip()))
 
 
+def parse_boolean(name: str, text: str) -> bool:
+    """Return what true or false stands for, in any case; raises ConfigError."""
+    if text.lower() not in BOOLEANS:
+        raise ConfigError(f'{name} = {text!r}: must be true or false')
+    return BOOLEANS[text.lower()]
+
+
 def _convert(setting: Setting, text: str) -> Any:
     """Convert where it is possible; what remains a text is refused by the setting's check."""
     try:

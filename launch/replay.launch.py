@@ -1,0 +1,181 @@
+"""Recorded pictures, a video or a bag, the segmentation node, and RViz if wanted.
+
+    ros2 launch mfaranet_ros replay.launch.py images:=DIR weights:=FILE rviz:=true
+    ros2 launch mfaranet_ros replay.launch.py bag:=DIR image:=/camera/image_raw
+
+It takes the arguments of segmentation.launch.py as well. Pictures and videos are stamped anew by
+the player, so the node runs on the system's clock; a bag brings its own stamps, so the node runs
+on the bag's clock. A bag is not started before the node is active, so its beginning is not missed.
+When all is played everything ends, unless RViz is there to look at it; so it does when the node
+ends.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, Node
+
+from mfaranet_ros.tools.dds import find_shared
+from mfaranet_ros.tools.settings import parse_boolean
+
+ARGUMENTS = {
+    'images': ('', 'folder of pictures to play'),
+    'video': ('', 'video file to play'),
+    'bag': ('', 'bag to play, with `ros2 bag play --clock`'),
+    'rate': ('0.0', 'pictures per second, of a bag its speed; 0.0: as recorded'),
+    'loop': ('false', 'begin anew when all is played'),
+    'calibration': ('', 'camera_calibration YAML for the player; empty: a nominal camera'),
+    'rviz': ('false', 'show it in RViz'),
+}
+"""Name, default and meaning of each argument."""
+
+PLAYER_TEXTS = ('images', 'video', 'calibration')
+"""The arguments that are settings of the player of the same name, and text."""
+
+SOURCES = ('images', 'video', 'bag')
+
+DISCOVERY_S = '2.0'
+"""How long the bag's publishers wait for the node to find them."""
+
+RVIZ_TOPICS = ('overlay', 'color_mask', 'mask', 'drivable/grid', 'drivable/boundary',
+               'drivable/points')  # fmt: skip
+"""The topics below ~ that config/mfaranet.rviz shows."""
+
+
+OnExit = Callable[[ProcessExited, LaunchContext], list[Action]]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments and start what they ask for."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    # Without arguments here, so that `ros2 launch -s` also shows those of the included file.
+    return LaunchDescription(
+        [
+            *declared,
+            OpaqueFunction(function=_prepare),
+            RegisterEventHandler(
+                OnProcessExit(
+                    target_action=lambda action: isinstance(action, LifecycleNode),
+                    on_exit=_end('the segmentation node has ended'),
+                )
+            ),
+            _segmentation(),
+            OpaqueFunction(function=_start),
+        ]
+    )
+
+
+def _prepare(context: LaunchContext) -> list[Action]:
+    """Check the arguments and give the node the clock and the mounting pose that go with them."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    chosen = [name for name in SOURCES if given[name]]
+    if len(chosen) != 1:
+        raise ValueError(f'give one of images:=DIR, video:=FILE and bag:=DIR, not {len(chosen)}')
+    for name in ('loop', 'rviz'):
+        parse_boolean(name, given[name])
+    context.launch_configurations['use_sim_time'] = 'true' if given['bag'] else 'false'
+    if not given['bag']:
+        # Nobody publishes where the camera of a folder of pictures was mounted.
+        context.launch_configurations.setdefault('extrinsics', 'parameters')
+    return []
+
+
+def _segmentation() -> IncludeLaunchDescription:
+    path = Path(__file__).with_name('segmentation.launch.py')
+    return IncludeLaunchDescription(PythonLaunchDescriptionSource(str(path)))
+
+
+def _start(context: LaunchContext) -> list[Action]:
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    camera = LaunchConfiguration('camera').perform(context)
+    name = LaunchConfiguration('name').perform(context)
+    with_rviz = parse_boolean('rviz', given['rviz'])
+    at_the_end = None if with_rviz else _end('all is played')
+    node = f'/{camera.strip("/")}/{name}'.replace('//', '/')
+    if given['bag']:
+        actions = _bag(given, node, at_the_end)
+    else:
+        actions = [_player(context, given, at_the_end)]
+    return [*actions, *(_rviz(given, node) if with_rviz else [])]
+
+
+def _end(reason: str) -> OnExit:
+    """Return what ends the launch, unless it is ending already."""
+    return lambda event, context: [] if context.is_shutdown else [Shutdown(reason=reason)]
+
+
+def _player(context: LaunchContext, given: dict[str, str], at_the_end: OnExit | None) -> Action:
+    texts = {name: given[name] for name in PLAYER_TEXTS}
+    texts['transport'] = LaunchConfiguration('transport').perform(context) or 'raw'
+    loop = parse_boolean('loop', given['loop'])
+    return Node(
+        package='mfaranet_ros',
+        executable='player_node',
+        name='player',
+        namespace=LaunchConfiguration('camera'),
+        parameters=[
+            {
+                **texts,
+                'rate_hz': float(given['rate']),
+                'loop': loop,
+            }
+        ],
+        remappings=[(topic, LaunchConfiguration(topic)) for topic in ('image', 'camera_info')],
+        output='screen',
+        on_exit=at_the_end,
+    )
+
+
+def _bag(given: dict[str, str], node: str, at_the_end: OnExit | None) -> list[Action]:
+    """Play the bag once the node is active."""
+    command = ['ros2', 'bag', 'play', given['bag'], '--clock', '100', '--delay', DISCOVERY_S]
+    if float(given['rate']) > 0:
+        command += ['--rate', given['rate']]
+    if parse_boolean('loop', given['loop']):
+        command.append('--loop')
+    play = ExecuteProcess(cmd=command, output='screen', on_exit=at_the_end)
+    wait = ExecuteProcess(
+        cmd=[sys.executable, '-m', 'mfaranet_ros.ros', 'wait_until_active',
+             '--ros-args', '-p', f'node:={node}'],
+        output='screen',
+    )  # fmt: skip
+    then = OnProcessExit(
+        target_action=wait, on_exit=lambda event, _: [] if event.returncode else [play]
+    )
+    return [RegisterEventHandler(then), wait]
+
+
+def _rviz(given: dict[str, str], node: str) -> list[Action]:
+    """Show the node's topics, wherever it is; base_link must be a frame that TF knows."""
+    remappings = [(f'/segmentation/{topic}', f'{node}/{topic}') for topic in RVIZ_TOPICS]
+    rviz = Node(
+        package='rviz2',
+        executable='rviz2',
+        arguments=['-d', str(find_shared('config/mfaranet.rviz'))],
+        parameters=[{'use_sim_time': bool(given['bag'])}],
+        remappings=remappings,
+    )
+    frames = Node(
+        package='tf2_ros',
+        executable='static_transform_publisher',
+        arguments=['--frame-id', 'map', '--child-frame-id', 'base_link'],
+    )
+    return [rviz] if given['bag'] else [rviz, frames]

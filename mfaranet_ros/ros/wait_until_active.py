@@ -1,0 +1,58 @@
+"""The node `wait_until_active`: ends with exit code 0 once another node is active.
+
+Launch files start with it what must not come too early, such as a bag. It asks for the state again
+and again, since an event of a node that was not found yet would be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from mfaranet_ros.pipeline.config import setting
+from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
+
+ASK_PERIOD_S = 0.2
+
+
+@dataclass(frozen=True)
+class WaitConfig:
+    """The settings of the waiting."""
+
+    node: str = setting('segmentation', 'name of the node to wait for, with its namespace')
+
+
+class WaitUntilActive(Node):
+    """Asks a lifecycle node for its state until that is `active`."""
+
+    def __init__(self, finish: Callable[[int], None], **node_arguments: Any) -> None:
+        super().__init__('wait_until_active', **node_arguments)
+        self._finish = finish
+        name = Parameters(self, WaitConfig()).config.node
+        refuse_unknown(self)
+        self._client = self.create_client(GetState, f'{name}/get_state')
+        self._pending: Any = None
+
+    def start(self) -> None:
+        """Begin to ask."""
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(ASK_PERIOD_S, self._ask, clock=clock)
+
+    def _ask(self) -> None:
+        if self._pending is None and self._client.service_is_ready():
+            self._pending = self._client.call_async(GetState.Request())
+            self._pending.add_done_callback(self._take_answer)
+
+    def _take_answer(self, future: Any) -> None:
+        self._pending = None
+        if future.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
+            self._finish(0)
+
+    def close(self) -> None:
+        """Nothing is held but what belongs to the node."""
