@@ -10,6 +10,7 @@ MfaranetError
  +-- SourceError        recorded pictures or videos that cannot be played
  +-- OutputError        results that cannot be written (full disk, no permission)
  +-- ProcessError       a process that a tool started ended before its time
+ +-- TrainingError      a training run that cannot go on
 
 Each message says what was given, what is allowed and what to do, in one line.
 """
@@ -68,3 +69,7 @@ class OutputError(MfaranetError):
 
 class ProcessError(MfaranetError):
     """A process that a tool started ended before its time; the message is its own."""
+
+
+class TrainingError(MfaranetError):
+    """A training run cannot go on: its loss is not finite, or too much of its data is broken."""

@@ -1,0 +1,1 @@
+"""Training: datasets, augmentation, the published loss, and one readable loop."""

@@ -1,0 +1,238 @@
+"""Every setting of a training run, defined once, and the recipes, which are values of them.
+
+The fields are made as those of the pipeline (mfaranet_ros/pipeline/config.py): checked when they
+are given, and each is a `--set NAME=VALUE` of `mfaranet train`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mfaranet_ros.errors import ConfigError, UnknownNameError
+from mfaranet_ros.pipeline.config import replace, setting
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is trained on."""
+
+    kind: str = setting(
+        'camvid', 'layout of the data: camvid, camvid_colors, cityscapes, folders, pascal_context'
+    )
+    root: str = setting('', 'folder of the data')
+    labels: str = setting('', "label set; empty: the data's own (folders have none)")
+    leave_out: str = setting(
+        '',
+        'drives of the training split that are validated on and not trained on, as 0001TP; a '
+        "picture's drive stands before the first _ of its name",
+    )
+    cache_gb: float = setting(
+        4.0, 'decoded pictures are kept in memory up to so much', unit='GB', low=0.0, high=1e4
+    )
+    threads: int = setting(
+        0, 'threads that read and augment; 0: one per core, at most 16', low=0, high=256
+    )
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What is trained."""
+
+    name: str = setting('mfaranet_resnet18', 'network, one of `mfaranet models`')
+    weights: str = setting('', 'weights file to begin with; empty: from scratch')
+    dropout: float = setting(
+        0.0, 'share of channels dropped after each stage of the backbone', low=0.0, high=0.9
+    )
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How a training picture is changed, in this order; shares are of the pictures."""
+
+    paste_share: float = setting(
+        0.0, 'gets an object of a rare class from another picture', low=0.0, high=1.0
+    )
+    paste_below: float = setting(
+        0.02, 'classes with less than this share of all pixels are rare', low=0.0, high=1.0
+    )
+    scale_min: float = setting(0.5, 'smallest random scale', low=0.05, high=20.0)
+    scale_max: float = setting(2.0, 'largest random scale', low=0.05, high=20.0)
+    log_scale: bool = setting(False, 'scales are drawn evenly by their logarithm')
+    rotation_deg: float = setting(
+        10.0, 'largest rotation, either way', unit='deg', low=0.0, high=180.0
+    )
+    rotation_share: float = setting(0.5, 'is rotated', low=0.0, high=1.0)
+    flip_share: float = setting(0.5, 'is flipped left to right', low=0.0, high=1.0)
+    height: int = setting(1024, 'height of the random crop', unit='px', low=32, high=8192)
+    width: int = setting(1024, 'width of the random crop', unit='px', low=32, high=8192)
+    color_share: float = setting(0.0, 'gets other colours, as below', low=0.0, high=1.0)
+    brightness: float = setting(0.4, 'largest change of the brightness', low=0.0, high=1.0)
+    contrast: float = setting(0.4, 'largest change of the contrast', low=0.0, high=1.0)
+    saturation: float = setting(0.4, 'largest change of the saturation', low=0.0, high=1.0)
+    hue_deg: float = setting(10.0, 'largest turn of the hue', unit='deg', low=0.0, high=180.0)
+    gamma: float = setting(
+        0.3, 'largest natural logarithm of the gamma, either way', low=0.0, high=3.0
+    )
+    blur_share: float = setting(0.0, 'is blurred', low=0.0, high=1.0)
+    blur_px: float = setting(
+        1.5, 'largest standard deviation of the blur', unit='px', low=0.1, high=20.0
+    )
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The multi-scale joint supervision, with the weights of the published loss."""
+
+    fused: float = setting(1.0, 'weight of the fused logits', low=0.0, high=100.0)
+    segmentation: float = setting(1.0, "weight of each scale's score", low=0.0, high=100.0)
+    boundary: float = setting(0.3, "weight of each scale's boundary", low=0.0, high=100.0)
+    attention: float = setting(
+        0.1, "weight of each scale's score where it sees a boundary", low=0.0, high=100.0
+    )
+    attention_images: float = setting(
+        7.0, 'that term is a mean over pictures, times this: the authors sum it over the 7 of one '
+        'GPU; 0: a sum over the batch', low=0.0, high=1000.0,
+    )  # fmt: skip
+    hard_probability: float = setting(
+        0.7, 'pixels whose class has at most this probability are hard, and count for the score',
+        low=0.0, high=1.0,
+    )  # fmt: skip
+    hard_pixels: int = setting(
+        200_000, 'at least so many of a batch count (the authors: 100 000 on each of two GPUs)',
+        low=1, high=10**9,
+    )  # fmt: skip
+    class_weights: str = setting(
+        'none',
+        'weights of rare classes: none; sqrt: one over the root of their share; log: one over the '
+        'logarithm of 1.02 + share',
+        choices=('none', 'sqrt', 'log'),
+    )
+    stride: int = setting(
+        1, 'the loss looks at every n-th row and column of the labels', low=1, high=4
+    )
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How the weights are changed."""
+
+    optimizer: str = setting('sgd', 'what makes the steps', choices=('sgd', 'adamw'))
+    learning_rate: float = setting(0.005, 'of the backbone, at its largest', low=0.0, high=10.0)
+    decoder_factor: float = setting(
+        10.0, 'all but the backbone learns so many times as fast', low=0.0, high=1000.0
+    )
+    momentum: float = setting(0.9, 'of sgd', low=0.0, high=1.0)
+    weight_decay: float = setting(5e-4, 'pull towards zero', low=0.0, high=1.0)
+    decay_all: bool = setting(True, 'biases and normalisations are pulled, too')
+    schedule: str = setting(
+        'poly', 'poly: (1 - progress) ** power; cosine: half a wave', choices=('poly', 'cosine')
+    )
+    power: float = setting(0.9, 'of poly', low=0.0, high=10.0)
+    warm_up: float = setting(
+        0.0, 'share of the run in which the learning rate rises from near zero', low=0.0, high=0.9
+    )
+    clip_norm: float = setting(
+        0.0, 'longer gradients are shortened to this; 0: never', low=0.0, high=1e6
+    )
+    batch: int = setting(14, 'pictures of one step, on all processes together', low=1, high=65536)
+    accumulate: int = setting(
+        1, 'parts in which the batch of a process goes through the network, each normalised for '
+        'itself', low=1, high=1024,
+    )  # fmt: skip
+    ema: float = setting(
+        0.0, 'share that the moving average of the weights keeps at each step; 0: no average',
+        low=0.0, high=0.999999,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long, on what, and what is written down."""
+
+    epochs: int = setting(200, 'passes over the data; 0: until max_minutes', low=0, high=10**6)
+    max_minutes: float = setting(
+        0.0, 'wall-clock budget, which the schedule is fitted to; 0: none',
+        unit='min', low=0.0, high=1e5,
+    )  # fmt: skip
+    seed: int = setting(0, 'of everything random', low=0, high=2**31 - 1)
+    device: str = setting('auto', 'auto (cuda where there is one, else cpu), cpu, cuda, cuda:N')
+    precision: str = setting(
+        'float32', 'of the arithmetic; with bfloat16, weights, gradients and loss stay float32',
+        choices=('float32', 'bfloat16'),
+    )  # fmt: skip
+    threads: int = setting(0, 'CPU threads of the network; 0: as torch chooses', low=0, high=256)
+    checkpoint_minutes: float = setting(
+        5.0, 'a checkpoint to resume from is written so often', unit='min', low=0.0, high=1e4
+    )
+    validate_every: int = setting(
+        0, 'epochs between two validations; 0: as many as cost at most a tenth of the time',
+        low=0, high=10**6,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All settings of one run, in their groups; the defaults are the paper's for Cityscapes.
+
+    Zhang et al. (arXiv 2402.02286) and the configuration they published: SGD, 200 epochs of
+    batches of 14, crops of 1024x1024, the learning rate falling with power 0.9.
+    """
+
+    recipe: str = setting('paper', 'what the other defaults come from')
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+SMALL: dict[str, Any] = {
+    'augment.paste_share': 0.5,
+    'augment.log_scale': True,
+    'augment.height': 320,
+    'augment.width': 416,
+    'augment.color_share': 0.8,
+    'augment.blur_share': 0.2,
+    'loss.hard_pixels': 100_000,
+    'loss.class_weights': 'sqrt',
+    'optim.optimizer': 'adamw',
+    'optim.learning_rate': 1e-3,
+    'optim.decoder_factor': 1.0,
+    'optim.weight_decay': 0.05,
+    'optim.decay_all': False,
+    'optim.warm_up': 0.05,
+    'optim.clip_norm': 5.0,
+    'optim.batch': 8,
+    'optim.ema': 0.998,
+    'run.precision': 'bfloat16',
+}
+"""What training from scratch on a few hundred pictures needs instead."""
+
+RECIPES = {
+    'paper': TrainConfig(),
+    'small': replace(TrainConfig(), {'recipe': 'small', **SMALL}),
+}
+
+
+def make_config(recipe: str, values: Mapping[str, Any]) -> TrainConfig:
+    """Return a recipe with some settings changed.
+
+    Raises UnknownNameError for an unknown recipe or setting, ConfigError for values out of range
+    or that do not go together.
+    """
+    if recipe not in RECIPES:
+        raise UnknownNameError('recipe', recipe, RECIPES)
+    config = replace(RECIPES[recipe], values)
+    if config.augment.scale_min > config.augment.scale_max:
+        raise ConfigError(
+            f'augment.scale_min = {config.augment.scale_min:g} is above augment.scale_max = '
+            f'{config.augment.scale_max:g}: exchange them'
+        )
+    if not config.run.epochs and not config.run.max_minutes:
+        raise ConfigError('run.epochs and run.max_minutes are both 0: give the run an end')
+    if not config.data.root:
+        raise ConfigError("data.root = '': give the folder of the data")
+    return config

@@ -1,0 +1,198 @@
+"""Multi-scale joint supervision: the loss MFARANet is trained with (arXiv 2402.02286).
+
+Written from the published description. Everything stays on the device: what would be picked by
+index is picked by multiplication, and what would be 0 / 0 is 0. With several processes each part
+is normalised over the batch of all of them, so that the mean of their losses is the loss that one
+process would have with the whole batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mfaranet_ros.frame import UNLABELED
+from mfaranet_ros.models import StageOutputs
+from mfaranet_ros.models.layers import resize
+from mfaranet_ros.training.config import LossConfig
+from mfaranet_ros.training.world import ALONE, World
+
+BOUNDARY_WINDOW = 5
+"""A pixel is at a boundary where its label is not the mean of so many rows and columns."""
+
+BOUNDARY_LOGIT = 0.8
+"""Above it a boundary head is taken to see a boundary."""
+
+
+@dataclass(frozen=True, eq=False)
+class LossParts:
+    """The weighted parts of a loss, each a tensor without shape, and their sum."""
+
+    fused: Tensor
+    segmentation: Tensor
+    boundary: Tensor
+    attention: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What is made small."""
+        return self.fused + self.segmentation + self.boundary + self.attention
+
+
+class JointLoss:
+    """The published loss of one batch, over all scales and what fuses them.
+
+    class_weights: float (C,) or None for equal ones. world: the processes that share the batch.
+    """
+
+    def __init__(
+        self, config: LossConfig, class_weights: Tensor | None = None, world: World = ALONE
+    ) -> None:
+        self.config = config
+        self.class_weights = class_weights
+        self.world = world
+
+    def __call__(self, outputs: StageOutputs, labels: Tensor) -> LossParts:
+        """Return the parts; labels: uint8 (N, H, W), 255 where a pixel counts for nothing."""
+        config = self.config
+        boundary_truth = boundary_of(labels)  # (N, H, W)
+        rows, columns = (_sampled(size, config.stride, labels) for size in labels.shape[1:])
+        boundary_truth = boundary_truth[:, rows][:, :, columns]  # (N, h, w), as all below
+        labels = labels[:, rows][:, :, columns].long()
+        zero = outputs.scores[0].new_zeros((), dtype=torch.float32)
+        fused = segmentation = boundary = attention = zero
+        if outputs.attentions and config.fused:
+            loss = pixel_loss(outputs.fused, labels)
+            fused = config.fused * mean_loss(loss, labels, self.class_weights, self.world)
+        for index, score in enumerate(outputs.scores):
+            loss = pixel_loss(score, labels)
+            segmentation = segmentation + config.segmentation * self._hard(loss, labels)
+            if outputs.boundaries:
+                logits = resize(outputs.boundaries[index].float(), labels.shape[1:])[:, 0]
+                boundary = boundary + config.boundary * boundary_loss(
+                    logits, boundary_truth, self.world
+                )
+                attention = attention + config.attention * self._attention(loss, labels, logits)
+        return LossParts(fused, segmentation, boundary, attention)
+
+    def _hard(self, loss: Tensor, labels: Tensor) -> Tensor:
+        config = self.config
+        kept = hard_pixels(loss, labels, config.hard_probability, config.hard_pixels, self.world)
+        return mean_loss(loss, labels, self.class_weights, self.world, kept)
+
+    def _attention(self, loss: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
+        images = image_losses(loss, labels, logits > BOUNDARY_LOGIT)  # (N,)
+        if self.config.attention_images:
+            return self.config.attention_images * images.mean()
+        return images.sum() * self.world.size
+
+
+def boundary_of(labels: Tensor) -> Tensor:
+    """Return where labels (N, H, W) uint8 are at a boundary: bool (N, H, W).
+
+    255 counts as a label like any other, so the border of what is ignored is a boundary.
+    """
+    margin = BOUNDARY_WINDOW // 2
+    values = F.pad(labels[:, None].float(), (margin,) * 4, mode='replicate')
+    means = F.avg_pool2d(values, BOUNDARY_WINDOW, 1)[:, 0]
+    # The sums are integers below 2^24, so a difference is at least 1 / 25 or rounding.
+    return (means - labels.float()).abs() > 0.005
+
+
+def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return each pixel's cross entropy, float (N, H, W), 0 where labels are 255.
+
+    logits: (N, C, h, w), brought to the size of the labels, int64 (N, H, W), in float32.
+    """
+    full = resize(logits.float(), labels.shape[1:])  # (N, C, H, W)
+    return F.cross_entropy(full, labels, ignore_index=UNLABELED, reduction='none')
+
+
+def hard_pixels(
+    loss: Tensor, labels: Tensor, probability: float, least: int, world: World
+) -> Tensor:
+    """Return which labeled pixels are hard, bool (N, H, W): online hard example mining.
+
+    Hard are those whose class has at most this probability, but at least the `least` hardest of
+    the batch. All where there are no more.
+    """
+    labeled = labels != UNLABELED
+    # Unlabeled pixels are given 2 for a probability, so that they come last and past the limit.
+    given = torch.where(labeled, torch.exp(-loss.detach()), 2.0)
+    flat = world.gather(given.flatten())
+    limit = _kth_smallest(flat, min(least, flat.numel())).clamp(min=probability)
+    return labeled & (given <= limit)
+
+
+def _kth_smallest(values: Tensor, k: int) -> Tensor:
+    if values.is_cuda:  # where sorting uses the whole GPU and kthvalue does not
+        return values.sort().values[k - 1]
+    return values.kthvalue(k).values
+
+
+def mean_loss(
+    loss: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None,
+    world: World,
+    kept: Tensor | None = None,
+) -> Tensor:
+    """Return the weighted mean of a pixel loss over the kept pixels; 0 where there is none.
+
+    kept: bool (N, H, W); None for all that are labeled.
+    """
+    kept = labels != UNLABELED if kept is None else kept
+    weights = kept.to(loss.dtype)
+    if class_weights is not None:
+        weights = weights * class_weights[labels.clamp(max=len(class_weights) - 1)]
+    return world.size * (loss * weights).sum() / _positive(world.sum(weights.sum()))
+
+
+def boundary_loss(logits: Tensor, truth: Tensor, world: World) -> Tensor:
+    """Return the mean cross entropy of boundary logits (N, H, W) with bool truth.
+
+    Each side weighs as much as the other one is frequent, so a batch without a boundary gives 0.
+    """
+    share = world.sum(truth.float().mean()) / world.size
+    weights = torch.where(truth, 1 - share, share)
+    return F.binary_cross_entropy_with_logits(logits, truth.to(logits.dtype), weights)
+
+
+def image_losses(loss: Tensor, labels: Tensor, chosen: Tensor) -> Tensor:
+    """Return each picture's mean loss over its chosen labeled pixels, (N,); 0 without any.
+
+    A class weighs two less its share of these pixels. chosen: bool (N, H, W).
+    """
+    chosen = (chosen & (labels != UNLABELED)).flatten(1)
+    ids = labels.flatten(1)
+    counts = ids.new_zeros((len(ids), UNLABELED + 1)).scatter_add_(1, ids, chosen.long())
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    weights = (2 - shares).gather(1, ids) * chosen
+    return (loss.flatten(1) * weights).sum(1) / _positive(weights.sum(1))
+
+
+def _positive(weight: Tensor) -> Tensor:
+    """Return what can be divided by: where it is 0, so is what is divided."""
+    return weight.clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+def _sampled(size: int, stride: int, like: Tensor) -> Tensor:
+    """Return the rows or columns the loss looks at: evenly from the first to the last."""
+    count = -(-size // stride)
+    return torch.linspace(0, size - 1, count, device=like.device).round().long()
+
+
+def class_weights(shares: Tensor, kind: str) -> Tensor | None:
+    """Return what each class weighs, float32 (C,), by its share of the labeled pixels.
+
+    kind: as `loss.class_weights`. A pixel weighs 1 on average; a class that never occurs weighs
+    what one of a millionth would.
+    """
+    if kind == 'none':
+        return None
+    shares = shares.double().clamp(min=1e-6)
+    weights = shares**-0.5 if kind == 'sqrt' else 1 / torch.log(1.02 + shares)
+    return (weights / (shares * weights).sum()).float()
