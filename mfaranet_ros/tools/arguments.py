@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable
 
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.pipeline.config import PipelineConfig, replace
@@ -53,16 +52,3 @@ def parse_numbers(text: str, flag: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(','))
     except ValueError:
         raise ConfigError(f'{flag} {text}: write numbers as in {flag} 0.5,1,2') from None
-
-
-def table(rows: Iterable[Iterable[str]], align: str) -> str:
-    """Return rows of texts under each other; align: < or > for each column."""
-    texts = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = (
-        '  '.join(
-            f'{text:{side}{width}}' for text, side, width in zip(row, align, widths, strict=True)
-        )
-        for row in texts
-    )
-    return '\n'.join(line.rstrip() for line in lines)

@@ -27,6 +27,7 @@ class Verb:
 VERBS = {
     'demo': Verb('mfaranet_ros.tools.demo', 'play pictures or a video through the node'),
     'benchmark': Verb('mfaranet_ros.tools.benchmark', 'measure what this machine can do'),
+    'evaluate': Verb('mfaranet_ros.tools.evaluate', 'score a network on pictures with truth'),
     'models': Verb('mfaranet_ros.tools.models', 'list the networks, their size and weights'),
 }
 

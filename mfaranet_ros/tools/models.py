@@ -11,11 +11,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mfaranet_ros.errors import ConfigError, SourceError, WeightsError
+from mfaranet_ros.evaluation.tables import table
 from mfaranet_ros.labels import LabelSet, get_label_set, list_label_sets
 from mfaranet_ros.models import ALL_SCALES, get_model_entry, list_models, read_weights
 from mfaranet_ros.models.macs import measure_model
 from mfaranet_ros.models.weights import SHIPPED_FOLDER
-from mfaranet_ros.tools.arguments import parse_size, table
+from mfaranet_ros.tools.arguments import parse_size
 from mfaranet_ros.tools.report import write_json
 
 SIZE = '1024x2048'

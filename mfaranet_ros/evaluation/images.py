@@ -1,0 +1,228 @@
+"""Pictures and their truth in two folders: matched by name, checked, read.
+
+A network is only scored on all pictures or on none: what is missing or broken is named before
+anything is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.errors import ConfigError, DecodeError, SourceError
+from mfaranet_ros.evaluation.cityscapes import LARGEST_LABEL_ID, to_train_ids
+from mfaranet_ros.frame import UNLABELED, Frame
+from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.pipeline.decode import decode
+
+PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
+TRUTH_SUFFIX = '.png'
+
+VOID_IDS = {'camvid': (11,)}
+"""The ids beside 255 that the common files of a label set give to pixels of no class."""
+
+SHOWN = 3
+"""So many files are named in one message."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the names of a dataset's files end in, and which ids its truth holds.
+
+    A picture and its truth lie in the same place below their folders, and their stems are equal
+    but for these endings. label_ids: the truth holds the label ids of Cityscapes.
+    """
+
+    picture: str = ''
+    truth: str = ''
+    label_ids: bool = False
+
+
+LAYOUTS = (
+    Layout('_leftImg8bit', '_gtFine_labelTrainIds'),
+    Layout('_leftImg8bit', '_gtFine_labelIds', label_ids=True),
+    Layout(),
+)
+"""The first of which there is a truth file is taken; the last is any pair of folders."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and its truth, None where there is none to compare with."""
+
+    name: str
+    picture: Path
+    truth: Path | None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pictures of a folder in the order of their names, and how their truth is to be read."""
+
+    pairs: tuple[Pair, ...]
+    layout: Layout
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+def find_pairs(images: Path, truth: Path | None) -> Pairs:
+    """Match the pictures of a folder with their truth, both with their subfolders.
+
+    truth: None if there is none. Raises SourceError where a folder or a picture is missing, and
+    where a picture has no truth or a truth no picture.
+    """
+    pictures = _list_files(images, PICTURE_SUFFIXES, 'pictures')
+    if truth is None:
+        found = _by_name(images, pictures, '')
+        return Pairs(tuple(Pair(name, file, None) for name, file in found.items()), Layout())
+    truths = _list_files(truth, (TRUTH_SUFFIX,), 'truth')
+    layout = next(one for one in LAYOUTS if any(file.stem.endswith(one.truth) for file in truths))
+    ours, theirs = (
+        _by_name(images, pictures, layout.picture),
+        _by_name(truth, truths, layout.truth),
+    )
+    _check_complete(ours.keys() - theirs.keys(), f'pictures in {images}', f'truth in {truth}')
+    _check_complete(theirs.keys() - ours.keys(), f'truths in {truth}', f'picture in {images}')
+    return Pairs(tuple(Pair(name, ours[name], theirs[name]) for name in ours), layout)
+
+
+def _list_files(folder: Path, suffixes: Sequence[str], what: str) -> list[Path]:
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise SourceError(f'{folder} is no folder: give the folder of the {what}')
+    files = [file for file in folder.rglob('*') if file.suffix.lower() in suffixes]
+    if not files:
+        raise SourceError(f'{folder} holds none of {", ".join(suffixes)}: give the {what}')
+    return files
+
+
+def _by_name(folder: Path, files: Iterable[Path], ending: str) -> dict[str, Path]:
+    """Return the files whose stem has this ending, by their place without it, in order."""
+    folder = folder.expanduser()
+    found: dict[str, Path] = {}
+    for file in sorted(files):
+        if not file.stem.endswith(ending):
+            continue
+        name = (file.relative_to(folder).parent / file.stem.removesuffix(ending)).as_posix()
+        if name in found:
+            raise SourceError(f'{found[name]} and {file} have one name: leave one of them')
+        found[name] = file
+    return dict(sorted(found.items()))
+
+
+def _check_complete(lonely: Iterable[str], what: str, missing: str) -> None:
+    names = sorted(lonely)
+    if names:
+        raise SourceError(
+            f'{len(names)} {what} have no {missing} ({_listed(names)}): they are matched by their '
+            'names, give all of both'
+        )
+
+
+class TruthReader:
+    """Reads truth as class ids of a label set, 255 where a pixel is of no class.
+
+    ignored: further ids that mean no class; 255 and those of VOID_IDS always do.
+    Raises ConfigError where the layout's ids are not of this label set.
+    """
+
+    def __init__(self, label_set: LabelSet, layout: Layout, ignored: Iterable[int] = ()) -> None:
+        self._ids = to_train_ids() if layout.label_ids else np.arange(256, dtype=np.uint8)
+        self._allowed = np.zeros(256, bool)
+        if layout.label_ids:
+            if label_set.name != 'cityscapes':
+                raise ConfigError(
+                    f'the truth holds label ids of cityscapes, the labels are {label_set.name}: '
+                    'give truth of the label set that the weights were trained on'
+                )
+            self._allowed[: LARGEST_LABEL_ID + 1] = True
+        self._allowed[: len(label_set)] = True
+        void = [UNLABELED, *VOID_IDS.get(label_set.name, ()), *ignored]
+        self._ids[void] = UNLABELED
+        self._allowed[void] = True
+        self._set = label_set.name
+
+    def __call__(self, path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Return uint8 (H, W) class ids; size: height and width of the picture.
+
+        Raises SourceError, which names the file, if it is no 8-bit gray png, of another size, or
+        holds other ids.
+        """
+        data = read_bytes(path)
+        frame = _decode(path, data)
+        if data[24:26] != b'\x08\x00':  # bit depth and colour type of the header
+            raise SourceError(f'{path} must be an 8-bit gray png of class ids: convert it')
+        truth = frame.pixels[..., 0]
+        if frame.size != size:
+            raise SourceError(f'{path} is {_in_px(frame.size)}, its picture {_in_px(size)}')
+        if not self._allowed[truth].all():
+            outside = np.flatnonzero(~self._allowed & (np.bincount(truth.ravel(), None, 256) > 0))
+            raise SourceError(
+                f'{path} holds the values {", ".join(map(str, outside))}, which are not of '
+                f'{self._set}: convert them, or have them ignored'
+            )
+        ids: NDArray[np.uint8] = self._ids[truth]
+        return ids
+
+
+def read_frame(path: Path) -> Frame:
+    """Read a picture as the node would get it; raises SourceError, which names the file."""
+    return _decode(path, read_bytes(path))
+
+
+def check_pairs(
+    pairs: Pairs, read_truth: TruthReader, on_pair: Callable[[], object] = lambda: None
+) -> str:
+    """Read every file once; return the sha256 of all of them, one after the other.
+
+    Raises SourceError, which names the files, if one cannot be read or does not fit.
+    """
+    total = hashlib.sha256()
+    problems: list[str] = []
+    for pair in pairs.pairs:
+        try:
+            data = read_bytes(pair.picture)
+            total.update(data)
+            frame = _decode(pair.picture, data)
+            if pair.truth is not None:
+                read_truth(pair.truth, frame.size)
+                total.update(read_bytes(pair.truth))
+        except SourceError as error:
+            problems.append(str(error))
+        on_pair()
+    if problems:
+        raise SourceError(_listed(problems, '; '))
+    return total.hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file; raises SourceError, which names it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f'{path} cannot be read: {error.strerror}') from error
+
+
+def _decode(path: Path, data: bytes) -> Frame:
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=0, nanosec=0), frame_id='')
+    try:
+        return decode(SimpleNamespace(header=header, format=path.suffix[1:], data=data))
+    except DecodeError as error:
+        reason = str(error).partition(';')[0]  # what follows is advice about cameras
+        raise SourceError(f'{path} is broken: {reason}') from error
+
+
+def _listed(texts: Sequence[str], separator: str = ', ') -> str:
+    more = f' and {len(texts) - SHOWN} more' if len(texts) > SHOWN else ''
+    return separator.join(texts[:SHOWN]) + more
+
+
+def _in_px(size: tuple[int, int]) -> str:
+    return f'{size[1]}x{size[0]} px'
