@@ -23,6 +23,7 @@ from mfaranet_ros.pipeline.decode import decode
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 TRUTH_SUFFIX = '.png'
+PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
 VOID_IDS = {'camvid': (11,)}
 """The ids beside 255 that the common files of a label set give to pixels of no class."""
@@ -157,7 +158,8 @@ class TruthReader:
         """
         data = read_bytes(path)
         frame = _decode(path, data)
-        if data[24:26] != b'\x08\x00':  # bit depth and colour type of the header
+        # The name may lie; a png says its bit depth and colour type in the header.
+        if not data.startswith(PNG_SIGNATURE) or data[24:26] != b'\x08\x00':
             raise SourceError(f'{path} must be an 8-bit gray png of class ids: convert it')
         truth = frame.pixels[..., 0]
         if frame.size != size:
