@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import IO
 
 from mfaranet_ros.errors import ProcessError
 from mfaranet_ros.pipeline.config import Value
+from mfaranet_ros.tools.dds import NEW_VARIABLE, OLD_VARIABLE, find_shared, with_profile
 
 KEPT_LINES = 200
 GRACE_S = 4.0
@@ -156,3 +160,38 @@ class Children:
         for child in reversed(self._children):
             child.insist(deadline - time.monotonic())
         self._children.clear()
+
+
+def ros_environment() -> dict[str, str]:
+    """Return the environment for processes that talk to each other, and to nobody else.
+
+    What the user has set stays: the domain, how far discovery reaches, the Fast DDS profile.
+    """
+    environment = dict(os.environ)
+    environment.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    if environment.get(OLD_VARIABLE) or environment.get(NEW_VARIABLE):
+        return environment
+    return with_profile(environment, find_shared('config/fastdds.xml'))
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, by KeyboardInterrupt.
+
+    SIGINT is among them since a shell lets what it runs in the background ignore it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -7,26 +7,28 @@ behind are a video, three overlays, the metric grid as a picture, and all figure
 from __future__ import annotations
 
 import argparse
-import os
 import queue
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfaranet_ros.errors import ConfigError, MfaranetError, ProcessError
-from mfaranet_ros.pipeline.config import PipelineConfig, Value, replace
+from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, ProcessError
+from mfaranet_ros.pipeline.config import PipelineConfig, Value, replace, settings_of, value_of
 from mfaranet_ros.sources import ImageFolder, Source, VideoFile
-from mfaranet_ros.tools.children import Child, Children
-from mfaranet_ros.tools.dds import NEW_VARIABLE, OLD_VARIABLE, find_shared, with_profile
+from mfaranet_ros.tools.arguments import add_model_arguments, model_config
+from mfaranet_ros.tools.children import (
+    Child,
+    Children,
+    interrupted_by_signals,
+    ros_environment,
+)
 from mfaranet_ros.tools.demo_live import LiveLine
 from mfaranet_ros.tools.demo_output import DemoOutput, hash_files
 from mfaranet_ros.tools.demo_results import Results
-from mfaranet_ros.tools.settings import add_set_argument, parse_settings
 from mfaranet_ros.wire import Record, read_records
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
@@ -50,11 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given = parser.add_mutually_exclusive_group()
     given.add_argument('--images', metavar='DIR', help='folder of pictures to play')
     given.add_argument('--video', metavar='FILE', help='video file to play')
-    parser.add_argument('--weights', metavar='FILE', help='default: those shipped for the model')
-    parser.add_argument('--model', metavar='NAME', help='default: mfaranet_resnet18')
-    parser.add_argument('--scales', metavar='LIST', help='kept scales, as 2 or 1,2,3,4')
-    parser.add_argument('--device', help='cpu, cuda, cuda:N or auto (the default)')
-    add_set_argument(parser)
+    add_model_arguments(parser)
     parser.add_argument(
         '--calibration', metavar='FILE', help='YAML of camera_calibration; default: a nominal one'
     )
@@ -87,22 +85,32 @@ class Play:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the demo and return 0, or 130 where Ctrl-C ended it (with what there was by then)."""
+    """Run the demo and return 0, or 130 where Ctrl-C ended it.
+
+    What there was by then is written, however it ended. Raises MfaranetError.
+    """
     play = prepare(args)
     output = DemoOutput(args.out, args.json, play.rate_hz, play.grid_note)
     results = Results()
-    interrupted = False
-    with _interrupted_by_sigterm():
+    problems: list[MfaranetError] = []
+    exit_code = 0
+    with interrupted_by_signals():
         try:
             run(play, results, output)
         except KeyboardInterrupt:
-            interrupted = True
-        output.finish(results, _about(play))
-    if interrupted:
-        return 130
-    if not results.counts['mask']:
-        raise ProcessError(f'no mask was published: {_why_nothing(results)}')
-    return 0
+            exit_code = 130
+        except ProcessError as error:
+            problems.append(error)
+        if not results.counts['mask'] and not problems and not exit_code:
+            problems.append(ProcessError(f'no mask was published: {_why_nothing(results)}'))
+        if results.counts['mask']:
+            try:
+                output.finish(results, _about(play))
+            except OutputError as error:
+                problems.append(error)
+    if problems:
+        raise type(problems[0])('; '.join(map(str, problems)))
+    return exit_code
 
 
 def prepare(args: argparse.Namespace) -> Play:
@@ -124,31 +132,33 @@ def prepare(args: argparse.Namespace) -> Play:
     }
     if args.calibration:
         player['calibration'] = str(Path(args.calibration).expanduser().absolute())
-    node = _node_settings(args, rate_hz)
-    replace(PipelineConfig(), node)
-    return Play(source, kind, rate_hz, player, node, _grid_note(args, node))
+    config = _node_config(args, rate_hz)
+    node = {
+        setting.name: value
+        for setting in settings_of(config)
+        if (value := value_of(config, setting.name)) != setting.default
+    }
+    return Play(source, kind, rate_hz, player, node, _grid_note(args, config))
 
 
-def _node_settings(args: argparse.Namespace, rate_hz: float) -> dict[str, Value]:
-    named = [
-        f'{name}={value}'
-        for name, value in (
-            ('model.name', args.model),
-            ('model.scales', args.scales),
-            ('runtime.device', args.device),
-        )
-        if value is not None
-    ]
+def _node_config(args: argparse.Namespace, rate_hz: float) -> PipelineConfig:
+    """Return what the node is told; it runs elsewhere, so the path is absolute."""
     if args.weights is not None:
-        named.append(f'model.weights={Path(args.weights).expanduser().absolute()}')
-    expected: dict[str, Value] = {'diagnostics.expected_rate_hz': float(rate_hz)}
-    return {**NOMINAL_POSE, **expected, **parse_settings([*named, *args.set])}
+        args.weights = Path(args.weights).expanduser().absolute()
+    ours = {**NOMINAL_POSE, 'diagnostics.expected_rate_hz': float(rate_hz)}
+    return replace(
+        model_config(args), {name: value for name, value in ours.items() if name not in _set(args)}
+    )
 
 
-def _grid_note(args: argparse.Namespace, node: dict[str, Value]) -> str:
+def _set(args: argparse.Namespace) -> set[str]:
+    """Return the names of the settings that were given with --set."""
+    return {assignment.partition('=')[0] for assignment in args.set}
+
+
+def _grid_note(args: argparse.Namespace, config: PipelineConfig) -> str:
     """Say by which camera the grid was computed, so that nobody takes a guess for a measure."""
-    told = [assignment.partition('=')[0] for assignment in args.set]
-    mounted = 'as given' if 'ground.z' in told else f'at {node["ground.z"]:g} m, nominal'
+    mounted = 'as given' if 'ground.z' in _set(args) else f'at {config.ground.z:g} m, nominal'
     if args.calibration:
         return f'calibrated camera, mounted {mounted}'
     camera = f'nominal camera {NOMINAL_HFOV_DEG:g} deg, mounted {mounted}'
@@ -180,7 +190,7 @@ def _about(play: Play) -> dict[str, Any]:
 def run(play: Play, results: Results, output: DemoOutput) -> None:
     """Play from the first picture to the last; raises ProcessError, OutputError."""
     events: queue.SimpleQueue[Record | str | None] = queue.SimpleQueue()
-    with Children(_environment(), on_trouble=events.put) as children:
+    with Children(ros_environment(), on_trouble=events.put) as children:
         recorder = children.start('recorder', 'demo_recorder', {}, has_output=True)
         reader = threading.Thread(target=_read, args=(recorder, events), daemon=True)
         reader.start()
@@ -221,6 +231,7 @@ class _Stage:
         self._children = children
         self._player = player
         self._line = LiveLine()
+        self._said: list[str] = []
 
     def act(self) -> None:
         try:
@@ -248,12 +259,17 @@ class _Stage:
             event = self._events.get(timeout=0.1)
             while True:
                 if isinstance(event, str):
-                    self._line.say(event)
+                    self._said.append(event)
                 elif isinstance(event, Record):
                     self._results.add(event)
                 event = self._events.get_nowait()
         for bundle, view in self._results.complete():
             self._output.add(bundle, view, self._results)
+        if self._is_playing():
+            # Not before: what keeps a process from starting is said once, by the error.
+            for text in self._said:
+                self._line.say(text)
+            self._said.clear()
 
     def _is_playing(self) -> bool:
         return self._results.counts['mask'] > 0 or self._is_played()
@@ -269,34 +285,3 @@ class _Stage:
             and status.stamp_ns > ended_ns
             and status.fact('frames_pending') == '0'
         )
-
-
-# -- around it --------------------------------------------------------------------------------
-
-
-def _environment() -> dict[str, str]:
-    """Return the children's environment: on this machine, among themselves, large pictures."""
-    environment = dict(os.environ)
-    environment.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    if not (environment.get(OLD_VARIABLE) or environment.get(NEW_VARIABLE)):
-        with suppress(MfaranetError):
-            environment = with_profile(environment, find_shared('config/fastdds.xml'))
-    return environment
-
-
-@contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -52,8 +52,7 @@ def describe(results: Results) -> str:
     """Return the live line: frames in and out, dropped, latency."""
     frames = results.frames
     if not frames.received:
-        state = results.status('segmentation: model')
-        return 'starting' if state is None else f'starting: {state.fact("message")}'
+        return 'starting'
     dropped = sum(frames.dropped.values()) + frames.lost
     spread = results.latency_ms().get('processing_time', {})
     times = '  '.join(f'{part} {spread[part]:.0f} ms' for part in ('p50', 'p95') if spread)

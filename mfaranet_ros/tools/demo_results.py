@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfaranet_ros.errors import UnknownNameError
+from mfaranet_ros.evaluation.confusion import ConfusionMatrix
 from mfaranet_ros.frame import Grid
-from mfaranet_ros.labels import LabelSet, Role, get_label_set
+from mfaranet_ros.labels import LabelSet, get_label_set
 from mfaranet_ros.tools.pictures import Pixels, View
 from mfaranet_ros.wire import Record
 
@@ -60,9 +60,9 @@ class Frames:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Agreement with the truth that came with the pictures, over the recorded masks.
+    """Agreement of the recorded masks with the truth that came with their pictures.
 
-    An IoU is n/a (None) for a class that is neither there nor found.
+    An IoU is None for what is neither there nor found.
     """
 
     frames: int
@@ -77,10 +77,11 @@ class Results:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(('mask', 'overlay', 'grid', 'truth'), 0)
         self._bundles: dict[int, Bundle] = {}
-        self._truths: dict[int, NDArray[Any]] = {}
+        self._truths: dict[int, Pixels] = {}
         self._statuses: dict[str, Record] = {}
         self._ages_ms: list[float] = []
-        self._agreement = np.zeros((256, 256), np.int64)
+        self._pairs: list[tuple[Pixels, Pixels]] = []
+        self._confusion: ConfusionMatrix | None = None
         self._compared = 0
 
     # -- what comes in ----------------------------------------------------------------------
@@ -127,12 +128,17 @@ class Results:
                     del store[stamp_ns]
 
     def _compare(self, bundle: Bundle) -> None:
+        """Count where mask and truth agree, once it is known which classes there are."""
         truth = self._truths.pop(bundle.stamp_ns, None)
-        if truth is None or bundle.mask is None or truth.shape != bundle.mask.shape:
-            return
-        pairs = truth.astype(np.int64) * 256 + bundle.mask
-        self._agreement += np.bincount(pairs.ravel(), minlength=65536).reshape(256, 256)
-        self._compared += 1
+        if truth is not None and bundle.mask is not None and truth.shape == bundle.mask.shape:
+            self._pairs.append((bundle.mask, truth))
+        if self._pairs and self._confusion is None and self.label_set is not None:
+            self._confusion = ConfusionMatrix(len(self.label_set))
+        if self._confusion is not None:
+            for pair in self._pairs:
+                self._confusion.update(*pair)
+            self._compared += len(self._pairs)
+            self._pairs.clear()
 
     # -- what is known ----------------------------------------------------------------------
 
@@ -202,33 +208,22 @@ class Results:
 
     def accuracy(self) -> Accuracy | None:
         """Return the agreement with the truth, or None where there was none to compare."""
-        label_set = self.label_set
-        if not self._compared or label_set is None:
+        confusion, label_set = self._confusion, self.label_set
+        if confusion is None or label_set is None:
             return None
-        return score(self._agreement, label_set, self._compared)
+        return Accuracy(
+            frames=self._compared,
+            miou=_number(confusion.mean_iou()),
+            drivable_iou=_number(confusion.drivable(label_set).iou),
+            class_iou={
+                name: _number(iou)
+                for name, iou in zip(label_set.names, confusion.iou(), strict=True)
+            },
+        )
 
 
-def score(agreement: NDArray[np.int64], label_set: LabelSet, frames: int) -> Accuracy:
-    """Return the IoUs of counts (256, 256), truth by rows and found by columns.
-
-    Pixels whose truth is not a class of the label set (void) do not count.
-    """
-    known = agreement[: len(label_set)]
-    ious = [_iou(known[i, i], known[i].sum(), known[:, i].sum()) for i in range(len(label_set))]
-    there = [iou for iou in ious if iou is not None]
-    drivable = label_set.roles == Role.DRIVABLE
-    rows = known[drivable[: len(label_set)]]
-    return Accuracy(
-        frames=frames,
-        miou=float(np.mean(there)) if there else None,
-        drivable_iou=_iou(rows[:, drivable].sum(), rows.sum(), known[:, drivable].sum()),
-        class_iou=dict(zip(label_set.names, ious, strict=True)),
-    )
-
-
-def _iou(both: Any, truth: Any, found: Any) -> float | None:
-    union = int(truth) + int(found) - int(both)
-    return int(both) / union if union else None
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 class Samples:
@@ -254,8 +249,3 @@ class Samples:
             return list(self._kept)
         places = (np.arange(count) + 0.5) * len(self._kept) / count
         return [self._kept[int(place)] for place in places]
-
-
-def to_json(value: Any) -> Any:
-    """Return a frozen dataclass as JSON takes it, None for None."""
-    return None if value is None else dataclasses.asdict(value)

@@ -27,6 +27,10 @@ def write_picture(path: Path, picture: Pixels) -> None:
         raise OutputError(f'cannot write {path}: {error.strerror}; give another folder') from error
 
 
+PROBE_BYTES = 4096
+"""Written first, since OpenCV does not say why it cannot open a file."""
+
+
 @dataclass(frozen=True)
 class Written:
     """A video that was written and read again."""
@@ -103,7 +107,7 @@ class VideoWriter:
 
 def _check_writable(path: Path) -> None:
     try:
-        path.write_bytes(b'')
+        path.write_bytes(bytes(PROBE_BYTES))
     except OSError as error:
         raise OutputError(f'cannot write {path}: {error.strerror}; give another folder') from error
 
