@@ -1,0 +1,97 @@
+"""Objects of rare classes, cut out of one picture and pasted into another.
+
+After Ghiasi et al., Simple Copy-Paste (arXiv 2012.07177), but of rare classes alone: an object
+stays at its height in the picture, where perspective gives it its size, and moves sideways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.errors import SourceError
+from mfaranet_ros.training.datasets import Sample
+from mfaranet_ros.training.truth import Pixels
+
+LEAST_PX = 40
+"""Smaller objects are not worth pasting."""
+
+MOST_OBJECTS = 3
+
+
+class Paste:
+    """Adds one to three objects of rare classes to a sample.
+
+    read: of the dataset the objects come from. counts: int64 (N, C), pixels of each class in each
+    picture. below: classes with less than this share of all pixels are rare.
+    """
+
+    def __init__(
+        self, read: Callable[[int], Sample], counts: NDArray[np.int64], below: float
+    ) -> None:
+        self._read = read
+        shares = counts.sum(axis=0) / max(1, counts.sum())
+        enough = counts >= LEAST_PX
+        self.rare = tuple(int(c) for c in np.flatnonzero((shares < below) & enough.any(axis=0)))
+        self._donors = {label: np.flatnonzero(enough[:, label]) for label in self.rare}
+
+    def __call__(self, sample: Sample, random: np.random.Generator) -> Sample:
+        """Return a sample with the objects; the given one stays as it is."""
+        if not self.rare:
+            return sample
+        image, labels = sample.image.copy(), sample.labels.copy()
+        for _ in range(int(random.integers(1, MOST_OBJECTS + 1))):
+            label = self.rare[int(random.integers(len(self.rare)))]
+            donors = self._donors[label]
+            try:
+                donor = self._read(int(donors[int(random.integers(len(donors)))]))
+            except SourceError:
+                continue  # it is counted when it is a picture of its own
+            found = _cut(donor, label, random)
+            if found is not None:
+                _put(image, labels, label, *found, random)
+        return Sample(sample.name, image, labels)
+
+
+def _cut(
+    donor: Sample, label: int, random: np.random.Generator
+) -> tuple[Pixels, Pixels, int] | None:
+    """Return one object: its pixels (h, w, 3), which of them it has (h, w), and its first row."""
+    mask = np.asarray(donor.labels == label, np.uint8)
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    large = np.flatnonzero(boxes[1:, cv2.CC_STAT_AREA] >= LEAST_PX) + 1
+    if not len(large):
+        return None
+    part = int(large[int(random.integers(len(large)))])
+    x, y, width, height = (int(value) for value in boxes[part, :4])
+    rows, columns = slice(y, y + height), slice(x, x + width)
+    pixels = donor.image[rows, columns]
+    own = np.asarray(parts[rows, columns] == part, np.uint8)
+    if random.random() < 0.5:
+        pixels, own = pixels[:, ::-1], own[:, ::-1]
+    return pixels, own, y
+
+
+def _put(
+    image: Pixels,
+    labels: Pixels,
+    label: int,
+    pixels: Pixels,
+    own: Pixels,
+    row: int,
+    random: np.random.Generator,
+) -> None:
+    """Paste an object at its row and any column; one that is larger than the picture is not."""
+    height, width = own.shape
+    spare_rows, spare_columns = labels.shape[0] - height, labels.shape[1] - width
+    if spare_rows < 0 or spare_columns < 0:
+        return
+    y, x = min(row, spare_rows), int(random.integers(spare_columns + 1))
+    there = slice(y, y + height), slice(x, x + width)
+    soft = cv2.blur(np.pad(own, 1).astype(np.float32), (3, 3))[1:-1, 1:-1, None]
+    alpha = soft * own[..., None]  # its edge is mixed with what is behind it
+    image[there] = np.rint(alpha * pixels + (1 - alpha) * image[there]).astype(np.uint8)
+    labels[there][own > 0] = label
