@@ -72,6 +72,7 @@ setup(
             'rosbags>=0.10,<1',
             'rosbags-image>=0.9,<1',
             'ruff==0.17.5',
+            'torchmetrics>=1.4,<2',
         ],
     },
     zip_safe=False,

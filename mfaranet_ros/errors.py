@@ -7,7 +7,7 @@ MfaranetError
  +-- CalibrationError   a camera calibration from which no ground can be computed
  +-- DecodeError        an image message that cannot be turned into a frame
  +-- InferenceError     the network failed on one frame, the next may succeed
- +-- SourceError        recorded pictures or videos that cannot be played
+ +-- SourceError        recorded pictures or videos that cannot be played or scored
  +-- OutputError        results that cannot be written (full disk, no permission)
  +-- ProcessError       a process that a tool started ended before its time
  +-- TrainingError      a training run that cannot go on
@@ -60,7 +60,7 @@ class InferenceError(MfaranetError):
 
 
 class SourceError(MfaranetError):
-    """A folder of pictures or a video cannot be played."""
+    """Recorded pictures or a video cannot be played or scored."""
 
 
 class OutputError(MfaranetError):

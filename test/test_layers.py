@@ -39,13 +39,11 @@ LAYERS = {
     **dict.fromkeys(VALUES, layer(VALUES, 'numpy')),
     # Recorded pictures and what belongs to them; the player and the demo share it.
     **dict.fromkeys(RECORDED, layer(VALUES | RECORDED | {'pipeline'}, 'numpy cv2 yaml')),
-    'models': layer({'models', 'labels', 'errors'}, 'torch safetensors'),
+    'models': layer({'models'} | VALUES, 'torch safetensors'),
     'pipeline': layer({'pipeline', 'models'} | VALUES, 'torch numpy cv2'),
     'scenes': layer({'scenes', 'frame', 'labels'}, 'numpy cv2'),
     'bags': layer({'bags', 'errors', 'frame'}, 'rosbags numpy'),
-    'evaluation': layer(
-        {'evaluation', 'pipeline', 'bags', 'labels', 'errors'}, 'numpy matplotlib'
-    ),
+    'evaluation': layer({'evaluation', 'pipeline', 'bags'} | VALUES, 'torch numpy cv2 matplotlib'),
     'training': TRAINING,
     'export': TRAINING,
     'benchmark': TRAINING,
