@@ -72,19 +72,16 @@ def late_import(call):
 
 
 def started_by(paths):
-    """Return the packages whose executables launch files start: Node(package='...')."""
-    calls = [
-        node
-        for path in paths
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
-        if isinstance(node, ast.Call)
-    ]
-    keywords = [keyword for call in calls for keyword in call.keywords]
-    return {
-        keyword.value.value
-        for keyword in keywords
-        if keyword.arg == 'package' and isinstance(keyword.value, ast.Constant)
-    } - OWN
+    """Return the packages of what launch files start: Node(package='x') and ['ros2', 'bag', ...]."""
+    names = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.keyword) and node.arg == 'package':
+                names |= {getattr(node.value, 'value', None)}
+            elif isinstance(node, ast.List):
+                words = [getattr(item, 'value', None) for item in node.elts[:2]]
+                names |= {f'ros2{words[1]}'} if words[:1] == ['ros2'] else set()
+    return names - OWN - {None}
 
 
 IMPORTED = imported_by(python_files('mfaranet_ros', 'launch'))
