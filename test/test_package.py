@@ -72,7 +72,7 @@ def late_import(call):
 
 
 def started_by(paths):
-    """Return the packages of what launch files start: Node(package='x') and ['ros2', 'bag', ...]."""
+    """Return the packages that launch files start: of Node(package='x') and ['ros2', 'bag']."""
     names = set()
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
