@@ -240,7 +240,7 @@ class _Stage:
             ended_ns = time.time_ns()
             self._until(lambda: self._is_drained(ended_ns), DRAIN_S, '')
         finally:
-            self._line.close()
+            self._line.close(self._results)
 
     def _until(self, reached: Callable[[], bool], timeout_s: float, complaint: str) -> None:
         deadline = time.monotonic() + timeout_s

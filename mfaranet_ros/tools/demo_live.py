@@ -39,8 +39,11 @@ class LiveLine:
         if self._is_terminal:
             self._next_s = 0.0
 
-    def close(self) -> None:
-        if self._is_terminal and self._width:
+    def close(self, results: Results) -> None:
+        """Show how it stands at the end and leave the line."""
+        self._next_s = 0.0
+        self.show(results)
+        if self._is_terminal:
             print(file=sys.stderr)
 
     def _clear(self) -> None:
