@@ -24,6 +24,10 @@ Color = tuple[int, int, int]
 """Red, green and blue, each 0 to 255."""
 
 
+MAX_CLASSES = UNLABELED
+"""So many ids a mask of 8 bits has room for, beside that of unlabeled pixels."""
+
+
 class Role(enum.IntEnum):
     """What a class means to a vehicle."""
 
@@ -63,10 +67,10 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         ids = [entry.id for entry in self.classes]
-        if ids != list(range(len(ids))) or not 1 <= len(ids) <= UNLABELED:
+        if ids != list(range(len(ids))) or not 1 <= len(ids) <= MAX_CLASSES:
             raise ConfigError(
                 f'label set {self.name!r}: the ids are {ids}, but must be 0, 1, 2 ... in order, '
-                f'{UNLABELED} classes at most'
+                f'{MAX_CLASSES} classes at most'
             )
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.frame import UNLABELED
+from mfaranet_ros.labels import MAX_CLASSES
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, check_scales
 from mfaranet_ros.models.registry import get_model_entry
 from mfaranet_ros.models.weights import load_weights
@@ -28,8 +28,8 @@ def create_model(
     """
     entry = get_model_entry(name)
     kept = check_scales(scales)
-    if type(classes) is not int or not 1 <= classes <= UNLABELED:
-        raise ConfigError(f'classes = {classes!r}: must be an integer from 1 to {UNLABELED}')
+    if type(classes) is not int or not 1 <= classes <= MAX_CLASSES:
+        raise ConfigError(f'classes = {classes!r}: must be an integer from 1 to {MAX_CLASSES}')
     if not entry.has_scales and kept != ALL_SCALES:
         raise ConfigError(f'scales {list(kept)}: {name} always uses all of its scales')
     model = entry.build(classes, kept, training_heads)
