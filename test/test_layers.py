@@ -60,8 +60,8 @@ BEYOND = {
     **dict.fromkeys(RECORDED, layer(VALUES | RECORDED | {'pipeline'}, 'numpy cv2 yaml')),
     'ros': layer(RECORDED, 'numpy'),
     'tools': layer(RECORDED | {'__init__'}, 'numpy cv2 torch'),
-    # The pipeline takes frames.
-    'evaluation': layer({'frame'}),
+    # The pipeline takes frames; windows and zooms are of the network, not of the pipeline.
+    'evaluation': layer({'frame'}, 'torch cv2'),
     'training': PICTURES,
     'export': PICTURES,
     'benchmark': PICTURES,
