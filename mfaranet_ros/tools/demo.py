@@ -80,8 +80,17 @@ class Play:
     kind: str
     rate_hz: float
     player: dict[str, Value]
-    node: dict[str, Value]
+    config: PipelineConfig
     grid_note: str
+
+    @property
+    def node(self) -> dict[str, Value]:
+        """The settings of the node that are not its own defaults."""
+        return {
+            setting.name: value
+            for setting in settings_of(self.config)
+            if (value := value_of(self.config, setting.name)) != setting.default
+        }
 
 
 def main(args: argparse.Namespace) -> int:
@@ -90,8 +99,10 @@ def main(args: argparse.Namespace) -> int:
     What there was by then is written, however it ended. Raises MfaranetError.
     """
     play = prepare(args)
-    output = DemoOutput(args.out, args.json, play.rate_hz, play.grid_note)
-    results = Results()
+    output = DemoOutput(
+        args.out, args.json, play.rate_hz, play.grid_note, palette=play.config.output.palette
+    )
+    results = Results(is_remapped=bool(play.config.output.class_remap))
     problems: list[MfaranetError] = []
     exit_code = 0
     with interrupted_by_signals():
@@ -133,12 +144,7 @@ def prepare(args: argparse.Namespace) -> Play:
     if args.calibration:
         player['calibration'] = str(Path(args.calibration).expanduser().absolute())
     config = _node_config(args, rate_hz)
-    node = {
-        setting.name: value
-        for setting in settings_of(config)
-        if (value := value_of(config, setting.name)) != setting.default
-    }
-    return Play(source, kind, rate_hz, player, node, _grid_note(args, config))
+    return Play(source, kind, rate_hz, player, config, _grid_note(args, config))
 
 
 def _node_config(args: argparse.Namespace, rate_hz: float) -> PipelineConfig:
@@ -158,11 +164,10 @@ def _set(args: argparse.Namespace) -> set[str]:
 
 def _grid_note(args: argparse.Namespace, config: PipelineConfig) -> str:
     """Say by which camera the grid was computed, so that nobody takes a guess for a measure."""
-    mounted = 'as given' if 'ground.z' in _set(args) else f'at {config.ground.z:g} m, nominal'
-    if args.calibration:
-        return f'calibrated camera, mounted {mounted}'
-    camera = f'nominal camera {NOMINAL_HFOV_DEG:g} deg, mounted {mounted}'
-    return f'{camera}:\ndistances are not measured'
+    height = f'{config.ground.z:g} m high'
+    if not args.calibration:
+        return f'nominal camera of {NOMINAL_HFOV_DEG:g} deg, {height}:\ndistances are not measured'
+    return f'calibrated camera, {height}{"" if "ground.z" in _set(args) else " (nominal)"}'
 
 
 def _why_nothing(results: Results) -> str:

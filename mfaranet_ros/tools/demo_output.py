@@ -18,7 +18,7 @@ from typing import Any
 from mfaranet_ros import __version__
 from mfaranet_ros.errors import OutputError
 from mfaranet_ros.tools.demo_results import Bundle, Results, Samples
-from mfaranet_ros.tools.pictures import View, draw_grid_beside, draw_view
+from mfaranet_ros.tools.pictures import Legend, View, draw_grid_beside, draw_view
 from mfaranet_ros.tools.report import write_json
 from mfaranet_ros.tools.video import VideoWriter, write_picture
 
@@ -35,14 +35,21 @@ PACKAGES = ('numpy', 'opencv-python', 'torch', 'rclpy', 'rosbags', 'safetensors'
 class DemoOutput:
     """Draws frames as they come and writes everything at the end.
 
-    What an earlier demo left in the folder is removed first. Raises OutputError where the folder
-    cannot be used.
+    palette: of the overlays, for their legend. What an earlier demo left in the folder is removed
+    first. Raises OutputError where the folder cannot be used.
     """
 
     def __init__(
-        self, folder: Path, json_path: Path | None, rate_hz: float, grid_note: str
+        self,
+        folder: Path,
+        json_path: Path | None,
+        rate_hz: float,
+        grid_note: str,
+        *,
+        palette: str = 'classes',
     ) -> None:
         self._folder = folder
+        self._palette = palette
         self._json_path = json_path or folder / 'figures.json'
         self._rate_hz = rate_hz
         self._grid_note = grid_note
@@ -68,10 +75,17 @@ class DemoOutput:
         self._first_ns = self._first_ns or bundle.stamp_ns
         lines = self._lines(bundle, results)
         self._samples.add((view, lines))
-        picture = draw_view(view, results.label_set, lines, self._grid_note)
+        picture = draw_view(view, self._legend(results), lines, self._grid_note)
         with self._noting_problems():
             self._video.write(picture, hold=self._missed(bundle.stamp_ns))
         self._last_ns = bundle.stamp_ns
+
+    def _legend(self, results: Results) -> Legend | None:
+        labels = results.label_set
+        if labels is None:
+            return None
+        is_of_roles = self._palette == 'roles'
+        return Legend(labels.names, labels.role_palette if is_of_roles else labels.palette)
 
     def _missed(self, stamp_ns: int) -> int:
         """How many pictures of the camera lie between this result and the one before."""
@@ -113,7 +127,7 @@ class DemoOutput:
     def _write_pictures(self, results: Results) -> None:
         chosen = self._samples.spread(OVERLAYS)
         for number, (view, lines) in enumerate(chosen, start=1):
-            picture = draw_view(view, results.label_set, lines, self._grid_note)
+            picture = draw_view(view, self._legend(results), lines, self._grid_note)
             path = self._folder / f'overlay_{number}.png'
             with self._noting_problems(path):
                 write_picture(path, picture)

@@ -72,9 +72,13 @@ class Accuracy:
 
 
 class Results:
-    """Takes records as they come; gives complete frames, and the figures at any time."""
+    """Takes records as they come; gives complete frames, and the figures at any time.
 
-    def __init__(self) -> None:
+    is_remapped: the masks hold other values than class ids, so that they say nothing here.
+    """
+
+    def __init__(self, *, is_remapped: bool = False) -> None:
+        self._is_remapped = is_remapped
         self.counts = dict.fromkeys(('mask', 'overlay', 'grid', 'truth'), 0)
         self._bundles: dict[int, Bundle] = {}
         self._truths: dict[int, Pixels] = {}
@@ -130,6 +134,8 @@ class Results:
     def _compare(self, bundle: Bundle) -> None:
         """Count where mask and truth agree, once it is known which classes there are."""
         truth = self._truths.pop(bundle.stamp_ns, None)
+        if self._is_remapped:
+            return
         if truth is not None and bundle.mask is not None and truth.shape == bundle.mask.shape:
             self._pairs.append((bundle.mask, truth))
         if self._pairs and self._confusion is None and self.label_set is not None:
@@ -157,7 +163,9 @@ class Results:
 
     @property
     def label_set(self) -> LabelSet | None:
-        """The label set the node says it uses, once it has said so."""
+        """The label set that the masks' values are of, once the node has said which."""
+        if self._is_remapped:
+            return None
         try:
             return get_label_set(self.value('segmentation: model', 'label_set'))
         except UnknownNameError:

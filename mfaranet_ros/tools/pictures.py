@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.frame import Grid
-from mfaranet_ros.labels import LabelSet
 
 Pixels = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -42,6 +41,14 @@ CELL_COLORS = {'free': (80, 160, 60), 'blocked': (60, 60, 220), 'unseen': (58, 5
 
 
 @dataclass(frozen=True, eq=False)
+class Legend:
+    """What the values of a mask mean: their names, and colours uint8 (256, 3) in RGB."""
+
+    names: tuple[str, ...]
+    palette: Pixels
+
+
+@dataclass(frozen=True, eq=False)
 class View:
     """What belongs to one frame: overlay_rgb uint8 (H, W, 3), labels uint8 (H, W) or None."""
 
@@ -50,15 +57,13 @@ class View:
     grid: Grid | None
 
 
-def draw_view(
-    view: View, label_set: LabelSet | None, lines: Sequence[str], grid_note: str
-) -> Pixels:
+def draw_view(view: View, legend: Legend | None, lines: Sequence[str], grid_note: str) -> Pixels:
     """Draw the overlay, beside it grid and legend, below it the lines; sides are even numbers."""
     main = _to_height(cv2.cvtColor(view.overlay_rgb, cv2.COLOR_RGB2BGR), VIEW_HEIGHT_PX)
     panel = _canvas(VIEW_HEIGHT_PX, PANEL_WIDTH_PX)
     grid_px = VIEW_HEIGHT_PX - LINE_PX * LEGEND_ROWS - MARGIN_PX
     panel[:grid_px] = draw_grid(view.grid, grid_px, PANEL_WIDTH_PX, grid_note)
-    _draw_legend(panel, [] if label_set is None else _legend(view.labels, label_set), grid_px)
+    _draw_legend(panel, _entries(view.labels, legend), grid_px)
     bar = _canvas(BAR_HEIGHT_PX, main.shape[1] + PANEL_WIDTH_PX)
     for row, line in enumerate(lines):
         _write(bar, line, (MARGIN_PX, 26 + row * LINE_PX), TEXT if row == 0 else FAINT)
@@ -165,21 +170,21 @@ def _draw_vehicle(picture: Pixels, plan: Plan) -> None:
         cv2.fillPoly(picture, [corners.astype(np.int32)], VEHICLE, cv2.LINE_AA)
 
 
-def _legend(labels: Pixels | None, label_set: LabelSet) -> list[tuple[str, Color]]:
-    """Return name and colour of the classes in this frame, the largest first."""
-    if labels is None:
+def _entries(labels: Pixels | None, legend: Legend | None) -> list[tuple[str, Color]]:
+    """Return text and colour of the classes in this frame, the largest first."""
+    if labels is None or legend is None:
         return []
-    shares = np.bincount(labels.ravel(), minlength=256)[: len(label_set)] / max(1, labels.size)
+    shares = np.bincount(labels.ravel(), minlength=256)[: len(legend.names)] / labels.size
     order = [int(i) for i in np.argsort(-shares, kind='stable') if shares[i] > 0][:LEGEND_ROWS]
     entries = []
     for i in order:
-        red, green, blue = label_set.classes[i].color
-        entries.append((f'{label_set.names[i]}  {100 * shares[i]:.1f} %', (blue, green, red)))
+        red, green, blue = (int(part) for part in legend.palette[i])
+        entries.append((f'{legend.names[i]}  {100 * shares[i]:.1f} %', (blue, green, red)))
     return entries
 
 
-def _draw_legend(picture: Pixels, legend: list[tuple[str, Color]], top: int) -> None:
-    for row, (text, color) in enumerate(legend):
+def _draw_legend(picture: Pixels, entries: list[tuple[str, Color]], top: int) -> None:
+    for row, (text, color) in enumerate(entries):
         y = top + row * LINE_PX
         cv2.rectangle(picture, (MARGIN_PX, y + 3), (MARGIN_PX + 22, y + 17), color, cv2.FILLED)
         _write(picture, text, (MARGIN_PX + 34, y + 15), TEXT, size=0.46)

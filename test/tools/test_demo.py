@@ -113,10 +113,11 @@ def test_the_node_is_told_what_was_given_and_a_nominal_pose(images):
         'ground.z': demo.NOMINAL_POSE['ground.z'],
     }
     assert play.player['rate_hz'] == 4.0
-    assert 'nominal' in play.grid_note
+    assert 'nominal camera' in play.grid_note
+    assert 'not measured' in play.grid_note
     given = demo.prepare(arguments('--images', images, '--set', 'ground.z=1.5'))
     assert given.node.get('ground.z', 1.5) == 1.5
-    assert 'as given' in given.grid_note
+    assert '1.5 m high' in given.grid_note
 
 
 def test_what_the_user_has_set_in_the_environment_stays(monkeypatch):

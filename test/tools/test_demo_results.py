@@ -94,6 +94,15 @@ def test_scores_compare_what_has_the_same_stamp():
     assert found.miou == 0.25
 
 
+def test_masks_of_other_values_are_not_scored():
+    results = Results(is_remapped=True)
+    take(results, [status('segmentation: model', label_set='camvid')])
+    take(results, [picture('truth', 1), picture('mask', 1), picture('overlay', 1)])
+    assert len(list(results.complete(all_of_them=True))) == 1
+    assert results.accuracy() is None
+    assert results.label_set is None
+
+
 def filled():
     results = Results()
     take(

@@ -11,6 +11,7 @@ from mfaranet_ros.tools.pictures import (
     CELL_COLORS,
     PANEL_WIDTH_PX,
     VIEW_HEIGHT_PX,
+    Legend,
     View,
     draw_grid,
     draw_grid_beside,
@@ -18,6 +19,7 @@ from mfaranet_ros.tools.pictures import (
 )
 
 CAMVID = get_label_set('camvid')
+LEGEND = Legend(CAMVID.names, CAMVID.palette)
 
 
 def make_grid(cells=None, resolution_m=0.5, x_min_m=0.0, y_min_m=-10.0):
@@ -64,7 +66,7 @@ def test_a_view_has_even_sides_and_shows_the_overlay(size, complete):
     overlay[:, :, 0] = 255  # red
     labels = np.full(size, 3, np.uint8) if complete else None
     view = View(overlay, labels, make_grid() if complete else None)
-    picture = draw_view(view, CAMVID if complete else None, ['one', 'two'], 'nominal')
+    picture = draw_view(view, LEGEND if complete else None, ['one', 'two'], 'nominal')
     assert picture.dtype == np.uint8
     assert picture.shape[0] % 2 == picture.shape[1] % 2 == 0
     main = picture[:VIEW_HEIGHT_PX, :-PANEL_WIDTH_PX]
@@ -80,7 +82,7 @@ def test_the_layout_does_not_jump_with_the_classes_in_a_frame():
     cells = np.zeros((40, 80), np.int8)
     few, many = np.zeros((36, 48), np.uint8), np.arange(36 * 48).reshape(36, 48) % 11
     places = [
-        where(draw_view(View(overlay, labels, make_grid(cells)), CAMVID, [], ''), 'free')
+        where(draw_view(View(overlay, labels, make_grid(cells)), LEGEND, [], ''), 'free')
         for labels in (few, many.astype(np.uint8))
     ]
     assert places[0] == places[1]
