@@ -30,6 +30,11 @@ ARGUMENTS = {
     'config_file': ('', 'parameters of the node; empty: config/segmentation.yaml of the package'),
     'model': ('', 'network; empty: as the config file says'),
     'weights': ('', 'weights file; empty: as the config file says'),
+    'labels': (
+        '',
+        'label set of weights that do not name it (published .pth: cityscapes); empty: as the '
+        'config file says',
+    ),
     'scales': ('', 'kept scales, as 2 or 1,2,3,4; empty: as the config file says'),
     'device': ('', 'cpu, cuda, cuda:N or auto; empty: as the config file says'),
     'extrinsics': ('', 'auto, tf or parameters; empty: as the config file says'),
@@ -47,6 +52,7 @@ ARGUMENTS = {
 SETTINGS = {
     'model': 'model.name',
     'weights': 'model.weights',
+    'labels': 'model.labels',
     'scales': 'model.scales',
     'device': 'runtime.device',
     'extrinsics': 'ground.extrinsics',

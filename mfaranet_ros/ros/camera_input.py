@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,7 @@ class CameraInput:
             message_type,
             topic,
             callback,
-            NEWEST_BEST_EFFORT,
+            copy.copy(NEWEST_BEST_EFFORT),  # rclpy writes the overrides into it
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=lambda event: self._on_incompatible(
                     f'a publisher of {topic} offers {policy_name(event)} that '

@@ -7,6 +7,7 @@ at its moment; it is stamped with the node's clock at that moment.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ class PlayerNode(Node):
 
     def _create(self, message_type: Any, topic: str) -> Any:
         options = QoSOverridingOptions.with_default_policies()
-        return self.create_publisher(message_type, topic, QOS, qos_overriding_options=options)
+        qos = copy.copy(QOS)  # rclpy writes the overrides into it
+        return self.create_publisher(message_type, topic, qos, qos_overriding_options=options)
 
     # -- from waiting to the end ------------------------------------------------------------
 

@@ -387,7 +387,7 @@ def test_an_unexpected_error_does_not_kill_the_worker(vehicle):
 
 
 def test_a_publisher_of_incompatible_qos_is_named(vehicle):
-    vehicle.start(parameters={'qos_overrides./image.subscription.reliability': 'reliable'})
+    node = vehicle.start(parameters={'qos_overrides./image.subscription.reliability': 'reliable'})
     diagnostics = vehicle.listen('/diagnostics', DiagnosticArray)
     vehicle.node.create_publisher(Image, 'image', BEST_EFFORT, event_callbacks=SILENT)
     status = vehicle.wait_until(
@@ -395,6 +395,8 @@ def test_a_publisher_of_incompatible_qos_is_named(vehicle):
     )
     assert level_of(status) == ERROR
     assert 'qos_overrides./image.subscription' in status.message
+    other = node.get_subscriptions_info_by_topic('/camera_info')
+    assert [o.qos_profile.reliability for o in other] == [ReliabilityPolicy.BEST_EFFORT]
 
 
 def test_a_subscriber_of_incompatible_qos_is_named(vehicle):
