@@ -92,6 +92,8 @@ class Child:
         code = self.exit_code
         if not code:
             return
+        if code < 0:
+            raise ProcessError(f'{self.name} was ended by signal {-code}')
         self._reader.join(1.0)
         said = self._errors or self._lines or ['it said nothing']
         raise ProcessError(f'{self.name} ended with code {code}: {said[-1]}')

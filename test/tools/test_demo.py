@@ -150,6 +150,7 @@ def python(program):
         ('import sys; sys.exit("error: no such folder")', 'no such folder'),
         ('import sys; sys.exit("[ERROR] [1.2] [node]: cannot configure: no file")', 'no file'),
         ('1 / 0', 'ZeroDivisionError'),
+        ('import os; os.kill(os.getpid(), 9)', 'node was ended by signal 9'),
         ('import os; os._exit(3)', 'code 3: it said nothing'),
         ('import sys; sys.exit("\\n".join(map(str, range(9999))))', '9998'),
     ],
