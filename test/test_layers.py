@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'mfaranet_ros'
 
 VALUES = {'errors', 'frame', 'labels'}
-RECORDED = {'sources', 'calibration_file', 'pace', 'wire'}
 LIBRARY = {'models', 'pipeline', 'scenes', 'bags', 'evaluation', 'training', 'export', 'benchmark'}
 
 
@@ -57,9 +56,9 @@ BEYOND = {
     # They name each other: the label sets raise our errors.
     **dict.fromkeys(VALUES, layer(VALUES)),
     # Recorded pictures and what belongs to them, which the player and the tools share.
-    **dict.fromkeys(RECORDED, layer(VALUES | RECORDED | {'pipeline'}, 'numpy cv2 yaml')),
-    'ros': layer(RECORDED, 'numpy'),
-    'tools': layer(RECORDED | {'__init__'}, 'numpy cv2 torch'),
+    'playback': layer(VALUES | {'pipeline'}, 'numpy cv2 yaml'),
+    'ros': layer({'playback'}, 'numpy'),
+    'tools': layer({'playback', '__init__'}, 'numpy cv2 torch'),
     # The pipeline takes frames; windows and zooms are of the network, not of the pipeline.
     'evaluation': layer({'frame'}, 'torch cv2'),
     'training': PICTURES,

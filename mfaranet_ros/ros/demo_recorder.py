@@ -20,8 +20,8 @@ from sensor_msgs.msg import Image
 
 from mfaranet_ros.pipeline.config import setting
 from mfaranet_ros.pipeline.decode import decode
+from mfaranet_ros.playback.wire import Record, write_record
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
-from mfaranet_ros.wire import Record, write_record
 
 ALL = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(

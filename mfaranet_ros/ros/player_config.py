@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.pipeline.config import setting
-from mfaranet_ros.sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.playback.sources import ImageFolder, Source, VideoFile
 
 SOURCES: dict[str, Callable[[PlayerConfig], Source]] = {
     'images': lambda config: ImageFolder(config.images),

@@ -20,19 +20,23 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from mfaranet_ros.calibration_file import check_size, nominal_camera_info, read_calibration
 from mfaranet_ros.errors import MfaranetError
 from mfaranet_ros.frame import Frame
-from mfaranet_ros.pace import Pace
 from mfaranet_ros.pipeline import encode, messages
 from mfaranet_ros.pipeline.monitor import Level
 from mfaranet_ros.pipeline.status import Status
+from mfaranet_ros.playback.calibration_file import (
+    check_size,
+    nominal_camera_info,
+    read_calibration,
+)
+from mfaranet_ros.playback.pace import Pace
+from mfaranet_ros.playback.sources import Picture, Reel
 from mfaranet_ros.ros.conversions import to_message
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
 from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
 from mfaranet_ros.ros.player_config import PlayerConfig, open_source
-from mfaranet_ros.sources import Picture, Reel
 
 QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 """Reliable, so that subscribers of both kinds match."""

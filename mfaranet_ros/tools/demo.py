@@ -18,7 +18,8 @@ from typing import Any
 
 from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, ProcessError
 from mfaranet_ros.pipeline.config import PipelineConfig, Value, replace, settings_of, value_of
-from mfaranet_ros.sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.playback.sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.playback.wire import Record, read_records
 from mfaranet_ros.tools.arguments import add_model_arguments, model_config
 from mfaranet_ros.tools.children import (
     Child,
@@ -29,7 +30,6 @@ from mfaranet_ros.tools.children import (
 from mfaranet_ros.tools.demo_live import LiveLine
 from mfaranet_ros.tools.demo_output import DemoOutput, hash_files
 from mfaranet_ros.tools.demo_results import Results
-from mfaranet_ros.wire import Record, read_records
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
 """What can be played, by the name of its argument and of the player's setting."""

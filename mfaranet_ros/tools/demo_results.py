@@ -13,8 +13,8 @@ from mfaranet_ros.errors import UnknownNameError
 from mfaranet_ros.evaluation.confusion import ConfusionMatrix
 from mfaranet_ros.frame import Grid
 from mfaranet_ros.labels import LabelSet, get_label_set
+from mfaranet_ros.playback.wire import Record
 from mfaranet_ros.tools.pictures import Pixels, View
-from mfaranet_ros.wire import Record
 
 PARTS = ('p50', 'p95', 'p99', 'max')
 STAGES = (

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, SourceError
-from mfaranet_ros.sources import VideoFile
+from mfaranet_ros.playback.sources import VideoFile
+from mfaranet_ros.playback.wire import Record
 from mfaranet_ros.tools import demo
 from mfaranet_ros.tools.children import Child, Children, ros_environment
 from mfaranet_ros.tools.demo_output import DemoOutput
 from mfaranet_ros.tools.demo_results import Results
-from mfaranet_ros.wire import Record
 
 FULL = Path('/dev/full')
 PATIENCE_S = 120.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mfaranet_ros.playback.wire import Record
 from mfaranet_ros.tools.demo_live import describe
 from mfaranet_ros.tools.demo_output import make_figures, make_table
 from mfaranet_ros.tools.demo_results import HELD_BACK, Results, Samples
-from mfaranet_ros.wire import Record
 
 SIZE = (6, 8)
 S = 10**9

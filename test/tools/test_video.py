@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.errors import OutputError
-from mfaranet_ros.sources import VideoFile
+from mfaranet_ros.playback.sources import VideoFile
 from mfaranet_ros.tools import video
 from mfaranet_ros.tools.video import VideoWriter, write_picture
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.errors import SourceError
-from mfaranet_ros.sources import IMAGES_RATE_HZ, ImageFolder, Picture, Reel, Unreadable, VideoFile
+from mfaranet_ros.playback.sources import (
+    IMAGES_RATE_HZ,
+    ImageFolder,
+    Picture,
+    Reel,
+    Unreadable,
+    VideoFile,
+)
 
 SIZE = (24, 32)
 

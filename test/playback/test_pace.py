@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mfaranet_ros.pace import Pace
+from mfaranet_ros.playback.pace import Pace
 
 MS = 1_000_000
 

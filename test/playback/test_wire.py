@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from mfaranet_ros.wire import Record, read_records, write_record
+from mfaranet_ros.playback.wire import Record, read_records, write_record
 
 ARRAYS = [
     np.empty(0, np.uint8),

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-from mfaranet_ros.calibration_file import check_size, nominal_camera_info, read_calibration
 from mfaranet_ros.errors import CalibrationError
+from mfaranet_ros.playback.calibration_file import (
+    check_size,
+    nominal_camera_info,
+    read_calibration,
+)
 
 CONTENT = {
     'image_width': 640,
