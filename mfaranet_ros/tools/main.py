@@ -28,6 +28,7 @@ VERBS = {
     'demo': Verb('mfaranet_ros.tools.demo', 'play pictures or a video through the node'),
     'benchmark': Verb('mfaranet_ros.tools.benchmark', 'measure what this machine can do'),
     'evaluate': Verb('mfaranet_ros.tools.evaluate', 'score a network on pictures with truth'),
+    'train': Verb('mfaranet_ros.tools.train', 'train a network, or go on with a training'),
     'models': Verb('mfaranet_ros.tools.models', 'list the networks, their size and weights'),
 }
 

@@ -23,9 +23,14 @@ def add_set_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse_settings(assignments: Iterable[str]) -> dict[str, Value]:
-    """Return the settings of texts NAME=VALUE, each checked; raises ConfigError."""
-    known = {setting.name: setting for setting in settings_of(PipelineConfig)}
+def parse_settings(
+    assignments: Iterable[str], config: type[Any] = PipelineConfig
+) -> dict[str, Value]:
+    """Return the settings of texts NAME=VALUE, each checked; raises ConfigError.
+
+    config: the config class they are of.
+    """
+    known = {setting.name: setting for setting in settings_of(config)}
     values: dict[str, Value] = {}
     for assignment in assignments:
         name, sign, text = assignment.partition('=')

@@ -159,9 +159,11 @@ class RunConfig:
     seed: int = setting(0, 'of everything random', low=0, high=2**31 - 1)
     device: str = setting('auto', 'auto (cuda where there is one, else cpu), cpu, cuda, cuda:N')
     precision: str = setting(
-        'float32', 'of the arithmetic; with bfloat16, weights, gradients and loss stay float32',
-        choices=('float32', 'bfloat16'),
-    )  # fmt: skip
+        'float32',
+        'of the arithmetic; with bfloat16, weights, gradients and loss stay float32; auto: '
+        'bfloat16 where the device multiplies in it',
+        choices=('auto', 'float32', 'bfloat16'),
+    )
     threads: int = setting(0, 'CPU threads of the network; 0: as torch chooses', low=0, high=256)
     checkpoint_minutes: float = setting(
         5.0, 'a checkpoint to resume from is written so often', unit='min', low=0.0, high=1e4
@@ -198,6 +200,7 @@ SMALL: dict[str, Any] = {
     'augment.blur_share': 0.2,
     'loss.hard_pixels': 100_000,
     'loss.class_weights': 'sqrt',
+    'loss.stride': 2,
     'optim.optimizer': 'adamw',
     'optim.learning_rate': 1e-3,
     'optim.decoder_factor': 1.0,
@@ -207,7 +210,7 @@ SMALL: dict[str, Any] = {
     'optim.clip_norm': 5.0,
     'optim.batch': 8,
     'optim.ema': 0.998,
-    'run.precision': 'bfloat16',
+    'run.precision': 'auto',
 }
 """What training from scratch on a few hundred pictures needs instead."""
 
@@ -218,14 +221,15 @@ RECIPES = {
 
 
 def make_config(recipe: str, values: Mapping[str, Any]) -> TrainConfig:
-    """Return a recipe with some settings changed.
+    """Return a recipe with some settings changed; a budget alone goes without a number of epochs.
 
     Raises UnknownNameError for an unknown recipe or setting, ConfigError for values out of range
     or that do not go together.
     """
     if recipe not in RECIPES:
         raise UnknownNameError('recipe', recipe, RECIPES)
-    config = replace(RECIPES[recipe], values)
+    fitted = {'run.epochs': 0} if values.get('run.max_minutes') else {}
+    config = replace(RECIPES[recipe], {**fitted, **values, 'recipe': recipe})
     if config.augment.scale_min > config.augment.scale_max:
         raise ConfigError(
             f'augment.scale_min = {config.augment.scale_min:g} is above augment.scale_max = '

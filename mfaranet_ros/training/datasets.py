@@ -9,10 +9,10 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -256,17 +256,19 @@ def _shorten(names: Sequence[str]) -> str:
     return ', '.join(names[:SHOWN]) + more
 
 
-def count_classes(dataset: Dataset, read: Callable[[int], Sample]) -> NDArray[np.int64]:
+def count_classes(data: Cache, threads: int) -> NDArray[np.int64]:
     """Return how many pixels of each class each picture has, int64 (N, C).
 
-    What cannot be read has none. OpenCV and numpy leave room for other threads while they work.
+    What cannot be read has none.
     """
-    counts = np.zeros((len(dataset), len(dataset.label_set)), np.int64)
-    for index in range(len(dataset)):
+    classes = len(data.dataset.label_set)
+
+    def count(index: int) -> NDArray[np.int64]:
         try:
-            labels = read(index).labels
+            labels = data.read(index).labels
         except SourceError:
-            continue
-        found = cv2.calcHist([labels], [0], None, [256], [0, 256])
-        counts[index] = found[: counts.shape[1], 0]
-    return counts
+            return np.zeros(classes, np.int64)
+        return np.bincount(labels.ravel(), minlength=256)[:classes]
+
+    with ThreadPoolExecutor(threads, 'reader') as pool:
+        return np.stack(list(pool.map(count, range(len(data)))))

@@ -16,11 +16,18 @@ FORMAT = 1
 """Raised when what a checkpoint holds changes."""
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run, where there is none; raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'cannot write to {folder}: {error.strerror}') from error
+
+
 def write_aside(path: Path, data: bytes) -> None:
     """Write a file in whole or not at all; raises OutputError."""
     aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open('wb') as file:
             file.write(data)
             file.flush()

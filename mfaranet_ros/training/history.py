@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -55,16 +54,6 @@ def to_csv(rows: Sequence[Row], label_set: LabelSet) -> bytes:
 
 def _cell(value: float | None) -> str:
     return '' if value is None else f'{value:.6g}' if isinstance(value, float) else str(value)
-
-
-def to_plain(row: Row) -> dict[str, Any]:
-    """Return a row as a checkpoint can hold it."""
-    return asdict(row)
-
-
-def from_plain(values: dict[str, Any]) -> Row:
-    """Return the row of `to_plain`."""
-    return Row(**{**values, 'iou': tuple(values['iou'])})
 
 
 # -- the curves ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -77,7 +77,7 @@ class Loader:
         """Whole batches of one pass; what is left of it is left out, other pictures each time."""
         return max(1, len(self.data) // self.batch)
 
-    def stream(self, first_step: int) -> Iterator[Batch]:
+    def stream(self, first_step: int) -> Generator[Batch, None, None]:
         """Yield this process's batches from one step of the run on, without an end."""
         with ThreadPoolExecutor(self.threads, 'loader') as pool:
             coming: deque[_Coming] = deque()

@@ -80,7 +80,8 @@ class JointLoss:
 
     def _hard(self, loss: Tensor, labels: Tensor) -> Tensor:
         config = self.config
-        kept = hard_pixels(loss, labels, config.hard_probability, config.hard_pixels, self.world)
+        least = max(1, config.hard_pixels // config.stride**2)
+        kept = hard_pixels(loss, labels, config.hard_probability, least, self.world)
         return mean_loss(loss, labels, self.class_weights, self.world, kept)
 
     def _attention(self, loss: Tensor, labels: Tensor, logits: Tensor) -> Tensor:

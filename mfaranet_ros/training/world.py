@@ -117,21 +117,21 @@ def local_device(device: torch.device) -> torch.device:
     return device
 
 
-def synchronise_normalisation(model: nn.Module, device: torch.device, world: World) -> nn.Module:
-    """Return the network with batch normalisation over the batches of all processes.
+def synchronise_normalisation(model: nn.Module, device: torch.device, world: World) -> None:
+    """Let a network's batch normalisation work over the batches of all processes.
 
     torch has it for GPUs alone, so on a CPU it is ours; the parameters keep their names.
     """
     if world.size == 1:
-        return model
+        return
     if device.type == 'cuda':
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return, no-untyped-call]
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return
     for name, child in model.named_children():
         if isinstance(child, nn.BatchNorm2d):
             setattr(model, name, _SharedBatchNorm(child, world))
         else:
             synchronise_normalisation(child, device, world)
-    return model
 
 
 class _SharedBatchNorm(nn.BatchNorm2d):

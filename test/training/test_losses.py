@@ -214,7 +214,7 @@ def test_loss_and_gradients_are_finite(name, boundary, size):
 def test_nothing_labeled_costs_nothing_but_the_boundaries():
     labels = EXTREMES['nothing labeled']
     parts = JointLoss(LossConfig())(make_outputs(labels), labels)
-    assert float(parts.total) == 0.0
+    assert parts.total == 0.0
 
 
 # -- with a network ------------------------------------------------------------------------------

@@ -1,0 +1,136 @@
+"""Everything a run consists of, made from its settings and checked before the first step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+import torch
+
+from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.models import SegmentationModel, create_model, get_model_entry
+from mfaranet_ros.training.config import TrainConfig
+from mfaranet_ros.training.datasets import Cache, count_classes, open_data
+from mfaranet_ros.training.feed import Feed
+from mfaranet_ros.training.loader import Loader
+from mfaranet_ros.training.losses import JointLoss, class_weights
+from mfaranet_ros.training.optim import MovingAverage, add_dropout, make_optimizer
+from mfaranet_ros.training.paste import Paste
+from mfaranet_ros.training.transforms import Augment
+from mfaranet_ros.training.world import World, synchronise_normalisation
+
+MOST_THREADS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What one process trains with.
+
+    data_hash: of the names of all pictures; a run is only resumed on the same.
+    """
+
+    config: TrainConfig
+    world: World
+    label_set: LabelSet
+    train: Cache
+    validation: Cache
+    data_hash: str
+    threads: int
+    feed: Feed
+    loader: Loader
+    model: SegmentationModel
+    loss: JointLoss
+    optimizer: torch.optim.Optimizer
+    average: MovingAverage | None
+
+    @property
+    def result(self) -> SegmentationModel:
+        """The network that is validated and saved: the moving average where there is one."""
+        return self.model if self.average is None else self.average.model
+
+
+def assemble(config: TrainConfig, device: torch.device, world: World) -> Parts:
+    """Read the data's lists, build the network and what trains it; raises as each of them does."""
+    _check_batch(config, world)
+    torch.manual_seed(config.run.seed)
+    threads = config.data.threads or min(MOST_THREADS, os.cpu_count() or 1)
+    train_set, validation_set = open_data(config.data)
+    label_set = train_set.label_set
+    limit = config.data.cache_gb * 1e9 / (len(train_set) + len(validation_set))
+    train, validation = (Cache(d, limit * len(d)) for d in (train_set, validation_set))
+    entry = get_model_entry(config.network.name)
+    model = _make_model(config, len(label_set), device, world)
+    loader, weights = _make_loader(config, train, threads, device, world)
+    return Parts(
+        config=config,
+        world=world,
+        label_set=label_set,
+        train=train,
+        validation=validation,
+        data_hash=_hash((*train_set.names, '', *validation_set.names)),
+        threads=threads,
+        feed=Feed(device, config.run.precision, entry.mean, entry.std),
+        loader=loader,
+        model=model,
+        loss=JointLoss(config.loss, None if weights is None else weights.to(device), world),
+        optimizer=make_optimizer(model, config.optim),
+        average=MovingAverage(model, config.optim.ema) if config.optim.ema else None,
+    )
+
+
+def _check_batch(config: TrainConfig, world: World) -> None:
+    parts = world.size * config.optim.accumulate
+    if config.optim.batch % parts:
+        raise ConfigError(
+            f'optim.batch = {config.optim.batch}: cannot be shared by {world.size} processes with '
+            f'{config.optim.accumulate} parts each, give a multiple of {parts}'
+        )
+
+
+def _make_model(
+    config: TrainConfig, classes: int, device: torch.device, world: World
+) -> SegmentationModel:
+    heads = bool(config.loss.boundary or config.loss.attention)
+    model = create_model(
+        config.network.name,
+        classes=classes,
+        weights=config.network.weights or None,
+        training_heads=heads,
+    )
+    synchronise_normalisation(model, device, world)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    add_dropout(model, config.network.dropout)
+    world.copy_first([*model.parameters(), *model.buffers()])
+    return model.train()
+
+
+def _make_loader(
+    config: TrainConfig, train: Cache, threads: int, device: torch.device, world: World
+) -> tuple[Loader, torch.Tensor | None]:
+    """Return the loader, and the weights of the classes, which also need all labels counted."""
+    augment, weights, paste = config.augment, None, None
+    if config.loss.class_weights != 'none' or augment.paste_share:
+        counts = count_classes(train, threads)
+        shares = torch.from_numpy(counts.sum(0) / max(1, counts.sum()))
+        weights = class_weights(shares, config.loss.class_weights)
+        if augment.paste_share:
+            paste = Paste(train.read, counts, augment.paste_below)
+    entry = get_model_entry(config.network.name)
+    red, green, blue = (255 * value for value in entry.mean)
+    loader = Loader(
+        data=train,
+        augment=Augment(augment, (red, green, blue), paste),
+        size=(augment.height, augment.width),
+        batch=config.optim.batch,
+        seed=config.run.seed,
+        threads=threads,
+        world=world,
+        pinned=device.type == 'cuda',
+    )
+    return loader, weights
+
+
+def _hash(names: tuple[str, ...]) -> str:
+    return hashlib.sha256('\n'.join(names).encode()).hexdigest()

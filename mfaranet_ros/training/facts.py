@@ -1,0 +1,53 @@
+"""What the weights file of a run says of itself in its metadata."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from mfaranet_ros.pipeline.backends.device import name_device
+from mfaranet_ros.pipeline.config import settings_of, value_of
+from mfaranet_ros.training.assembly import Parts
+from mfaranet_ros.training.config import RECIPES, TrainConfig
+from mfaranet_ros.training.history import Row
+
+PRIVATE = ('data.root', 'network.weights')
+"""Settings that are paths of somebody's machine."""
+
+
+def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[str, str]:
+    """Return the facts of a network trained so far; row: the validation it was chosen by."""
+    config, names = parts.config, parts.label_set.names
+    recipe = RECIPES[config.recipe]
+    changed = {
+        setting.name: value_of(config, setting.name)
+        for setting in settings_of(TrainConfig)
+        if setting.name not in PRIVATE
+        and value_of(config, setting.name) != value_of(recipe, setting.name)
+    }
+    training = {
+        'recipe': config.recipe,
+        'changed': changed,
+        'from_scratch': not config.network.weights,
+        'data': config.data.kind,
+        'pictures': len(parts.train),
+        'names_sha256': parts.data_hash,
+        'steps': step,
+        'epochs': round(step / parts.loader.steps_per_epoch, 2),
+        'minutes': round(minutes, 1),
+        'processes': parts.world.size,
+        'device': name_device(parts.feed.device),
+        'mixed_precision': parts.feed.mixed,
+        'torch': torch.__version__,
+    }
+    if row is not None and row.mean_iou is not None:
+        training['validation'] = {
+            'pictures': len(parts.validation),
+            'mean_iou': round(row.mean_iou, 4),
+            'iou': {
+                name: None if value is None else round(value, 4)
+                for name, value in zip(names, row.iou, strict=True)
+            },
+        }
+    return {'training': json.dumps(training)}
