@@ -155,10 +155,10 @@ class CameraModel:
         It ends where the radius stops growing: from there on the distortion means nothing.
         """
         widest = _WIDEST_RAD.get(self.distortion, _WIDEST_PERSPECTIVE_RAD)
-        angles = np.linspace(0, widest, _PROFILE_STEPS)
+        angles = np.linspace(0, widest, _PROFILE_STEPS, dtype=np.float64)
         radii = self._radii(angles)
         falling = np.flatnonzero(~(np.diff(radii) > 0))
-        end = falling[0] + 1 if len(falling) else len(angles)
+        end = int(falling[0]) + 1 if len(falling) else len(angles)
         return angles[:end], radii[:end]
 
     def _radii(self, angles: Floats) -> Floats:

@@ -252,8 +252,8 @@ class _View:
         below = np.arctan2(ground.pose.position_m[2], feet.range_m)
         order = feet.ray * 4.0 - below  # ascending: by ray, then by range
         at = np.searchsorted(order, order + 4.0)
-        first = np.arange(len(order))
-        first, second = np.append(first, first), np.append(at - 1, np.minimum(at, len(order) - 1))
+        first = np.tile(np.arange(len(order)), 2)
+        second = np.append(at - 1, np.minimum(at, len(order) - 1))
         near = np.abs(order[second] - order[first] - 4.0) < ground.joint_rad
         start, ahead = feet.xy_m[first[near]], feet.xy_m[second[near]] - feet.xy_m[first[near]]
         length_m = np.hypot(ahead[:, 0], ahead[:, 1])
