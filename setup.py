@@ -52,7 +52,7 @@ setup(
         (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
         (f'{SHARE}/config', sorted(glob('config/*'))),
         # Where `ros2 run` and `ros2 launch` look for the nodes, with pip as with colcon.
-        (f'lib/{NAME}', sorted(glob('scripts/*_node'))),
+        (f'lib/{NAME}', sorted(glob(f'{NAME}/ros/scripts/*_node'))),
     ],
     entry_points={'console_scripts': ['mfaranet = mfaranet_ros.tools.main:main']},
     install_requires=[

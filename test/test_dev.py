@@ -37,7 +37,7 @@ class Checkout:
         self.root.mkdir()
         for name in ('dev', 'setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml'):
             shutil.copy(ROOT / name, self.root)
-        for name in ('config', 'launch', 'scripts'):
+        for name in ('config', 'launch', 'mfaranet_ros/ros/scripts'):
             shutil.copytree(ROOT / name, self.root / name, symlinks=True)
         self.put('python3', FAKE_PYTHON)
         self.put('uname', '#!/bin/sh\necho Linux x86_64\n')
@@ -370,5 +370,7 @@ def test_sourced_ros_whose_python_is_another_is_said(checkout):
 
 
 def test_scripts_are_executable():
-    for name in ('dev', '.ci/run', 'scripts/segmentation_node', 'scripts/player_node'):
-        assert os.access(ROOT / name, os.X_OK), name
+    scripts = sorted((ROOT / 'mfaranet_ros/ros/scripts').iterdir())
+    assert [path.name for path in scripts] == ['player_node', 'segmentation_node']
+    for path in (ROOT / 'dev', ROOT / '.ci/run', *scripts):
+        assert os.access(path, os.X_OK), path

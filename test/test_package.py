@@ -127,7 +127,7 @@ def test_license_is_apache():
 
 def copy_of_sources(folder):
     """Copy what building reads, so that building leaves nothing in the source tree."""
-    for name in ('mfaranet_ros', 'launch', 'config', 'resource', 'scripts'):
+    for name in ('mfaranet_ros', 'launch', 'config', 'resource'):
         ignore = shutil.ignore_patterns('__pycache__')
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignore)
     for path in ROOT.iterdir():
