@@ -327,7 +327,7 @@ def check_python(words):
 
 def check_executable(words):
     assert words[0] in EXECUTABLES
-    assert (ROOT / 'scripts' / words[0]).exists()
+    assert (ROOT / 'mfaranet_ros/ros/scripts' / words[0]).exists()
     settings = SETTINGS if words[0] == 'segmentation_node' else PLAYER_SETTINGS
     for flag, value in itertools.pairwise(words):
         if flag == '-p':
