@@ -114,7 +114,7 @@ def test_executables_exist(name):
     assert started
     for call in started:
         if keyword(call, 'package') == 'mfaranet_ros':
-            assert (ROOT / 'scripts' / keyword(call, 'executable')).exists()
+            assert (ROOT / 'mfaranet_ros/ros/scripts' / keyword(call, 'executable')).exists()
 
 
 # -- RViz -------------------------------------------------------------------------------------
