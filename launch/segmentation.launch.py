@@ -18,7 +18,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
-from mfaranet_ros.tools.dds import NEW_VARIABLE, OLD_VARIABLE, find_shared, profile_variable
+from mfaranet_ros.tools.dds import find_shared, profile_to_set, profile_variable
 from mfaranet_ros.tools.settings import parse_boolean, parse_settings
 
 ARGUMENTS = {
@@ -106,10 +106,8 @@ def _parameters(given: dict[str, str]) -> dict[str, object]:
 
 def _dds_profile(context: LaunchContext, profile: str) -> list[Action]:
     """Name the profile in the environment of what is started from here on."""
+    if profile == 'auto':
+        profile = str(profile_to_set(context.environment) or 'none')
     if profile == 'none':
         return []
-    if profile == 'auto':
-        if context.environment.get(NEW_VARIABLE) or context.environment.get(OLD_VARIABLE):
-            return []
-        profile = str(find_shared('config/fastdds.xml'))
     return [SetEnvironmentVariable(profile_variable(context.environment), profile)]

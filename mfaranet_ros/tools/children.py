@@ -18,7 +18,7 @@ from typing import IO
 
 from mfaranet_ros.errors import ProcessError
 from mfaranet_ros.pipeline.config import Value
-from mfaranet_ros.tools.dds import NEW_VARIABLE, OLD_VARIABLE, find_shared, with_profile
+from mfaranet_ros.tools.dds import profile_to_set, with_profile
 
 KEPT_LINES = 200
 GRACE_S = 4.0
@@ -172,9 +172,8 @@ def ros_environment() -> dict[str, str]:
     environment = dict(os.environ)
     environment.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    if environment.get(OLD_VARIABLE) or environment.get(NEW_VARIABLE):
-        return environment
-    return with_profile(environment, find_shared('config/fastdds.xml'))
+    profile = profile_to_set(environment)
+    return environment if profile is None else with_profile(environment, profile)
 
 
 @contextmanager

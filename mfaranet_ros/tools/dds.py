@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from importlib import metadata
@@ -10,8 +12,14 @@ from pathlib import Path
 
 from mfaranet_ros.errors import SourceError
 
+logger = logging.getLogger(__name__)
+
 OLD_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 NEW_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
+SHARED_MEMORY = '/dev/shm'
+LEAST_SHARED_MB = 256
+"""Room for the segments of camera, node and some listeners, 64 MB each."""
+
 OLD_DISTROS = ('humble', 'iron', 'jazzy')
 
 
@@ -29,6 +37,34 @@ def find_shared(name: str) -> Path:
             return folder / name
     places = ', '.join(map(str, folders))
     raise SourceError(f'{name} is not in {places}: install mfaranet_ros again or source it')
+
+
+def profile_to_set(environment: Mapping[str, str]) -> Path | None:
+    """Return the shipped profile for large images where it should be set, else None.
+
+    The user's own stays; and where shared memory has no room for its segments Fast DDS could not
+    start with it, which a warning says.
+    """
+    if environment.get(NEW_VARIABLE) or environment.get(OLD_VARIABLE):
+        return None
+    free_mb = free_shared_memory_mb()
+    if free_mb < LEAST_SHARED_MB:
+        logger.warning(
+            'only %d MB are free in %s, so large pictures get lost between processes: in a '
+            'container, give --shm-size=1g or --ipc=host',
+            free_mb,
+            SHARED_MEMORY,
+        )
+        return None
+    return find_shared('config/fastdds.xml')
+
+
+def free_shared_memory_mb() -> int:
+    """Return how much shared memory is free in MB, 0 where there is none."""
+    try:
+        return shutil.disk_usage(SHARED_MEMORY).free >> 20
+    except OSError:
+        return 0
 
 
 def with_profile(environment: Mapping[str, str], profile: Path | None) -> dict[str, str]:

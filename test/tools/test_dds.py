@@ -59,3 +59,20 @@ def test_missing_shared_file_says_where_it_was_looked_for(monkeypatch):
     monkeypatch.setenv('AMENT_PREFIX_PATH', '/ws/install')
     with pytest.raises(SourceError, match=r'nothing\.xml is not in .*/ws/install/share'):
         dds.find_shared('nothing.xml')
+
+
+def test_the_profile_is_set_only_where_it_is_wanted_and_has_room(monkeypatch, caplog):
+    monkeypatch.setattr(dds, 'free_shared_memory_mb', lambda: dds.LEAST_SHARED_MB)
+    assert dds.profile_to_set({}).name == 'fastdds.xml'
+    for variable in (dds.OLD_VARIABLE, dds.NEW_VARIABLE):
+        assert dds.profile_to_set({variable: '/mine.xml'}) is None
+    assert caplog.text == ''
+    monkeypatch.setattr(dds, 'free_shared_memory_mb', lambda: 63)
+    assert dds.profile_to_set({}) is None
+    assert 'only 63 MB are free in /dev/shm' in caplog.text
+    assert '--shm-size' in caplog.text
+
+
+def test_shared_memory_that_is_not_there_has_no_room(monkeypatch):
+    monkeypatch.setattr(dds, 'SHARED_MEMORY', '/nowhere')
+    assert dds.free_shared_memory_mb() == 0
