@@ -30,7 +30,7 @@ from mfaranet_ros.training.history import Row
 from mfaranet_ros.training.keeper import CHECKPOINT, Keeper, take_up
 from mfaranet_ros.training.loader import Batch, Stream, generator
 from mfaranet_ros.training.optim import learning_rate, set_learning_rate
-from mfaranet_ros.training.state import PARTS, State, Tally
+from mfaranet_ros.training.state import PARTS, State, Tally, check_finite
 from mfaranet_ros.training.validate import validate
 from mfaranet_ros.training.world import join_world, local_device
 
@@ -291,11 +291,13 @@ class _Run:
         if new and len(known) > BROKEN_SHARE * total:
             raise TrainingError(
                 f'{len(known)} of {total} pictures cannot be read, more than {BROKEN_SHARE:.0%}: '
-                f'replace or remove {", ".join(known)} ({next(iter(new.values()))})'
+                f'replace or remove {", ".join(sorted(known))} ({next(iter(new.values()))})'
             )
 
     def _save(self, insist: bool) -> None:
-        self.state.epoch_losses = self.tally.sums()  # nothing that is not finite is saved
+        """Write a checkpoint; raises TrainingError instead of one that is not finite."""
+        self.state.epoch_losses = self.tally.sums()
+        check_finite(self.parts.model.parameters())
         if self.world.leads:
             self.keeper.save(self.state, insist=insist)
         self.saved_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -77,8 +78,14 @@ class Tally:
         sums = tuple(x + y for x, y in zip(self._before, since.tolist(), strict=True))
         if not all(abs(value) < float('inf') for value in sums):
             parts = ', '.join(f'{name} {x:g}' for name, x in zip(PARTS, sums, strict=True))
-            raise TrainingError(
-                f'the loss is not finite ({parts}): resume from the last checkpoint, or begin '
-                'again with a lower optim.learning_rate'
-            )
+            raise TrainingError(f'the loss is not finite ({parts}): {_ADVICE}')
         return sums
+
+
+def check_finite(weights: Iterable[Tensor]) -> None:
+    """Raise TrainingError if weights are not finite, which the next loss would show."""
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights):
+        raise TrainingError(f'the weights are not finite: {_ADVICE}')
+
+
+_ADVICE = 'resume from the last checkpoint, or begin again with a lower optim.learning_rate'

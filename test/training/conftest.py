@@ -1,0 +1,99 @@
+"""Tiny data in the layouts they are published in, and a tiny network to train on them."""
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mfaranet_ros.models import registry
+from mfaranet_ros.training.config import make_config
+
+SCRIPT = Path(__file__).with_name('tiny_network.py')
+
+COLORS = np.array(
+    [[230, 30, 30], [30, 230, 30], [30, 30, 230], [230, 230, 30], [30, 230, 230]], np.uint8
+)
+"""Of the first classes in the pictures that are made here; anyone can learn them."""
+
+
+@pytest.fixture
+def tiny_network(monkeypatch):
+    """The name of a network that is in the zoo for one test."""
+    monkeypatch.setattr(registry, '_ENTRIES', dict(registry._ENTRIES))
+    spec = importlib.util.spec_from_file_location('tiny_network', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.register()
+    return module.NAME
+
+
+@pytest.fixture
+def script():
+    """The script that is the command with the tiny network in its zoo."""
+    return SCRIPT
+
+
+def draw_labels(number, size=(32, 48), classes=5):
+    """Make labels of blocks, other ones for each number: uint8 (H, W)."""
+    random = np.random.default_rng(number)
+    blocks = random.integers(0, classes, (size[0] // 8, size[1] // 8)).astype(np.uint8)
+    return np.kron(blocks, np.ones((8, 8), np.uint8))
+
+
+def draw_picture(labels):
+    """Make the picture of labels, uint8 (H, W, 3) RGB."""
+    return COLORS[labels % len(COLORS)]
+
+
+def write(path, pixels):
+    """Write a picture, RGB or gray, in the format of its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    assert cv2.imwrite(str(path), np.ascontiguousarray(pixels))
+
+
+@pytest.fixture
+def make_folders(tmp_path):
+    """Return what makes a data root of plain folders with camvid's ids, and returns it."""
+
+    def make(train=8, validation=2, *, drives=('a', 'b'), size=(32, 48), root='data'):
+        folder = tmp_path / root
+        for split, count, start in (('train', train, 0), ('val', validation, 1000)):
+            for number in range(count):
+                labels = draw_labels(start + number, size)
+                name = f'{drives[number % len(drives)]}_{start + number:04d}'
+                write(folder / split / 'images' / f'{name}.png', draw_picture(labels))
+                write(folder / split / 'labels' / f'{name}.png', labels)
+        return folder
+
+    return make
+
+
+TINY = {
+    'data.kind': 'folders',
+    'data.labels': 'camvid',
+    'data.threads': 2,
+    'augment.height': 32,
+    'augment.width': 32,
+    'augment.paste_share': 0.0,
+    'loss.stride': 1,
+    'optim.batch': 2,
+    'run.device': 'cpu',
+    'run.precision': 'float32',
+    'run.epochs': 2,
+    'run.validate_every': 1,
+    'run.threads': 1,
+}
+
+
+@pytest.fixture
+def make_tiny_config(make_folders, tiny_network):
+    """Return what makes a config that trains in a second, on data that are made where needed."""
+
+    def make(values=None, *, recipe='small', root=None):
+        given = {'data.root': str(root or make_folders()), 'network.name': tiny_network}
+        return make_config(recipe, {**TINY, **given, **(values or {})})
+
+    return make

@@ -1,0 +1,443 @@
+"""The loop: what it leaves behind, how it ends, and that nothing is lost by a kill."""
+
+import csv
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mfaranet_ros.errors import ConfigError, OutputError, TrainingError, WeightsError
+from mfaranet_ros.models import create_model, load_weights, read_weights
+from mfaranet_ros.pipeline.config import settings_of, value_of
+from mfaranet_ros.training import files, loop
+from mfaranet_ros.training.config import TrainConfig
+from mfaranet_ros.training.files import load_checkpoint
+from mfaranet_ros.training.keeper import BEST, CHECKPOINT, CURVES, LAST, LOG
+from mfaranet_ros.training.loop import resume, train
+
+
+class Recorder(loop.Nobody):
+    """A watcher that remembers, and stops a run after a number of steps."""
+
+    def __init__(self, stop_after=None):
+        self.rows = []
+        self.asked = 0
+        self.stop_after = stop_after
+
+    def on_epoch(self, row):
+        self.rows.append(row)
+
+    def stopping(self):
+        self.asked += 1  # before each step
+        return self.stop_after is not None and self.asked > self.stop_after
+
+
+def weights_of(folder):
+    return load_checkpoint(folder / CHECKPOINT)['model']
+
+
+def assert_same_run(ours, theirs):
+    """Hold two checkpoints equal bit for bit in all but the times that were measured."""
+    a, b = (load_checkpoint(folder / CHECKPOINT) for folder in (ours, theirs))
+    for part in ('model', 'average'):
+        assert a[part].keys() == b[part].keys()
+        for name, tensor in a[part].items():
+            assert torch.equal(tensor, b[part][name]), f'{part} {name}'
+    assert str(a['optimizer']) == str(b['optimizer'])
+    times = ('elapsed_s', 'validations_s', 'validation_s')
+    measured = ('minutes', 'images_per_s')
+    states = [
+        {
+            **{key: value for key, value in one['state'].items() if key not in times},
+            'rows': [
+                {key: value for key, value in row.items() if key not in measured}
+                for row in one['state']['rows']
+            ],
+        }
+        for one in (a, b)
+    ]
+    assert states[0] == states[1]
+
+
+# -- a run from its beginning to its end ---------------------------------------------------------
+
+
+def test_run_leaves_log_curves_and_weights(make_tiny_config, tmp_path):
+    watcher = Recorder()
+    folder = tmp_path / 'run'
+    result = train(make_tiny_config({'run.epochs': 3}), folder, watcher)
+    assert result.finished
+    assert result.steps == 12  # 8 pictures, 2 a step, 3 epochs
+    assert [row.epoch for row in watcher.rows] == [1, 2, 3]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [BEST, CHECKPOINT, CURVES, LAST, LOG]
+    )
+    with (folder / LOG).open(newline='') as file:
+        lines = list(csv.DictReader(file))
+    assert [line['epoch'] for line in lines] == ['1', '2', '3']
+    assert float(lines[-1]['mean_iou']) == pytest.approx(result.rows[-1].mean_iou, rel=1e-4)
+    assert 'iou Sky' in lines[0]
+    assert cv2.imread(str(folder / CURVES)).shape[2] == 3
+
+
+def test_weights_load_without_any_further_argument(make_tiny_config, tiny_network, tmp_path):
+    train(make_tiny_config(), tmp_path / 'run')
+    weights = read_weights(tmp_path / 'run' / BEST)
+    assert (weights.model, weights.classes, weights.label_set) == (tiny_network, 11, 'camvid')
+    assert weights.mean == (0.5, 0.5, 0.5)
+    training = json.loads(weights.training)
+    assert training['recipe'] == 'small'
+    assert training['pictures'] == 8
+    assert training['changed']['optim.batch'] == 2
+    assert training['validation']['pictures'] == 2
+    assert str(tmp_path) not in weights.training
+    model = create_model(weights.model, classes=weights.classes, weights=weights.path)
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 11, 32, 32)
+
+
+def test_the_best_is_kept_and_not_the_last(make_tiny_config, tmp_path, monkeypatch):
+    scores = iter([0.3, 0.5, 0.4])
+
+    class Matrix(loop.ConfusionMatrix):
+        def mean_iou(self):
+            return next(scores)
+
+    monkeypatch.setattr('mfaranet_ros.training.validate.ConfusionMatrix', Matrix)
+    result = train(make_tiny_config({'run.epochs': 3}), tmp_path / 'run')
+    assert (result.best_iou, result.best_epoch) == (0.5, 2)
+    steps = [
+        json.loads(read_weights(tmp_path / 'run' / name).training)['steps']
+        for name in (BEST, LAST)
+    ]
+    assert steps == [8, 12]
+
+
+def test_loss_falls_and_labels_are_learned(make_tiny_config, make_folders, tmp_path):
+    config = make_tiny_config(
+        {
+            'run.epochs': 25,
+            'optim.learning_rate': 0.02,
+            'optim.ema': 0.9,
+            'run.validate_every': 25,
+        },
+        root=make_folders(8, 4),
+    )
+    rows = train(config, tmp_path / 'run').rows
+    assert rows[-1].loss < 0.5 * rows[0].loss
+    assert rows[-1].mean_iou > 0.6
+
+
+@pytest.mark.parametrize(
+    'values',
+    [
+        {'optim.optimizer': 'sgd', 'optim.learning_rate': 0.005},
+        {'optim.ema': 0.0},
+        {'run.precision': 'bfloat16'},
+        {'network.dropout': 0.05},
+        {'augment.paste_share': 1.0, 'augment.paste_below': 1.0},
+        {'loss.class_weights': 'none', 'loss.boundary': 0.0, 'loss.attention': 0.0},
+        {'optim.schedule': 'cosine', 'loss.stride': 2},
+        {'optim.batch': 4, 'optim.accumulate': 2},
+        {'data.cache_gb': 0.0},
+        {'optim.batch': 20},  # more than there are pictures
+    ],
+    ids=lambda values: ' '.join(f'{k}={v}' for k, v in values.items()),
+)
+def test_every_option_trains(make_tiny_config, tmp_path, values):
+    config = make_tiny_config({'run.epochs': 1, **values})
+    before = create_seeded(config)
+    result = train(config, tmp_path / 'run')
+    assert result.finished
+    assert np.isfinite(result.rows[-1].loss)
+    after = weights_of(tmp_path / 'run')
+    assert not torch.equal(before['layer0.0.weight'], after['layer0.0.weight'])
+
+
+def create_seeded(config):
+    torch.manual_seed(config.run.seed)
+    heads = bool(config.loss.boundary or config.loss.attention)
+    return create_model(config.network.name, classes=11, training_heads=heads).state_dict()
+
+
+def test_paper_recipe_trains(make_tiny_config, tmp_path):
+    result = train(make_tiny_config({'run.epochs': 1}, recipe='paper'), tmp_path / 'run')
+    assert result.finished
+
+
+def test_training_begins_with_given_weights(make_tiny_config, tmp_path):
+    first = make_tiny_config({'run.epochs': 1})
+    train(first, tmp_path / 'first')
+    given = tmp_path / 'first' / LAST
+    config = make_tiny_config(
+        {'run.epochs': 1, 'network.weights': str(given), 'optim.learning_rate': 0.0},
+        root=first.data.root,
+    )
+    train(config, tmp_path / 'second')
+    model = create_model(config.network.name, classes=11, training_heads=True)
+    load_weights(model, given)
+    after = weights_of(tmp_path / 'second')
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, after[name]), name
+
+
+def test_two_parts_of_a_batch_are_about_the_whole(make_tiny_config, make_folders, tmp_path):
+    """Each part is normalised for itself, so it is not the same to the last digit."""
+    root = make_folders()
+    losses = [
+        train(
+            make_tiny_config({'optim.batch': 4, 'optim.accumulate': parts}, root=root),
+            tmp_path / str(parts),
+        )
+        .rows[-1]
+        .loss
+        for parts in (1, 2)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.2)
+
+
+def test_same_seed_same_run_and_another_another(make_tiny_config, make_folders, tmp_path):
+    root = make_folders()
+    for name, seed in (('a', 3), ('b', 3), ('c', 4)):
+        train(make_tiny_config({'run.seed': seed}, root=root), tmp_path / name)
+    assert_same_run(tmp_path / 'a', tmp_path / 'b')
+    name = 'layer0.0.weight'
+    assert not torch.equal(weights_of(tmp_path / 'a')[name], weights_of(tmp_path / 'c')[name])
+
+
+# -- stop, kill and resume ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('steps', [0, 1, 4, 5, 7])
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_stopped_run_goes_on_as_if_it_had_not_been(
+    make_tiny_config, make_folders, tmp_path, steps, precision
+):
+    values = {'run.epochs': 3, 'network.dropout': 0.1, 'run.precision': precision}
+    config = make_tiny_config(values, root=make_folders())
+    train(config, tmp_path / 'whole')
+    stopped = train(config, tmp_path / 'parts', Recorder(stop_after=steps))
+    assert (stopped.finished, stopped.steps) == (False, steps)
+    resumed = resume(tmp_path / 'parts')
+    assert (resumed.finished, resumed.steps) == (True, 12)
+    assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+
+
+def test_finished_run_has_nothing_left_to_do(make_tiny_config, tmp_path):
+    first = train(make_tiny_config(), tmp_path / 'run')
+    again = resume(tmp_path / 'run')
+    assert again.finished
+    assert again.rows == first.rows
+
+
+def run_command(script, *arguments, **more):
+    command = [sys.executable, str(script), 'train', *map(str, arguments)]
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **more,
+    )
+
+
+def as_arguments(config):
+    values = {s.name: value_of(config, s.name) for s in settings_of(TrainConfig)}
+    changed = {name: value for name, value in values.items() if name != 'recipe'}
+    return [f'--set={name}={value}' for name, value in changed.items()]
+
+
+def test_killed_run_goes_on_as_if_it_had_not_been(
+    make_tiny_config, make_folders, tmp_path, script
+):
+    """The kill comes where it comes, in the middle of a step or of a checkpoint."""
+    values = {'run.epochs': 120, 'run.checkpoint_minutes': 0.001, 'run.validate_every': 60}
+    config = make_tiny_config(values, root=make_folders())
+    folder = tmp_path / 'killed'
+    with run_command(script, '--recipe=small', '--out', folder, *as_arguments(config)) as process:
+        wait_for(lambda: (folder / CHECKPOINT).exists(), process)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+    step = load_checkpoint(folder / CHECKPOINT)['state']['step']
+    assert 0 < step < 480
+    assert resume(folder).finished
+    train(config, tmp_path / 'whole')
+    assert_same_run(tmp_path / 'whole', folder)
+
+
+def wait_for(there, process, limit_s=60):
+    end = time.monotonic() + limit_s
+    while not there():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_run_is_not_begun_over_another(make_tiny_config, make_folders, tmp_path):
+    config = make_tiny_config(root=make_folders())
+    train(config, tmp_path / 'run')
+    with pytest.raises(ConfigError, match='resume it'):
+        train(config, tmp_path / 'run')
+
+
+def test_resume_refuses_another_recipe(make_tiny_config, tmp_path):
+    train(make_tiny_config(), tmp_path / 'run', Recorder(stop_after=1))
+    with pytest.raises(ConfigError, match=r'optim\.batch'):
+        resume(tmp_path / 'run', {'optim.batch': 4})
+
+
+def test_resume_takes_data_that_have_moved_but_no_others(make_tiny_config, make_folders, tmp_path):
+    config = make_tiny_config(root=make_folders(root='first'))
+    train(config, tmp_path / 'run', Recorder(stop_after=1))
+    with pytest.raises(ConfigError, match='other pictures'):
+        resume(tmp_path / 'run', {'data.root': str(make_folders(6, root='other'))})
+    (tmp_path / 'first').rename(tmp_path / 'moved')
+    assert resume(tmp_path / 'run', {'data.root': str(tmp_path / 'moved')}).finished
+
+
+def test_resume_without_a_run(tmp_path):
+    with pytest.raises(WeightsError, match='no checkpoint'):
+        resume(tmp_path)
+
+
+# -- the budget ----------------------------------------------------------------------------------
+
+
+def test_budget_ends_the_run_and_the_schedule_with_it(make_tiny_config, tmp_path):
+    config = make_tiny_config({'run.epochs': 0, 'run.max_minutes': 0.05})
+    begun = time.monotonic()
+    result = train(config, tmp_path / 'run')
+    assert time.monotonic() - begun < 30
+    assert result.finished
+    assert result.rows[-1].minutes == pytest.approx(0.05, abs=0.05)
+    assert result.rows[-1].learning_rate == pytest.approx(0.0, abs=1e-5)
+    assert result.rows[-1].mean_iou is not None
+
+
+def test_epochs_end_a_run_before_its_budget(make_tiny_config, tmp_path):
+    config = make_tiny_config({'run.epochs': 1, 'run.max_minutes': 10.0})
+    assert train(config, tmp_path / 'run').steps == 4
+
+
+def test_validation_takes_its_share_of_the_time(make_tiny_config, tmp_path, monkeypatch):
+    real = loop.validate
+
+    def slow(*arguments):
+        time.sleep(0.5)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, 'validate', slow)
+    rows = train(
+        make_tiny_config({'run.validate_every': 0, 'run.epochs': 6}), tmp_path / 'run'
+    ).rows
+    assert [row.mean_iou is not None for row in rows] == [True, False, False, False, False, True]
+
+
+# -- what goes wrong -----------------------------------------------------------------------------
+
+
+def break_pictures(root, count):
+    for path in sorted((root / 'train/images').iterdir())[:count]:
+        path.write_bytes(path.read_bytes()[:60])
+
+
+def test_few_broken_pictures_are_skipped_and_named(
+    make_tiny_config, make_folders, tmp_path, caplog
+):
+    root = make_folders(100, 2, size=(16, 16))
+    break_pictures(root, 1)
+    values = {'run.epochs': 2, 'optim.batch': 10, 'data.cache_gb': 0.0}
+    with caplog.at_level(logging.WARNING):
+        result = train(make_tiny_config(values, root=root), tmp_path / 'run')
+    assert result.finished
+    assert [row.skipped for row in result.rows] == [1, 1]
+    named = [record for record in caplog.records if 'a_0000.png' in record.getMessage()]
+    assert len(named) == 1
+
+
+def test_too_many_broken_pictures_end_the_run(make_tiny_config, make_folders, tmp_path):
+    root = make_folders(100, 2, size=(16, 16))
+    break_pictures(root, 2)
+    with pytest.raises(TrainingError, match=r'2 of 100 pictures .* a_0000, a_0002'):
+        train(make_tiny_config({'optim.batch': 50}, root=root), tmp_path / 'run')
+
+
+@pytest.mark.parametrize('minutes', [0.0, 10.0])
+def test_what_is_not_finite_ends_the_run(make_tiny_config, tmp_path, monkeypatch, minutes):
+    config = make_tiny_config({'run.checkpoint_minutes': 0.0})
+    folder = tmp_path / 'run'
+    train(config, folder, Recorder(stop_after=2))
+    monkeypatch.setattr(loop, 'learning_rate', lambda progress, settings: float('nan'))
+    with pytest.raises(TrainingError, match=r'not finite.* optim\.learning_rate'):
+        resume(folder, {'run.checkpoint_minutes': minutes})
+    assert load_checkpoint(folder / CHECKPOINT)['state']['step'] == 2
+    assert all(bool(torch.isfinite(x).all()) for x in weights_of(folder).values())
+
+
+def fill_disk(monkeypatch, name):
+    """Let every writing of a file of this name fail, as on a full disk."""
+
+    def write(path, data):
+        if path.name == name:
+            raise OutputError(f'cannot write {path}: {os.strerror(errno.ENOSPC)}')
+        real(path, data)
+
+    real = files.write_aside
+    monkeypatch.setattr(files, 'write_aside', write)
+    monkeypatch.setattr('mfaranet_ros.training.keeper.write_aside', write)
+
+
+def test_full_disk_does_not_end_a_run_before_its_end(
+    make_tiny_config, make_folders, tmp_path, monkeypatch, caplog
+):
+    config = make_tiny_config({'run.checkpoint_minutes': 0.0}, root=make_folders())
+    folder = tmp_path / 'run'
+    train(config, folder, Recorder(stop_after=3))
+    before = (folder / CHECKPOINT).read_bytes()
+    watcher = Recorder()
+    with monkeypatch.context() as patch:
+        fill_disk(patch, CHECKPOINT)
+        with pytest.raises(OutputError, match='No space left'):
+            resume(folder, watcher=watcher)
+    assert (folder / CHECKPOINT).read_bytes() == before
+    assert [row.epoch for row in watcher.rows] == [1, 2]
+    assert 'the run goes on' in caplog.text
+    assert resume(folder).finished
+
+
+def test_log_that_cannot_be_written_is_only_said(make_tiny_config, tmp_path, monkeypatch, caplog):
+    fill_disk(monkeypatch, LOG)
+    assert train(make_tiny_config(), tmp_path / 'run').finished
+    assert 'log.csv' in caplog.text
+
+
+def test_folder_that_cannot_be_made(make_tiny_config, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OutputError, match='cannot write'):
+        train(make_tiny_config(), tmp_path / 'file' / 'run')
+
+
+def test_batch_that_cannot_be_shared(make_tiny_config, tmp_path):
+    with pytest.raises(ConfigError, match='multiple of 3'):
+        train(make_tiny_config({'optim.accumulate': 3}), tmp_path / 'run')
+
+
+def test_weights_of_other_classes_are_refused(make_tiny_config, make_folders, tmp_path):
+    config = make_tiny_config(root=make_folders())
+    train(config, tmp_path / 'run')
+    other = make_tiny_config(
+        {'network.weights': str(tmp_path / 'run' / BEST), 'data.labels': 'cityscapes'},
+        root=config.data.root,
+    )
+    with pytest.raises(WeightsError, match='11 classes'):
+        train(other, tmp_path / 'other')
