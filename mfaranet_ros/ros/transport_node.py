@@ -25,40 +25,39 @@ from sensor_msgs.msg import Image
 TOPIC = 'transport_benchmark/image'
 MATCH_TIMEOUT_S = 20.0
 MATCHED_S = 0.5
-"""How long after the match the first picture is sent: the other end must have matched as well."""
+"""How long after both ends have found each other the first picture is sent."""
+
+READY = 'ready'
+"""What the subscriber prints once it has found the publisher."""
 
 
-class Closed:
-    """Whether standard input was closed, which is how the other process says stop."""
+class Told:
+    """What the other process says by standard input: a line to begin, its end to stop."""
 
     def __init__(self) -> None:
-        self._closed = threading.Event()
+        self.to_begin = threading.Event()
+        self.to_stop = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
         while sys.stdin.readline():
-            pass
-        self._closed.set()
-
-    def __bool__(self) -> bool:
-        return self._closed.is_set()
-
-    def wait(self, timeout_s: float) -> bool:
-        return self._closed.wait(timeout_s)
+            self.to_begin.set()
+        self.to_stop.set()
+        self.to_begin.set()
 
 
-def publish(node: Node, args: argparse.Namespace, closed: Closed) -> dict[str, Any]:
-    """Send the pictures at their rate, print a dot for each, and return how many there were."""
+def publish(node: Node, args: argparse.Namespace, told: Told) -> dict[str, Any]:
+    """Send the pictures at their rate once told to, print a dot for each, and return how many."""
     publisher = node.create_publisher(Image, TOPIC, qos_profile_sensor_data)
     message = picture(args.height, args.width)
     deadline_s = time.monotonic() + MATCH_TIMEOUT_S
-    while publisher.get_subscription_count() == 0:
-        if closed.wait(0.05) or time.monotonic() > deadline_s:
+    while publisher.get_subscription_count() == 0 or not told.to_begin.is_set():
+        if told.to_stop.wait(0.05) or time.monotonic() > deadline_s:
             return {'sent': 0}
-    closed.wait(MATCHED_S)
+    told.to_stop.wait(MATCHED_S)
     start_s = time.monotonic()
     for sent in range(args.frames):
-        if closed.wait(max(0.0, start_s + sent / args.rate - time.monotonic())):
+        if told.to_stop.wait(max(0.0, start_s + sent / args.rate - time.monotonic())):
             return {'sent': sent}
         stamp_ns = time.monotonic_ns()
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
@@ -78,7 +77,7 @@ def picture(height: int, width: int) -> Image:
     )
 
 
-def subscribe(node: Node, args: argparse.Namespace, closed: Closed) -> dict[str, Any]:
+def subscribe(node: Node, args: argparse.Namespace, told: Told) -> dict[str, Any]:
     """Count the pictures and return the age of each when it was handed to Python."""
     ages_ms: list[float] = []
 
@@ -88,8 +87,12 @@ def subscribe(node: Node, args: argparse.Namespace, closed: Closed) -> dict[str,
         ages_ms.append(round(age_ns / 1e6, 3))
 
     node.create_subscription(Image, TOPIC, receive, qos_profile_sensor_data)
-    while not closed and len(ages_ms) < args.frames:
+    is_ready = False
+    while not told.to_stop.is_set() and len(ages_ms) < args.frames:
         rclpy.spin_once(node, timeout_sec=0.1)
+        if not is_ready and node.count_publishers(TOPIC):
+            is_ready = True
+            print(READY, flush=True)
     return {'ages_ms': ages_ms}
 
 
@@ -105,11 +108,11 @@ def main() -> int:
     parser.add_argument('--rate', type=float, required=True)
     parser.add_argument('--frames', type=int, required=True)
     args = parser.parse_args()
-    closed = Closed()
+    told = Told()
     rclpy.init()
     node = Node(f'transport_{args.end}')
     try:
-        result = ENDS[args.end](node, args, closed)
+        result = ENDS[args.end](node, args, told)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -24,6 +25,9 @@ from tqdm import tqdm
 from mfaranet_ros.errors import ConfigError, ProcessError
 from mfaranet_ros.tools.dds import find_shared, with_profile
 from mfaranet_ros.tools.report import write_json
+
+READY_S = 30.0
+"""How long the two ends may take to start and to find each other."""
 
 UNDERWAY_S = 1.0
 """How long after the last picture was sent the others may still arrive."""
@@ -90,6 +94,7 @@ def measure(
     environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     with _start('subscribe', load, environment) as subscriber:
         with _start('publish', load, environment) as publisher:
+            _begin_when_ready(subscriber, publisher)
             sent = _result('publisher', publisher, on_sent)
         with suppress(subprocess.TimeoutExpired):
             subscriber.wait(UNDERWAY_S)
@@ -119,6 +124,24 @@ def _start(
             yield process
         finally:
             process.kill()
+
+
+def _begin_when_ready(subscriber: subprocess.Popen[str], publisher: subprocess.Popen[str]) -> None:
+    """Tell the publisher to begin once the subscriber has found it; give up after a while."""
+    stop = threading.Timer(READY_S, _close_input, (subscriber,))
+    stop.start()
+    for line in subscriber.stdout or ():
+        if line == 'ready\n':
+            break
+    stop.cancel()
+    if publisher.stdin is None:
+        return
+    try:
+        publisher.stdin.write('begin\n')
+        publisher.stdin.flush()
+    except BrokenPipeError:  # it has died, which its result will say
+        with suppress(BrokenPipeError):
+            publisher.stdin.close()
 
 
 def _close_input(process: subprocess.Popen[str]) -> None:
