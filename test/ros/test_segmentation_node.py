@@ -189,7 +189,7 @@ def test_the_newest_frame_wins_and_the_node_answers_all_the_while(vehicle):
     sent, taken, answers_ms = [], [], []
     handle = node._worker._handle
     node._worker._handle = lambda message: (
-        taken.append((stamp_ns(message), sent[-1])), handle(message)
+        taken.append((stamp_ns(message), node.monitor._last_stamp_ns)), handle(message)
     )  # fmt: skip
     for _ in range(25):
         sent.append(vehicle.send())
@@ -212,9 +212,9 @@ def test_the_newest_frame_wins_and_the_node_answers_all_the_while(vehicle):
     assert snapshot.processed + sum(snapshot.dropped.values()) == snapshot.received
     assert snapshot.dropped['replaced'] >= 10
     vehicle.wait_until(lambda: len(masks) == snapshot.processed, 'every mask')
-    for stamp, newest in taken:
-        # A frame may have been sent in the very moment the worker took the one before it.
-        assert newest - stamp <= 0.05e9, 'an older frame was taken than the newest there was'
+    older = [stamp for stamp, newest in taken if stamp != newest]
+    # One may have come in the very moment in which the worker took the one before it.
+    assert len(older) <= 1, 'an older frame was taken than the newest there was'
     assert statistics.median(answers_ms) < 100
 
 
