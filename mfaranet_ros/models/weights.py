@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from mfaranet_ros.errors import ConfigError, OutputError, WeightsError
 from mfaranet_ros.labels import LabelSet
 from mfaranet_ros.models.base import SegmentationModel
 from mfaranet_ros.models.registry import get_model_entry
-from mfaranet_ros.models.weights_file import Weights, read_weights
+from mfaranet_ros.models.weights_file import SEAL, Weights, read_weights
 
 SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / 'weights'
 """Where the weights that come with the package lie; its README says how they are named."""
@@ -80,6 +81,7 @@ def save_weights(
 ) -> Path:
     """Save a network as float16 safetensors with what it is in the metadata; return the path.
 
+    The metadata also hold the sha256 of the tensors, which is compared when they are read.
     facts: more metadata, such as `training`. The file is written aside and renamed, so an earlier
     one stays whole if it fails. A tensor that float16 cannot hold stays float32.
     Raises ConfigError if label set or facts do not fit, WeightsError if the network holds values
@@ -91,7 +93,7 @@ def save_weights(
     if broken:
         raise WeightsError(f'{path} is not saved: {_listed(broken)} hold values not finite')
     state = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
-    _write(path, _ordered(safetensors.torch.save(state, metadata)))
+    _write(path, _sealed(safetensors.torch.save(state, metadata)))
     return path
 
 
@@ -205,9 +207,9 @@ def _metadata(
         'mean': ','.join(map(str, entry.mean)),
         'std': ','.join(map(str, entry.std)),
     }
-    taken = sorted(metadata.keys() & facts.keys())
-    if taken or not all(isinstance(value, str) for value in facts.values()):
-        raise ConfigError(f'facts {dict(facts)}: values must be text, keys not {list(metadata)}')
+    taken = {*metadata, SEAL}
+    if taken & facts.keys() or not all(isinstance(value, str) for value in facts.values()):
+        raise ConfigError(f'facts {dict(facts)}: values must be text, keys not {sorted(taken)}')
     return metadata | dict(facts)
 
 
@@ -220,13 +222,16 @@ def _compact(tensor: Tensor) -> Tensor:
     return half if fits else tensor.to(torch.float32, memory_format=torch.contiguous_format)
 
 
-def _ordered(data: bytes) -> bytes:
-    """Return a safetensors file with its header sorted, so that equal weights have equal hashes.
+def _sealed(data: bytes) -> bytes:
+    """Return a safetensors file with the hash of its tensors in its metadata, and all sorted.
 
-    The library writes the metadata in an order that changes from run to run.
+    So equal weights have equal hashes: the library writes the metadata in an order that changes
+    from run to run.
     """
     start = 8 + int.from_bytes(data[:8], 'little')
-    header = json.dumps(json.loads(data[8:start]), sort_keys=True, separators=(',', ':')).encode()
+    fields = json.loads(data[8:start])
+    fields['__metadata__'][SEAL] = hashlib.sha256(data[start:]).hexdigest()
+    header = json.dumps(fields, sort_keys=True, separators=(',', ':')).encode()
     header += b' ' * (-len(header) % 8)
     return len(header).to_bytes(8, 'little') + header + data[start:]
 

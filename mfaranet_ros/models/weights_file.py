@@ -25,6 +25,9 @@ from mfaranet_ros.errors import WeightsError
 
 Triple = tuple[float, float, float]
 
+SEAL = 'sha256'
+"""The key of the metadata under which our files hold the sha256 of their tensors' bytes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Weights:
@@ -94,12 +97,19 @@ def _is_safetensors(data: bytes) -> bool:
 
 
 def _parse_safetensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    start = 8 + int.from_bytes(data[:8], 'little')
     try:
         entries = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], 'little')])
+        header = json.loads(data[8:start])
     except Exception as error:  # whatever a damaged file makes the parsers raise
         _refuse_broken(path, error)
-    return entries, header.get('__metadata__', {})
+    metadata = header.get('__metadata__', {})
+    if metadata.get(SEAL, '') not in ('', hashlib.sha256(data[start:]).hexdigest()):
+        raise WeightsError(
+            f'{path} is damaged: its tensors are not those it was saved with (their sha256 '
+            'differs); copy or download it again'
+        )
+    return entries, metadata
 
 
 def _parse_checkpoint(path: Path, data: bytes) -> object:

@@ -305,6 +305,14 @@ class TestSaving:
             save_weights(model, file, label_set=CAMVID, facts={'training': 'x', 'a': 'b'})
         assert len({read_weights(file).sha256 for file in files}) == 1
 
+    def test_a_changed_bit_is_noticed(self, model, tmp_path):
+        path = save_weights(model, tmp_path / 'a.safetensors', label_set=CAMVID)
+        data = bytearray(path.read_bytes())
+        data[-1000] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(WeightsError, match='sha256 differs'):
+            read_weights(path)
+
     def test_what_float16_cannot_hold_stays_float32(self, tmp_path):
         model = create_model(NAME, classes=CLASSES, scales=(1,))
         model.state_dict()['layer0.1.running_var'][:] = 1e6
