@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import torch
@@ -32,6 +32,7 @@ from mfaranet_ros.training.loader import Batch, Stream, generator
 from mfaranet_ros.training.optim import learning_rate, set_learning_rate
 from mfaranet_ros.training.state import PARTS, State, Tally, check_finite
 from mfaranet_ros.training.validate import validate
+from mfaranet_ros.training.watcher import Nobody, Watcher
 from mfaranet_ros.training.world import join_world, local_device
 
 CHANGEABLE = (
@@ -50,33 +51,6 @@ SHOW_S = 0.5
 """How often the progress is shown at most; it waits for the device."""
 
 logger = logging.getLogger(__name__)
-
-
-class Watcher(Protocol):
-    """Who wants to know how a run goes, and may end it."""
-
-    def on_step(self, progress: float, loss: float, step: int) -> None:
-        """Called now and then; progress is 0 to 1, the loss a mean over the epoch so far."""
-
-    def on_epoch(self, row: Row) -> None:
-        """Called after each epoch."""
-
-    def stopping(self) -> bool:
-        """Return whether the run is to write a checkpoint and end."""
-
-
-class Nobody:
-    """A watcher that does nothing."""
-
-    def on_step(self, progress: float, loss: float, step: int) -> None:
-        """Look away."""
-
-    def on_epoch(self, row: Row) -> None:
-        """Look away."""
-
-    def stopping(self) -> bool:
-        """Let it go on."""
-        return False
 
 
 @dataclass(frozen=True)
@@ -125,23 +99,29 @@ def _run(
 ) -> Result:
     device = local_device(resolve_device(config.run.device))
     make_folder(folder)
-    with _threads(config.run.threads), join_world(device) as world:
+    with _settled(config.run.threads), join_world(device) as world:
         parts = assemble(config, device, world)
         state = State() if checkpoint is None else take_up(parts, checkpoint)
         return _Run(parts, state, folder, watcher).go()
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Give the network its threads; OpenCV has none of its own beside those of the loader."""
-    of_torch, of_cv2 = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(count or of_torch)
+def _settled(threads: int) -> Iterator[None]:
+    """Set what is set for a whole process, and set it back at the end.
+
+    The network has its threads, OpenCV none beside those of the loader, and cudnn tries which
+    convolution is the quickest, since all batches are of one size.
+    """
+    before = torch.get_num_threads(), cv2.getNumThreads(), torch.backends.cudnn.benchmark
+    torch.set_num_threads(threads or before[0])
     cv2.setNumThreads(1)
+    torch.backends.cudnn.benchmark = True
     try:
         yield
     finally:
-        torch.set_num_threads(of_torch)
-        cv2.setNumThreads(of_cv2)
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+        torch.backends.cudnn.benchmark = before[2]
 
 
 class _Run:
