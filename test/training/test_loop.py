@@ -441,3 +441,32 @@ def test_weights_of_other_classes_are_refused(make_tiny_config, make_folders, tm
     )
     with pytest.raises(WeightsError, match='11 classes'):
         train(other, tmp_path / 'other')
+
+
+# -- the published network ------------------------------------------------------------------------
+
+PUBLISHED = {'network.name': 'mfaranet_resnet18', 'run.precision': 'bfloat16', 'run.epochs': 1}
+
+
+@pytest.mark.slow
+def test_published_network_goes_on_bit_for_bit_on_two_threads(
+    make_tiny_config, make_folders, tmp_path
+):
+    root = make_folders(size=(64, 96))
+    config = make_tiny_config({**PUBLISHED, 'run.threads': 2}, root=root)
+    train(config, tmp_path / 'whole')
+    train(config, tmp_path / 'parts', Recorder(stop_after=2))
+    assert resume(tmp_path / 'parts').finished
+    assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_training_on_a_gpu(make_tiny_config, make_folders, tmp_path):
+    root = make_folders(size=(64, 96))
+    config = make_tiny_config({**PUBLISHED, 'run.device': 'cuda', 'run.epochs': 3}, root=root)
+    stopped = train(config, tmp_path / 'run', Recorder(stop_after=5))
+    assert stopped.steps == 5
+    result = resume(tmp_path / 'run')
+    assert result.finished
+    assert np.isfinite([row.loss for row in result.rows]).all()
