@@ -97,12 +97,13 @@ def resume(
 def _run(
     config: TrainConfig, folder: Path, checkpoint: Mapping[str, Any] | None, watcher: Watcher
 ) -> Result:
+    begun = time.monotonic()
     device = local_device(resolve_device(config.run.device))
     make_folder(folder)
     with _settled(config.run.threads), join_world(device) as world:
         parts = assemble(config, device, world)
         state = State() if checkpoint is None else take_up(parts, checkpoint)
-        return _Run(parts, state, folder, watcher).go()
+        return _Run(parts, state, folder, watcher, begun).go()
 
 
 @contextmanager
@@ -127,7 +128,9 @@ def _settled(threads: int) -> Iterator[None]:
 class _Run:
     """One run, from where it is to its end."""
 
-    def __init__(self, parts: Parts, state: State, folder: Path, watcher: Watcher) -> None:
+    def __init__(
+        self, parts: Parts, state: State, folder: Path, watcher: Watcher, begun: float
+    ) -> None:
         self.parts = parts
         self.config = parts.config
         self.world = parts.world
@@ -137,8 +140,9 @@ class _Run:
         self.watcher = watcher
         self.tally = Tally(parts.feed.device, parts.world)
         self.tally.begin(state.epoch_losses)
-        self.heard_at = self.saved_at = self.shown_at = time.monotonic()
-        self.epoch_from = self.heard_at, state.step
+        self.heard_at = begun  # making the parts counts for the budget
+        self.saved_at = self.shown_at = time.monotonic()
+        self.epoch_from = self.saved_at, state.step
 
     def go(self) -> Result:
         """Train until the schedule is at its end or the watcher stops it."""
@@ -206,9 +210,17 @@ class _Run:
         budget_s = 60 * run.max_minutes
         if not budget_s:
             return by_steps
-        # What the last validation will take is kept free, as far as that is known.
-        usable_s = budget_s - min(state.validation_s, budget_s / 2)
+        # What the last validation will take is kept free.
+        usable_s = budget_s - min(self._expected_validation_s(), budget_s / 2)
         return max(state.progress, by_steps, state.elapsed_s / usable_s)
+
+    def _expected_validation_s(self) -> float:
+        """Return what the last one took; before it, half of what as many pictures in training."""
+        state = self.state
+        if state.validation_s or not state.step:
+            return state.validation_s
+        picture_s = state.elapsed_s / (state.step * self.config.optim.batch)
+        return 0.5 * picture_s * len(self.parts.validation)
 
     def _end_epoch(self, over: bool) -> None:
         """Validate where it is due, write the epoch down, keep the best network."""
