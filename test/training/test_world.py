@@ -63,7 +63,9 @@ def test_two_processes_train_what_one_does(config, script, tmp_path):
     for one, two in zip(*rows, strict=True):
         for name in one.keys() - {'minutes', 'images_per_s'}:
             pair = [float(row[name] or 'nan') for row in (one, two)]
-            assert pair[1] == pytest.approx(pair[0], rel=1e-4, abs=1e-6, nan_ok=True), name
+            score = 'iou' in name or 'accuracy' in name  # in which a pixel may tip over
+            limit = 0.01 if score else 1e-6
+            assert pair[1] == pytest.approx(pair[0], rel=1e-4, abs=limit, nan_ok=True), name
     one, two = (load_checkpoint(tmp_path / name / CHECKPOINT) for name in ('one', 'two'))
     for part in ('model', 'average'):
         for name, tensor in one[part].items():
