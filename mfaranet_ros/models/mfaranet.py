@@ -16,7 +16,7 @@ score, no attention.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,9 @@ class MFARANet(SegmentationModel):
     """
 
     TRAINING_HEADS = ('boundary_heads',)
+
+    warp: Callable[[Tensor, Tensor], Tensor] = staticmethod(warp)
+    """What samples features at a grid; a backend may put a quicker one in its place."""
 
     def __init__(
         self,
@@ -125,7 +128,7 @@ class MFARANet(SegmentationModel):
         for scale in self.scales:
             level = levels[scale - 1]
             for grid in reversed(grids[: scale - 1]):
-                level = warp(level, grid)
+                level = self.warp(level, grid)
             aligned.append(level)
         return aligned
 

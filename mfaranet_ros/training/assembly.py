@@ -11,12 +11,18 @@ import torch
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.labels import LabelSet
 from mfaranet_ros.models import SegmentationModel, create_model, get_model_entry
+from mfaranet_ros.pipeline.backends.warp import use_row_warp
 from mfaranet_ros.training.config import TrainConfig
 from mfaranet_ros.training.datasets import Cache, count_classes, open_data
 from mfaranet_ros.training.feed import Feed
 from mfaranet_ros.training.loader import Loader
 from mfaranet_ros.training.losses import JointLoss, class_weights
-from mfaranet_ros.training.optim import MovingAverage, add_dropout, make_optimizer
+from mfaranet_ros.training.optim import (
+    MovingAverage,
+    add_dropout,
+    make_optimizer,
+    set_head_dropout,
+)
 from mfaranet_ros.training.paste import Paste
 from mfaranet_ros.training.transforms import Augment
 from mfaranet_ros.training.world import World, synchronise_normalisation
@@ -101,7 +107,10 @@ def _make_model(
     )
     synchronise_normalisation(model, device, world)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == 'cpu':
+        use_row_warp(model)
     add_dropout(model, config.network.dropout)
+    set_head_dropout(model, config.network.head_dropout)
     world.copy_first([*model.parameters(), *model.buffers()])
     return model.train()
 

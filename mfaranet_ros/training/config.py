@@ -45,6 +45,9 @@ class NetworkConfig:
     dropout: float = setting(
         0.0, 'share of channels dropped after each stage of the backbone', low=0.0, high=0.9
     )
+    head_dropout: float = setting(
+        0.5, 'share of values dropped in the attention heads', low=0.0, high=0.9
+    )
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,15 @@ class LossConfig:
 class OptimConfig:
     """How the weights are changed."""
 
-    optimizer: str = setting('sgd', 'what makes the steps', choices=('sgd', 'adamw'))
+    optimizer: str = setting(
+        'sgd', 'what makes the steps; muon: of the convolutions, adamw of what is left',
+        choices=('sgd', 'adamw', 'muon'),
+    )  # fmt: skip
     learning_rate: float = setting(0.005, 'of the backbone, at its largest', low=0.0, high=10.0)
     decoder_factor: float = setting(
         10.0, 'all but the backbone learns so many times as fast', low=0.0, high=1000.0
     )
-    momentum: float = setting(0.9, 'of sgd', low=0.0, high=1.0)
+    momentum: float = setting(0.9, 'of sgd and muon', low=0.0, high=1.0)
     weight_decay: float = setting(5e-4, 'pull towards zero', low=0.0, high=1.0)
     decay_all: bool = setting(True, 'biases and normalisations are pulled, too')
     schedule: str = setting(

@@ -21,7 +21,7 @@ import torch
 
 from mfaranet_ros.errors import ConfigError, TrainingError
 from mfaranet_ros.evaluation.confusion import ConfusionMatrix
-from mfaranet_ros.pipeline.backends.device import resolve_device
+from mfaranet_ros.pipeline.backends.device import keep_freed_memory, resolve_device
 from mfaranet_ros.pipeline.config import replace
 from mfaranet_ros.training.assembly import Parts, assemble
 from mfaranet_ros.training.config import TrainConfig
@@ -100,6 +100,8 @@ def _run(
     begun = time.monotonic()
     device = local_device(resolve_device(config.run.device))
     make_folder(folder)
+    if device.type == 'cpu':
+        keep_freed_memory()
     with _settled(config.run.threads), join_world(device) as world:
         parts = assemble(config, device, world)
         state = State() if checkpoint is None else take_up(parts, checkpoint)

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.training.config import OptimConfig
+from mfaranet_ros.training.muon import Muon
 
 STAGES = ('layer1', 'layer2', 'layer3', 'layer4')
 """The stages of a backbone, by the names that all backbones of the zoo give them."""
@@ -37,6 +38,8 @@ def make_optimizer(model: SegmentationModel, config: OptimConfig) -> torch.optim
     ]
     if config.optimizer == 'adamw':
         return torch.optim.AdamW(settings, config.learning_rate, fused=True)
+    if config.optimizer == 'muon':
+        return Muon(settings, config.learning_rate, config.momentum)
     return torch.optim.SGD(settings, config.learning_rate, config.momentum, fused=True)
 
 
@@ -98,3 +101,10 @@ def add_dropout(model: SegmentationModel, rate: float) -> None:
     for stage in stages:
         if stage is not None:
             stage.register_forward_hook(drop)
+
+
+def set_head_dropout(model: SegmentationModel, rate: float) -> None:
+    """Set the rate of the dropout layers that a network has of its own, in its heads."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate

@@ -14,6 +14,7 @@ from mfaranet_ros.training.optim import (
     add_dropout,
     learning_rate,
     make_optimizer,
+    set_head_dropout,
     set_learning_rate,
 )
 
@@ -64,7 +65,7 @@ def rates_and_decays(model, optimizer):
     return {name: groups[id(p)] for name, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize('optimizer', ['sgd', 'adamw'])
+@pytest.mark.parametrize('optimizer', ['sgd', 'adamw', 'muon'])
 def test_decoder_learns_faster_and_all_is_decayed(model, optimizer):
     config = OptimConfig(optimizer=optimizer, learning_rate=0.005, decoder_factor=10.0)
     made = make_optimizer(model, config)
@@ -165,3 +166,12 @@ def test_dropout_needs_stages():
 
 class Named(torch.nn.Module):
     name = 'other'
+
+
+def test_the_dropout_of_the_heads_is_set_and_nothing_else():
+    model = create_model('mfaranet_resnet18', classes=3)
+    names = set(model.state_dict())
+    set_head_dropout(model, 0.25)
+    rates = [layer.p for layer in model.modules() if isinstance(layer, torch.nn.Dropout)]
+    assert rates == [0.25] * 4
+    assert set(model.state_dict()) == names
