@@ -10,7 +10,14 @@ import torch
 
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.labels import LabelSet
-from mfaranet_ros.models import SegmentationModel, create_model, get_model_entry
+from mfaranet_ros.models import (
+    SegmentationModel,
+    Weights,
+    create_model,
+    get_model_entry,
+    load_weights,
+    read_weights,
+)
 from mfaranet_ros.pipeline.backends.warp import use_row_warp
 from mfaranet_ros.training.config import TrainConfig
 from mfaranet_ros.training.datasets import Cache, count_classes, open_data
@@ -35,6 +42,7 @@ class Parts:
     """What one process trains with.
 
     data_hash: of the names of all pictures; a run is only resumed on the same.
+    begun_with: the weights file it began with, None from scratch.
     """
 
     config: TrainConfig
@@ -47,6 +55,7 @@ class Parts:
     feed: Feed
     loader: Loader
     model: SegmentationModel
+    begun_with: Weights | None
     loss: JointLoss
     optimizer: torch.optim.Optimizer
     average: MovingAverage | None
@@ -67,7 +76,8 @@ def assemble(config: TrainConfig, device: torch.device, world: World) -> Parts:
     limit = config.data.cache_gb * 1e9 / (len(train_set) + len(validation_set))
     train, validation = (Cache(d, limit * len(d)) for d in (train_set, validation_set))
     entry = get_model_entry(config.network.name)
-    model = _make_model(config, len(label_set), device, world)
+    begun_with = read_weights(config.network.weights) if config.network.weights else None
+    model = _make_model(config, len(label_set), begun_with, device, world)
     loader, weights = _make_loader(config, train, threads, device, world)
     return Parts(
         config=config,
@@ -80,6 +90,7 @@ def assemble(config: TrainConfig, device: torch.device, world: World) -> Parts:
         feed=Feed(device, config.run.precision, entry.mean, entry.std),
         loader=loader,
         model=model,
+        begun_with=begun_with,
         loss=JointLoss(config.loss, None if weights is None else weights.to(device), world),
         optimizer=make_optimizer(model, config.optim),
         average=MovingAverage(model, config.optim.ema) if config.optim.ema else None,
@@ -96,15 +107,16 @@ def _check_batch(config: TrainConfig, world: World) -> None:
 
 
 def _make_model(
-    config: TrainConfig, classes: int, device: torch.device, world: World
+    config: TrainConfig,
+    classes: int,
+    begun_with: Weights | None,
+    device: torch.device,
+    world: World,
 ) -> SegmentationModel:
     heads = bool(config.loss.boundary or config.loss.attention)
-    model = create_model(
-        config.network.name,
-        classes=classes,
-        weights=config.network.weights or None,
-        training_heads=heads,
-    )
+    model = create_model(config.network.name, classes=classes, training_heads=heads)
+    if begun_with is not None:
+        load_weights(model, begun_with)
     synchronise_normalisation(model, device, world)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == 'cpu':

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import torch
 
+from mfaranet_ros.models import Weights
 from mfaranet_ros.pipeline.backends.device import name_device
 from mfaranet_ros.pipeline.config import settings_of, value_of
 from mfaranet_ros.training.assembly import Parts
@@ -29,7 +31,7 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
     training = {
         'recipe': config.recipe,
         'changed': changed,
-        'from_scratch': not config.network.weights,
+        'begun_with': _origin(parts.begun_with),
         'data': config.data.kind,
         'pictures': len(parts.train),
         'names_sha256': parts.data_hash,
@@ -51,3 +53,14 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
             },
         }
     return {'training': json.dumps(training)}
+
+
+def _origin(weights: Weights | None) -> str | dict[str, Any]:
+    """Return where a network came from, back to its first weights."""
+    if weights is None:
+        return 'scratch'
+    try:
+        training = json.loads(weights.training or 'null')
+    except ValueError:  # the file is not of this package's training
+        training = weights.training
+    return {'sha256': weights.sha256, 'training': training}

@@ -105,6 +105,17 @@ def test_weights_load_without_any_further_argument(make_tiny_config, tiny_networ
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 11, 32, 32)
 
 
+def test_weights_say_what_they_were_begun_with(make_tiny_config, tmp_path):
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    train(make_tiny_config(), first)
+    train(make_tiny_config({'network.weights': str(first / BEST)}), second)
+    begun = read_weights(first / BEST)
+    facts = json.loads(begun.training)
+    assert facts['begun_with'] == 'scratch'
+    later = json.loads(read_weights(second / BEST).training)
+    assert later['begun_with'] == {'sha256': begun.sha256, 'training': facts}
+
+
 def test_the_best_is_kept_and_not_the_last(make_tiny_config, tmp_path, monkeypatch):
     scores = iter([0.3, 0.5, 0.4])
 
