@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 SHARED = Path(__file__).resolve().parents[2].parent / 'shared'
 
@@ -38,23 +38,6 @@ def parity(shared: Path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope='session')
-def lively() -> Callable[[nn.Module], nn.Module]:
-    """Give a network random statistics and larger flows, so that no part of it is idle."""
-
-    def enliven(model: nn.Module) -> nn.Module:
-        for name, value in model.state_dict().items():
-            if name.endswith('running_var'):
-                value.uniform_(0.5, 1.5)
-            elif name.endswith(('running_mean', 'bias')):
-                value.normal_(std=0.1)
-            elif name.endswith('offset_map.weight'):
-                value.mul_(10)
-        return model.eval()
-
-    return enliven
 
 
 def picture(height: int, width: int, batch: int = 1) -> Tensor:

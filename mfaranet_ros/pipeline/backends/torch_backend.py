@@ -1,8 +1,7 @@
-"""The plain backend: the network as its file defines it, run by torch operator by operator."""
+"""The plain backend: the rewritten network, run by torch operator by operator."""
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,12 +12,14 @@ from torch import nn
 
 from mfaranet_ros.errors import ConfigError, InferenceError
 from mfaranet_ros.pipeline.backends.device import (
+    keep_freed_memory,
     name_device,
     name_precision,
     resolve_device,
     resolve_precision,
 )
 from mfaranet_ros.pipeline.backends.protocol import BackendInfo
+from mfaranet_ros.pipeline.backends.rewrite import rewrite
 from mfaranet_ros.pipeline.config import RuntimeConfig
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class TorchBackend:
         self.device = resolve_device(config.device)
         self.dtype = resolve_precision(config.precision, self.device)
         self._threads = config.threads
+        if self.device.type == 'cpu':
+            keep_freed_memory()
         self._network: Network | None = self._load(model)
 
     def _load(self, model: nn.Module) -> Network:
@@ -48,8 +51,7 @@ class TorchBackend:
                 f'use a model of mfaranet_ros.models'
             )
         try:
-            model = copy.deepcopy(model).eval().requires_grad_(False)
-            model = model.to(self.device, self.dtype)
+            model = rewrite(model, self.device).to(self.device, self.dtype)
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except RuntimeError as error:
             raise ConfigError(
