@@ -18,6 +18,9 @@ ROS_PACKAGES = (
     'std-srvs',
 )
 
+ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
+"""For `mfaranet export` and the backend onnx; on an NVIDIA GPU it is onnxruntime-gpu."""
+
 
 def version() -> str:
     """Return the version without importing the package, whose dependencies may be missing."""
@@ -64,9 +67,11 @@ setup(
         'tqdm>=4.60',
     ],
     extras_require={
+        'onnx': ONNX,
         'ros-kilted': ros_wheels('9.1.2', '5.5.1'),
         'ros-jazzy': ros_wheels('7.1.6', '5.3.6'),
         'test': [
+            *ONNX,
             'mypy==2.4.1',
             'pytest>=8,<10',
             'rosbags>=0.10,<1',

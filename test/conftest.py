@@ -30,3 +30,11 @@ def lively():
         return model.eval()
 
     return enliven
+
+
+@pytest.fixture(autouse=True, scope='session')
+def own_cache(tmp_path_factory):
+    """Keep what backends make for this machine in a folder of this run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield

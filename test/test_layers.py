@@ -65,6 +65,8 @@ BEYOND = {
     'export': PICTURES,
     'benchmark': PICTURES,
     'bags': ARRAYS,
+    # An optional runtime, imported in its backend where it is needed.
+    'pipeline': layer((), 'onnx onnxruntime'),
 }
 """What the table leaves unsaid, and why."""
 

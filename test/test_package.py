@@ -39,6 +39,9 @@ WITHOUT_KEY = {'safetensors'}
 NOT_DECLARED = {'autoware_internal_debug_msgs'}
 """What only those need who run Autoware, where it is installed."""
 
+OPTIONAL = {'onnx', 'onnxruntime'}
+"""What one backend and one verb need, imported late; the extra `onnx` brings it."""
+
 REQUIREMENTS = {'cv2': 'opencv-python', 'yaml': 'PyYAML'}
 """The names on PyPI, where they are not those of the import."""
 
@@ -93,7 +96,7 @@ def declared(tag):
 
 
 def keys_of(names):
-    return {ROSDEP_KEYS.get(name, name) for name in names - WITHOUT_KEY - NOT_DECLARED}
+    return {ROSDEP_KEYS.get(name, name) for name in names - WITHOUT_KEY - NOT_DECLARED - OPTIONAL}
 
 
 def test_manifest_lists_what_is_imported():
@@ -106,7 +109,7 @@ def test_manifest_lists_what_tests_import():
 
 
 def test_what_is_excused_is_used():
-    assert IMPORTED >= WITHOUT_KEY | NOT_DECLARED
+    assert IMPORTED >= WITHOUT_KEY | NOT_DECLARED | OPTIONAL
 
 
 def test_versions_are_equal():
@@ -179,11 +182,11 @@ def required(metadata, extra=None):
 def ros_names(names):
     """Return which of the imported names are packages of ROS (their key is their own name)."""
     keyed = set(ROSDEP_KEYS) - {'tf2_ros'}
-    return names - keyed - WITHOUT_KEY - NOT_DECLARED
+    return names - keyed - WITHOUT_KEY - NOT_DECLARED - OPTIONAL
 
 
 def test_requirements_are_what_is_imported(metadata):
-    outside = IMPORTED - ros_names(IMPORTED) - NOT_DECLARED
+    outside = IMPORTED - ros_names(IMPORTED) - NOT_DECLARED - OPTIONAL
     assert required(metadata) == {REQUIREMENTS.get(name, name) for name in outside}
 
 
@@ -201,9 +204,13 @@ def test_extra_brings_the_ros_that_is_imported(metadata, extra):
 
 
 def test_extra_test_brings_what_tests_import(metadata):
-    names = imported_by(python_files('test')) - IMPORTED
+    names = imported_by(python_files('test')) - (IMPORTED - OPTIONAL)
     names = {name for name in names if not name.endswith('_msgs')}
-    assert names <= required(metadata, 'test')
+    assert names | OPTIONAL <= required(metadata, 'test')
+
+
+def test_extra_onnx_brings_what_is_optional(metadata):
+    assert required(metadata, 'onnx') == OPTIONAL
 
 
 def test_wheel_holds_what_ros_looks_for(wheel):

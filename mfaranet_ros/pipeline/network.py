@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -10,12 +11,15 @@ from mfaranet_ros.errors import ConfigError, WeightsError
 from mfaranet_ros.labels import LabelSet, get_label_set
 from mfaranet_ros.models import (
     Weights,
+    check_scales,
     create_model,
     find_weights,
     get_model_entry,
     load_weights,
     read_weights,
 )
+from mfaranet_ros.pipeline.backends.onnx_network import OnnxNetwork
+from mfaranet_ros.pipeline.backends.onnx_sidecar import read_sidecar
 from mfaranet_ros.pipeline.config import ModelConfig
 
 MOCK_LABELS = 'camvid'
@@ -26,7 +30,8 @@ MOCK_LABELS = 'camvid'
 class Network:
     """A network ready to run, and where it comes from.
 
-    model: in evaluation mode, float32, on the CPU; None where the mock stands in for it.
+    model: in evaluation mode, float32, on the CPU; None where the mock stands in for it; an
+        OnnxNetwork where the weights are an exported ONNX file.
     mean, std: of RGB values in 0..1, in the order R, G, B.
     """
 
@@ -43,18 +48,60 @@ def load_network(config: ModelConfig) -> Network:
     Raises UnknownNameError, ConfigError or WeightsError with what was given and what is allowed.
     """
     entry = get_model_entry(config.name)
-    weights = read_weights(find_weights(config.name, config.weights))
+    path = find_weights(config.name, config.weights)
+    if path.suffix == '.onnx':
+        return _load_exported(config, path)
+    weights = read_weights(path)
     label_set = _label_set(config, weights)
-    if weights.model is not None and weights.model != config.name:
-        raise WeightsError(
-            f'{weights.path} holds weights of {weights.model}, but model.name is {config.name}: '
-            f'set model.name to {weights.model} or give other weights'
-        )
+    _check_name(config, weights)
     model = create_model(config.name, classes=len(label_set), scales=config.scales)
     load_weights(model, weights)
     return Network(
         model.eval(), label_set, weights.mean or entry.mean, weights.std or entry.std, weights
     )
+
+
+def _load_exported(config: ModelConfig, path: Path) -> Network:
+    """Return what an ONNX file and its sidecar hold; it is fixed to its model and scales."""
+    sidecar = read_sidecar(path)
+    weights = Weights(
+        path=path,
+        sha256=sidecar.onnx_sha256,
+        state={},
+        model=sidecar.model,
+        classes=sidecar.classes,
+        label_set=sidecar.label_set,
+        mean=sidecar.mean,
+        std=sidecar.std,
+        scales=sidecar.scales,
+    )
+    _check_name(config, weights)
+    if check_scales(config.scales) != sidecar.scales:
+        raise WeightsError(
+            f'{path} was exported with scales {list(sidecar.scales)}, but model.scales is '
+            f'{list(config.scales)}: set model.scales to those, or export the others'
+        )
+    if sidecar.outputs != 'logits':
+        raise WeightsError(
+            f'{path} gives {sidecar.outputs}, but the node computes on logits: export it with '
+            '--outputs logits'
+        )
+    label_set = _label_set(config, weights)
+    if len(label_set) != sidecar.classes:
+        raise WeightsError(
+            f'{path} has {sidecar.classes} classes, but label set {label_set.name} has '
+            f'{len(label_set)}: export it again'
+        )
+    model = OnnxNetwork(path, sidecar).eval()
+    return Network(model, label_set, sidecar.mean, sidecar.std, weights)
+
+
+def _check_name(config: ModelConfig, weights: Weights) -> None:
+    if weights.model is not None and weights.model != config.name:
+        raise WeightsError(
+            f'{weights.path} holds weights of {weights.model}, but model.name is {config.name}: '
+            f'set model.name to {weights.model} or give other weights'
+        )
 
 
 def mock_network(config: ModelConfig) -> Network:

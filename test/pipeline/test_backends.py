@@ -109,7 +109,7 @@ def test_auto_is_a_backend_that_runs_the_network(toy):
 
 
 def test_an_unknown_backend_is_refused_with_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"did you mean 'torch'.*auto, mock, torch"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'torch'.*auto, .*mock, .*torch"):
         create_backend(RuntimeConfig(backend='troch'), None, classes=CLASSES)
 
 

@@ -15,6 +15,8 @@ from torch import nn
 from mfaranet_ros.errors import ConfigError, UnknownNameError
 from mfaranet_ros.pipeline.backends.device import resolve_device, resolve_precision
 from mfaranet_ros.pipeline.backends.mock import MockBackend
+from mfaranet_ros.pipeline.backends.onnx_backend import OnnxBackend
+from mfaranet_ros.pipeline.backends.onnx_network import OnnxNetwork
 from mfaranet_ros.pipeline.backends.protocol import Backend, BackendInfo
 from mfaranet_ros.pipeline.backends.torch_backend import TorchBackend
 from mfaranet_ros.pipeline.config import RuntimeConfig
@@ -23,6 +25,8 @@ __all__ = [
     'Backend',
     'BackendInfo',
     'MockBackend',
+    'OnnxBackend',
+    'OnnxNetwork',
     'TorchBackend',
     'check_runtime',
     'create_backend',
@@ -43,6 +47,13 @@ def create_backend(config: RuntimeConfig, model: nn.Module | None, *, classes: i
     """
     check_runtime(config)
     name = 'torch' if config.backend == 'auto' else config.backend
+    if isinstance(model, OnnxNetwork) and name != 'onnx':
+        if config.backend != 'auto':
+            raise ConfigError(
+                f'{model.path} is an ONNX file, which the backend {config.backend!r} does not '
+                'run: set runtime.backend to onnx or auto, or give weights of another kind'
+            )
+        name = 'onnx'
     return _BACKENDS[name](config, model, classes)
 
 
@@ -78,12 +89,19 @@ def _torch(config: RuntimeConfig, model: nn.Module | None, classes: int) -> Back
     return TorchBackend(config, model)
 
 
+def _onnx(config: RuntimeConfig, model: nn.Module | None, classes: int) -> Backend:
+    if model is None:
+        raise ConfigError("backend 'onnx' needs a model: give one, or use the backend 'mock'")
+    return OnnxBackend(config, model)
+
+
 def _mock(config: RuntimeConfig, model: nn.Module | None, classes: int) -> Backend:
     device = resolve_device(config.device)
     return MockBackend(classes, device=device, dtype=resolve_precision(config.precision, device))
 
 
 _BACKENDS: dict[str, Callable[[RuntimeConfig, nn.Module | None, int], Backend]] = {
+    'onnx': _onnx,
     'torch': _torch,
     'mock': _mock,
 }
