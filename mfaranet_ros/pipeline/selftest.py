@@ -81,7 +81,7 @@ def run_self_test(
     agreement = clearly_wrong = math.nan
     if model is not None:
         reference = _published_logits(model, preprocess, frame, geometry)
-        agreement, clearly_wrong = _compare(labels, reference)
+        agreement, clearly_wrong = compare_labels(labels, reference)
         if agreement < MIN_AGREEMENT or clearly_wrong > MAX_CLEARLY_WRONG:
             raise _failure(
                 backend,
@@ -136,8 +136,11 @@ def _published_logits(
 
 
 @torch.inference_mode()
-def _compare(labels: NDArray[np.uint8], reference: torch.Tensor) -> tuple[float, float]:
-    """Return the share of equal labels and that of clearly wrong ones."""
+def compare_labels(labels: NDArray[np.uint8], reference: torch.Tensor) -> tuple[float, float]:
+    """Return the share of equal labels and that of clearly wrong ones.
+
+    labels: (H, W). reference: the logits (1, C, H, W) of plain float32.
+    """
     chosen = torch.from_numpy(labels.astype(np.int64)).to(reference.device)[None, None]
     largest = reference.amax(dim=1, keepdim=True)
     deficit = largest - reference.gather(1, chosen)  # (1, 1, H, W)

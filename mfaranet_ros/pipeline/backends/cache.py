@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mfaranet_ros import __version__
 from mfaranet_ros.errors import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -69,8 +68,8 @@ def model_key(model: nn.Module, *facts: str) -> str:
 
 @lru_cache(maxsize=1)
 def _code_sha256() -> str:
-    """Return the hash of this package's version, of torch's, and of the code that decides."""
-    digest = hashlib.sha256(f'{__version__} {torch.__version__}'.encode())
+    """Return the hash of torch's version and of the code that decides."""
+    digest = hashlib.sha256(torch.__version__.encode())
     for folder in _CODE:
         for path in sorted((_PACKAGE / folder).rglob('*.py')):
             digest.update(path.read_bytes())
