@@ -154,7 +154,8 @@ def parameter_table(settings: Iterable[Setting], *, live: bool) -> str:
 
 
 def _allowed(setting: Setting) -> str:
-    allowed = {'any bool': 'true, false', 'any str': 'text'}.get(setting.allowed, setting.allowed)
+    words = {'any bool': 'true, false', 'any str': 'text', 'any str[]': 'texts'}
+    allowed = words.get(setting.allowed, setting.allowed)
     return f'{allowed} {setting.rule.unit}'.rstrip()
 
 
@@ -163,7 +164,7 @@ def yaml_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return f'[{", ".join(map(str, value))}]'
+        return f'[{", ".join(map(repr, value))}]'
     return "''" if value == '' else str(value)
 
 

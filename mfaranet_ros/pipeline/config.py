@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from mfaranet_ros.errors import ConfigError, UnknownNameError
 
-Value = bool | int | float | str | tuple[int, ...]
+Value = bool | int | float | str | tuple[int, ...] | tuple[str, ...]
 ConfigT = TypeVar('ConfigT')
 
 
@@ -27,6 +27,8 @@ class Rule:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    items: type = int
+    """Of a list: what it holds. A list of integers has one or more, one of texts may be empty."""
     live: bool = False
     """Whether it may change while the node runs; the others are read when it is configured."""
 
@@ -41,8 +43,10 @@ class Setting:
 
     @property
     def type_name(self) -> str:
-        """bool, int, float, str or int[]."""
-        return 'int[]' if isinstance(self.default, tuple) else type(self.default).__name__
+        """bool, int, float, str, int[] or str[]."""
+        if isinstance(self.default, tuple):
+            return f'{self.rule.items.__name__}[]'
+        return type(self.default).__name__
 
     @property
     def allowed(self) -> str:
@@ -80,9 +84,13 @@ class Setting:
         if not inside or value != value or value in (float('inf'), float('-inf')):
             raise ConfigError(f'{given}: must be {self.allowed} {self.rule.unit}'.rstrip())
 
-    def _check_list(self, value: Any, given: str) -> tuple[int, ...]:
+    def _check_list(self, value: Any, given: str) -> tuple[int, ...] | tuple[str, ...]:
         items = () if isinstance(value, str | bytes) or not isinstance(value, Iterable) else value
         items = tuple(items)
+        if self.rule.items is str:
+            if isinstance(value, str | bytes) or any(not isinstance(item, str) for item in items):
+                raise ConfigError(f"{given}: must be a list of texts, as in ['1,2', '2']")
+            return items
         if not items or any(isinstance(i, bool) or not isinstance(i, int) for i in items):
             raise ConfigError(f'{given}: must be a list of one or more integers ({self.allowed})')
         for item in items:
@@ -100,10 +108,11 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    items: type = int,
     live: bool = False,
 ) -> Any:
     """Declare one field of a config class."""
-    rule = Rule(description, unit, low, high, choices, live)
+    rule = Rule(description, unit, low, high, choices, items, live)
     return field(default=default, metadata={'rule': rule})
 
 
@@ -123,6 +132,7 @@ class ModelConfig:
         'kept scales, 1 (stride 4) to 4 (stride 32); fewer are faster, one is the pruned network',
         low=1,
         high=4,
+        live=True,
     )
 
 
@@ -228,11 +238,25 @@ class GroundConfig:
 
 @dataclass(frozen=True)
 class LatencyConfig:
-    """When a frame is too slow or too old."""
+    """When a frame is too slow or too old, and what is done to be faster."""
 
     budget_ms: float = setting(
         100.0, 'processing time a frame may take before diagnostics warns',
         unit='ms', low=0.1, high=1e6, live=True,
+    )  # fmt: skip
+    adapt: bool = setting(
+        False, 'keep the budget by walking latency.ladder; false: model.scales and input.* stay',
+        live=True,
+    )  # fmt: skip
+    ladder: tuple[str, ...] = setting(
+        ('1,2,3,4', '2'),
+        'rungs from the most costly to the cheapest, each [MODEL:]SCALES[@HEIGHTxWIDTH]',
+        items=str,
+        live=True,
+    )
+    adapt_period_s: float = setting(
+        1.0, 'least time between two changes of the rung', unit='s', low=0.1, high=3600.0,
+        live=True,
     )  # fmt: skip
     max_consecutive_delay_ms: float = setting(
         1000.0, 'how long frames may stay over the budget before diagnostics reports an error',

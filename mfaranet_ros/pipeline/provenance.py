@@ -7,7 +7,8 @@ import resource
 import torch
 
 from mfaranet_ros.pipeline.backends import BackendInfo
-from mfaranet_ros.pipeline.config import ModelConfig
+from mfaranet_ros.pipeline.config import InputConfig, PipelineConfig
+from mfaranet_ros.pipeline.ladder import Rung
 from mfaranet_ros.pipeline.network import Network
 from mfaranet_ros.pipeline.selftest import SelfTestResult
 
@@ -15,13 +16,19 @@ Facts = tuple[tuple[str, str], ...]
 
 
 def describe(
-    config: ModelConfig, network: Network, backend: BackendInfo, tested: SelfTestResult
+    config: PipelineConfig,
+    rung: Rung,
+    network: Network,
+    backend: BackendInfo,
+    tested: SelfTestResult,
 ) -> Facts:
     """Return name and value of everything that decides about the results."""
     weights = network.weights
     return (
-        ('name', config.name if weights else 'none: the mock draws bands, no network runs'),
-        ('scales', ','.join(map(str, config.scales))),
+        ('name', config.model.name if weights else 'none: the mock draws bands, no network runs'),
+        ('rung', str(rung)),
+        ('scales', ','.join(map(str, config.model.scales))),
+        ('input_size', _input_size(config.input)),
         ('precision', backend.precision),
         ('backend', backend.name),
         ('device', backend.device),
@@ -33,6 +40,14 @@ def describe(
         ('warm_up_ms', f'{tested.warm_up_ms:.1f}'),
         ('torch', torch.__version__),
     )
+
+
+def _input_size(given: InputConfig) -> str:
+    """Return height and width of the network input; a side that is not given follows the camera's
+    picture."""
+    if not (given.height or given.width):
+        return 'camera'
+    return f'{given.height or "camera"}x{given.width or "camera"}'
 
 
 def memory() -> Facts:

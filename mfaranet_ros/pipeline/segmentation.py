@@ -12,6 +12,7 @@ from mfaranet_ros.pipeline.backends import Backend, check_runtime, create_backen
 from mfaranet_ros.pipeline.config import PipelineConfig
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.pipeline.ground import GroundProjection
+from mfaranet_ros.pipeline.ladder import Rung
 from mfaranet_ros.pipeline.network import load_network, mock_network
 from mfaranet_ros.pipeline.postprocess import postprocess
 from mfaranet_ros.pipeline.preprocess import Preprocess
@@ -30,6 +31,7 @@ class SegmentationPipeline:
     def __init__(self, config: PipelineConfig, *, backend: Backend | None = None) -> None:
         check_runtime(config.runtime)
         self.config = config
+        self.rung = Rung.of(config)
         mock = config.runtime.backend == 'mock' or backend is not None
         self.network = mock_network(config.model) if mock else load_network(config.model)
         self.label_set = self.network.label_set
@@ -94,7 +96,7 @@ class SegmentationPipeline:
         height, width = self.config.input.height, self.config.input.width
         if height and width:
             warm_up(self.backend, height, width)
-        return describe(self.config.model, self.network, self.backend.describe(), tested)
+        return describe(self.config, self.rung, self.network, self.backend.describe(), tested)
 
     def close(self) -> None:
         """Free the device."""

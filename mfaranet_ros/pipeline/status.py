@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mfaranet_ros.pipeline.config import DiagnosticsConfig, LatencyConfig
+from mfaranet_ros.pipeline.ladder import LadderState
 from mfaranet_ros.pipeline.monitor import (
     FUTURE_TOLERANCE_MS,
     NOBODY,
@@ -49,10 +50,17 @@ def statuses(
     latency: LatencyConfig,
     diagnostics: DiagnosticsConfig,
     model_facts: tuple[tuple[str, str], ...],
+    ladder: LadderState | None = None,
 ) -> tuple[Status, ...]:
-    """Put a snapshot into the four statuses `latency`, `input`, `output` and `model`."""
+    """Put a snapshot into the four statuses `latency`, `input`, `output` and `model`.
+
+    ladder: None while nothing is built.
+    """
     return (
-        _status(snapshot, 'latency', _slow(snapshot, latency), _latency_values(snapshot, latency)),
+        _status(
+            snapshot, 'latency', _bad_latency(snapshot, latency, ladder),
+            (*_latency_values(snapshot, latency), *_ladder_values(ladder)),
+        ),
         _status(snapshot, 'input', _bad_input(snapshot, diagnostics), _input_values(snapshot)),
         _status(
             snapshot, 'output', _bad_output(snapshot, diagnostics),
@@ -95,7 +103,20 @@ def _spread_values(name: str, spread: Spread | None) -> Iterator[tuple[str, str]
 # -- latency ----------------------------------------------------------------------------------
 
 
-def _slow(snapshot: Snapshot, latency: LatencyConfig) -> Iterator[Condition]:
+def _bad_latency(
+    snapshot: Snapshot, latency: LatencyConfig, ladder: LadderState | None
+) -> Iterator[Condition]:
+    advice = 'keep fewer scales or give the network a smaller input'
+    if ladder is not None and ladder.adapt:
+        last = ladder.number == len(ladder.rungs) - 1
+        advice = 'add a cheaper rung to latency.ladder' if last else 'a cheaper rung is due'
+        if ladder.number:
+            order = f'{ladder.number + 1} of {len(ladder.rungs)}'
+            yield Condition(Level.OK, f'rung {order} keeps the budget: {ladder.rung}')
+    yield from _slow(snapshot, latency, advice)
+
+
+def _slow(snapshot: Snapshot, latency: LatencyConfig, advice: str) -> Iterator[Condition]:
     spread = snapshot.spreads.get(PROCESSING)
     if spread is None or spread.last <= latency.budget_ms:
         return
@@ -104,8 +125,7 @@ def _slow(snapshot: Snapshot, latency: LatencyConfig) -> Iterator[Condition]:
         yield Condition(
             Level.ERROR,
             f'every frame of the last {seconds:.1f} s took longer than the budget of '
-            f'{latency.budget_ms:g} ms (now {spread.last:.0f} ms): keep fewer scales or give the '
-            'network a smaller input',
+            f'{latency.budget_ms:g} ms (now {spread.last:.0f} ms): {advice}',
         )
     else:
         yield Condition(
@@ -134,6 +154,16 @@ def _latency_values(snapshot: Snapshot, latency: LatencyConfig) -> tuple[tuple[s
     for stage in ('decode', 'preprocess', 'inference', 'postprocess', 'drivable', 'publish'):
         values += _spread_values(stage, snapshot.spreads.get(stage))
     return tuple(values)
+
+
+def _ladder_values(ladder: LadderState | None) -> Iterator[tuple[str, str]]:
+    if ladder is None:
+        yield from ((key, NOT_MEASURED) for key in ('rung', 'rungs_ms', 'rung_changes'))
+        return
+    yield 'rung', ladder.rung
+    pairs = zip(ladder.rungs, ladder.measured_ms, strict=True)
+    yield 'rungs_ms', '; '.join(f'{rung} {_ms(measured)}' for rung, measured in pairs)
+    yield 'rung_changes', str(ladder.changes)
 
 
 # -- input ------------------------------------------------------------------------------------

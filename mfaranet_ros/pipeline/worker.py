@@ -18,15 +18,20 @@ class Worker(Generic[ItemT]):
     """Calls `handle` with the newest item, one at a time, until it is stopped.
 
     A handler that raises loses its item only: `failed(error)` is told, and the next one is taken.
+    item_name: what an item is, for the log.
     """
 
     def __init__(
-        self, handle: Callable[[ItemT], None], failed: Callable[[Exception], None]
+        self,
+        handle: Callable[[ItemT], None],
+        failed: Callable[[Exception], None],
+        item_name: str = 'frame',
     ) -> None:
         self._handle = handle
         self._failed = failed
+        self._item_name = item_name
         self._mailbox: Mailbox[ItemT] = Mailbox()
-        self._thread = threading.Thread(target=self._work, name='worker', daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f'{item_name} worker', daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -40,7 +45,8 @@ class Worker(Generic[ItemT]):
         waiting = self._mailbox.close()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            logger.warning('the frame in hand did not end within %.1f s', timeout_s)
+            name = self._item_name
+            logger.warning('the %s in hand did not end within %.1f s', name, timeout_s)
         return waiting
 
     def _work(self) -> None:

@@ -67,21 +67,31 @@ class Parameters(Generic[ConfigT]):
 
     `config` is always the valid config in force. Raises ConfigError when a value given at the
     start is not allowed; a later change that is not allowed is refused with the reason.
+
+    on_change(config): is told of a change. check(old, new): raises ConfigError for values that do
+    not go together.
     """
 
     def __init__(
-        self, node: Node, config: ConfigT, on_change: Callable[[ConfigT], None] | None = None
+        self,
+        node: Node,
+        config: ConfigT,
+        on_change: Callable[[ConfigT], None] | None = None,
+        check: Callable[[ConfigT, ConfigT], None] | None = None,
     ) -> None:
         self._settings = {setting.name: setting for setting in settings_of(config)}
         self._on_change = on_change or (lambda config: None)
+        self._check = check or (lambda old, new: None)
         values = {name: _declare(node, setting) for name, setting in self._settings.items()}
         self.config = replace(config, values)
+        self._check(self.config, self.config)
         node.add_on_set_parameters_callback(self._set)
 
     def _set(self, parameters: list[Parameter]) -> SetParametersResult:
         ours = {p.name: p.value for p in parameters if p.name in self._settings}
         try:
             config = replace(self.config, ours)
+            self._check(self.config, config)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if ours:

@@ -23,6 +23,7 @@ from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.encode import Style, parse_remap
 from mfaranet_ros.pipeline.ground import GroundProjection
 from mfaranet_ros.pipeline.health import look_at
+from mfaranet_ros.pipeline.ladder import check_change
 from mfaranet_ros.pipeline.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
 from mfaranet_ros.pipeline.stopwatch import Stopwatch
@@ -30,6 +31,7 @@ from mfaranet_ros.pipeline.worker import Worker
 from mfaranet_ros.ros.calibration import Calibration
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
+from mfaranet_ros.ros.live_ladder import LiveLadder
 from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.outputs import Outputs
 from mfaranet_ros.ros.parameters import NodeConfig, Parameters, refuse_unknown
@@ -59,16 +61,15 @@ class SegmentationNode(LifecycleNode):
         super().__init__('segmentation', **node_arguments)
         self._finish = finish
         self._build_pipeline = build_pipeline
-        self._pipeline: SegmentationPipeline | None = None
+        self._ladder: LiveLadder | None = None
         self._outputs: Outputs | None = None
         self._calibration: Calibration | None = None
         self._input: CameraInput | None = None
         self._worker: Worker[Any] | None = None
-        self._facts: provenance.Facts = ()
         self._enabled = True
         self._active = False
         self._node_settings = Parameters(self, NodeConfig())
-        self._settings = Parameters(self, PipelineConfig(), self._take_over)
+        self._settings = Parameters(self, PipelineConfig(), self._take_over, check_change)
         refuse_unknown(self)
         config = self._settings.config
         self.monitor = Monitor(config.latency, config.diagnostics)
@@ -92,9 +93,8 @@ class SegmentationNode(LifecycleNode):
         try:
             self._calibration = Calibration(self, config.ground.extrinsics)
             self._outputs = Outputs(self, node_config.output, self._warn_of_subscriber)
-            self._pipeline = self._build_pipeline(config)
+            self._ladder = LiveLadder(self, self.monitor, config, self._build_pipeline)
             self._style = self._make_style(config)
-            self._facts = self._pipeline.prepare()
         except MfaranetError as error:
             self.get_logger().error(f'cannot configure: {error}')
             self.monitor.set_condition('model', 'configure', Condition(Level.ERROR, str(error)))
@@ -103,13 +103,13 @@ class SegmentationNode(LifecycleNode):
             return FAILURE
         self.monitor.set_condition('model', 'configure', None)
         self._enter('inactive')
-        facts = ', '.join(f'{name} {value}' for name, value in self._facts)
+        facts = ', '.join(f'{name} {value}' for name, value in self._ladder.facts)
         self.get_logger().info(f'configured: {facts}')
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = True
-        self._outputs.publish_labels(self._pipeline.label_set, self._style, self._now_ns())
+        self._outputs.publish_labels(self._ladder.label_set, self._style, self._now_ns())
         self._open()
         self.get_logger().info('active')
         return SUCCESS
@@ -174,11 +174,10 @@ class SegmentationNode(LifecycleNode):
 
     def _release(self) -> None:
         self._shut('unconfigured')
-        for part in (self._outputs, self._calibration, self._pipeline):
+        for part in (self._outputs, self._calibration, self._ladder):
             if part is not None:
                 part.close()
-        self._outputs = self._calibration = self._pipeline = None
-        self._facts = ()
+        self._outputs = self._calibration = self._ladder = None
 
     def _enter(self, state: str) -> None:
         self.monitor.set_state(state, self._now_ns())
@@ -207,20 +206,22 @@ class SegmentationNode(LifecycleNode):
         wanted, watch = self._outputs.wanted(), Stopwatch()
         if not wanted:
             return self._drop(NOBODY)
-        with watch(PROCESSING):
+        with self._ladder.frame() as ladder, watch(PROCESSING):
             with watch('decode'):
                 frame = decode(message)
             self.monitor.frame_seen(look_at(frame))
             if self._is_stale(frame):
                 return self._drop('stale')
-            ground = self._ground(frame, wanted)
+            pipeline = ladder.pipeline
+            ground = self._ground(frame, wanted, pipeline)
             wanted = wanted if ground is not None else wanted - METRIC_OUTPUTS
-            result = self._pipeline(frame, wanted, ground, watch)
+            result = pipeline(frame, wanted, ground, watch)
             if self._is_stale(frame):
                 return self._drop('stale')
             with watch('publish'):
                 camera_info = self._calibration.camera_info
                 self._outputs.publish(result, wanted, self._style, camera_info, watch)
+        self._ladder.account(ladder, frame, watch.ms, self._settings.config.latency)
         self._account(frame, watch)
         return None
 
@@ -228,13 +229,15 @@ class SegmentationNode(LifecycleNode):
         max_age_ms = self._settings.config.latency.max_age_ms
         return 0 < max_age_ms < (self._now_ns() - frame.stamp_ns) / 1e6
 
-    def _ground(self, frame: Frame, wanted: frozenset[Output]) -> GroundProjection | None:
+    def _ground(
+        self, frame: Frame, wanted: frozenset[Output], pipeline: SegmentationPipeline
+    ) -> GroundProjection | None:
         """Return the ground under this frame's masks if a metric output is wanted and it can be
         known; else None, and the diagnostics says why."""
         if wanted.isdisjoint(METRIC_OUTPUTS):
             self.monitor.set_condition('input', 'calibration', None)
             return None
-        size = self._pipeline.mask_size(frame.size)
+        size = pipeline.mask_size(frame.size)
         ground = self._calibration.projection(frame, size, self._settings.config.ground)
         problem = self._calibration.problem
         self.monitor.set_condition(
@@ -270,12 +273,12 @@ class SegmentationNode(LifecycleNode):
     def _take_over(self, config: PipelineConfig) -> None:
         """Use changed settings from the next frame on."""
         self.monitor.configure(config.latency)
-        if self._pipeline is not None:
-            self._pipeline.config = config
+        if self._ladder is not None:
+            self._ladder.configure(config)
             self._style = self._make_style(config)
 
     def _make_style(self, config: PipelineConfig) -> Style:
-        label_set = self._pipeline.label_set
+        label_set = self._ladder.label_set
         return Style(
             label_set=label_set,
             remap=parse_remap(config.output.class_remap, label_set),
@@ -300,13 +303,16 @@ class SegmentationNode(LifecycleNode):
                 None if self._input.publishers else Condition(Level.ERROR, nobody),
             )  # fmt: skip
         snapshot = self.monitor.snapshot(self._now_ns())
-        return status.statuses(snapshot, config.latency, config.diagnostics, self._model_facts())
+        state = self._ladder.state() if self._ladder is not None else None
+        return status.statuses(
+            snapshot, config.latency, config.diagnostics, self._model_facts(), state
+        )
 
     def _model_facts(self) -> provenance.Facts:
-        if self._pipeline is None or self._calibration is None:
+        if self._ladder is None or self._calibration is None:
             return (('name', self._settings.config.model.name),)
         extrinsics = ('extrinsics', self._calibration.source)
-        return (*self._facts, extrinsics, *provenance.memory())
+        return (*self._ladder.facts, extrinsics, *provenance.memory())
 
     def _warn_of_publisher(self, text: str) -> None:
         self.monitor.set_condition('input', 'qos', Condition(Level.ERROR, text))

@@ -45,7 +45,8 @@ def parse_settings(
 def parse_value(setting: Setting, text: str) -> Value:
     """Return the value a text stands for, checked; raises ConfigError.
 
-    A list is written as 1,2,3 (with or without brackets), a bool as true or false.
+    A list is written as 1,2,3 (with or without brackets), one of texts with blanks between them,
+    a bool as true or false.
     """
     return setting.check(_convert(setting, text.strip()))
 
@@ -60,6 +61,8 @@ def parse_boolean(name: str, text: str) -> bool:
 def _convert(setting: Setting, text: str) -> Any:
     """Convert where it is possible; what remains a text is refused by the setting's check."""
     try:
+        if setting.type_name == 'str[]':
+            return tuple(part.strip("',") for part in text.strip('[]()').split())
         if isinstance(setting.default, tuple):
             return tuple(int(part) for part in text.strip('[]()').split(','))
         if isinstance(setting.default, bool):

@@ -17,6 +17,7 @@ TYPES = {
     'float': ParameterType.PARAMETER_DOUBLE,
     'str': ParameterType.PARAMETER_STRING,
     'int[]': ParameterType.PARAMETER_INTEGER_ARRAY,
+    'str[]': ParameterType.PARAMETER_STRING_ARRAY,
 }
 
 
@@ -25,7 +26,9 @@ def set_parameter(vehicle, name, **value):
         'double_value': ParameterType.PARAMETER_DOUBLE,
         'integer_value': ParameterType.PARAMETER_INTEGER,
         'string_value': ParameterType.PARAMETER_STRING,
+        'bool_value': ParameterType.PARAMETER_BOOL,
         'integer_array_value': ParameterType.PARAMETER_INTEGER_ARRAY,
+        'string_array_value': ParameterType.PARAMETER_STRING_ARRAY,
     }
     (field,) = value
     parameter = Parameter(name=name, value=ParameterValue(type=kinds[field], **value))
@@ -72,7 +75,10 @@ def test_a_live_parameter_acts_on_the_next_frame(vehicle):
         ('drivable.min_confidence', {'double_value': 1.5}, '1.5'),
         ('output.palette', {'string_value': 'clases'}, 'classes'),
         ('latency.budget_ms', {'string_value': 'fast'}, 'float'),
-        ('model.scales', {'integer_array_value': [2]}, 'read-only'),
+        ('runtime.backend', {'string_value': 'torch'}, 'read-only'),
+        ('model.scales', {'integer_array_value': [5]}, '1 to 4'),
+        ('latency.ladder', {'string_array_value': ['1,2', 'two']}, "unknown rung 'two'"),
+        ('latency.ladder', {'string_array_value': ['1', '1,5']}, "unknown rung '1,5'"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_and_the_old_one_stays(vehicle, name, value, words):
@@ -100,6 +106,9 @@ def test_a_whole_number_is_taken_where_a_float_is_meant(vehicle):
         ({'runtime.precision': 'fp16'}, 'float16'),
         ({'input.transport': 'theora'}, 'raw, compressed'),
         ({'autostart': 'yes'}, 'must be bool'),
+        ({'latency.adapt': True, 'latency.ladder': ['1', '1']}, 'are the same'),
+        ({'latency.ladder': ['1', '2@2']}, "unknown rung '2@2'"),
+        ({'latency.ladder': [1, 2]}, 'must be a list of texts'),
     ],
 )
 def test_a_wrong_parameter_at_the_start_is_refused_in_words(vehicle, parameters, words):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,11 +26,24 @@ HORIZON = 0.5
 """Share of the picture's height that lies above the road."""
 
 
+@dataclass
+class MockLoad:
+    """How busy the pretended machine is: mocks that share it take `factor` times their delay.
+
+    factor: may be changed at any time. sleep: waits for so many seconds; a simulation gives one
+    that only turns its clock.
+    """
+
+    factor: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
+
+
 class MockBackend:
     """Draws logits instead of computing them.
 
     classes: how many; the road is the drivable class of the label set that has so many, else 0.
     delay_s: how long each call takes at least; may be changed at any time.
+    load: lengthens the delay, by default not at all.
     fail: called with the number of the frame (0, 1 ...); an error that it returns is raised.
     """
 
@@ -42,12 +56,14 @@ class MockBackend:
         device: torch.device = torch.device('cpu'),  # noqa: B008 (a device is a constant)
         dtype: torch.dtype = torch.float32,
         delay_s: float = 0.0,
+        load: MockLoad | None = None,
         fail: Callable[[int], Exception | None] | None = None,
     ) -> None:
         self.classes = classes
         self.device = device
         self.dtype = dtype
         self.delay_s = delay_s
+        self.load = load or MockLoad()
         self.fail = fail
         self.frames = 0
         self._closed = False
@@ -58,7 +74,7 @@ class MockBackend:
             raise InferenceError('the backend is closed: make a new one')
         number, self.frames = self.frames, self.frames + 1
         if self.delay_s > 0:
-            time.sleep(self.delay_s)
+            self.load.sleep(self.delay_s * self.load.factor)
         error = self.fail(number) if self.fail else None
         if error is not None:
             raise error
