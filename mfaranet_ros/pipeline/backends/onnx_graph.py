@@ -32,17 +32,17 @@ _DTYPES = {'float32': torch.float32, 'float16': torch.float16}
 PRECISIONS = tuple(_DTYPES)
 
 _TRACED_SIZE = (64, 96)
-"""Height and width at which a graph for any size is traced."""
+"""Height and width at which a network is traced, for any size and for one: it runs meanwhile, and
+in float16 a CPU takes minutes for a large picture."""
 
 _LARGEST_FOLDED = 100_000
 """Bytes that a computed constant may have; rows and columns of a grid are far smaller."""
 
-_AXES = {
-    INPUT: {2: 'height', 3: 'width'},
-    'logits': {2: 'coarse_height', 3: 'coarse_width'},
-    'labels': {1: 'height', 2: 'width'},
-}
-"""The names of the axes that a graph for any size leaves open."""
+_SIZE_AXES = ('height', 'width')
+"""The names of the axes of the input whose length is open."""
+
+Shape = tuple[int | str, ...]
+"""Lengths, or the names of axes whose length is open."""
 
 
 def make_graph(
@@ -60,15 +60,15 @@ def make_graph(
     onnx = import_onnx()
     network = (_Logits if outputs == 'logits' else _Labels)(model)
     network = network.eval().to(_DTYPES[precision])
-    image = torch.zeros((1, 3, *(size or _TRACED_SIZE)), dtype=_DTYPES[precision])
-    axes = {name: _AXES[name] for name in (INPUT, outputs)} if size is None else {}
+    image = torch.zeros((1, 3, *_TRACED_SIZE), dtype=_DTYPES[precision])
     traced: Any = io.BytesIO()
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter('ignore')  # that this exporter is the older one
             torch.onnx.export(
                 network, (image,), traced, opset_version=OPSET, dynamo=False,
-                input_names=[INPUT], output_names=[outputs], dynamic_axes=axes,
+                input_names=[INPUT], output_names=[outputs],
+                dynamic_axes={INPUT: dict(zip((2, 3), _SIZE_AXES, strict=True))},
             )  # fmt: skip
     except (RuntimeError, TypeError, torch.onnx.OnnxExporterError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -76,10 +76,27 @@ def make_graph(
             f'torch {torch.__version__} cannot export this network to ONNX: {line}; '
             'use torch 2.5 to 2.13'
         ) from error
-    graph = onnx.load_from_string(traced.getvalue())
-    fold_constants(graph)
-    data: bytes = graph.SerializeToString()
+    file = onnx.load_from_string(traced.getvalue())
+    shapes = {INPUT: (1, 3, 'height', 'width'), outputs: network.shape()}
+    _set_shapes(file.graph, shapes, size)
+    fold_constants(file)
+    data: bytes = file.SerializeToString()
     return data
+
+
+def _set_shapes(graph: Any, shapes: dict[str, Shape], size: tuple[int, int] | None) -> None:
+    """Say what shape input and output have, for any size or for one."""
+    lengths: dict[int | str, int] = {}
+    if size is not None:
+        coarse = {f'coarse_{axis}': -(-n // 4) for axis, n in zip(_SIZE_AXES, size, strict=True)}
+        lengths = {**dict(zip(_SIZE_AXES, size, strict=True)), **coarse}
+    for value in (*graph.input, *graph.output):
+        shape = value.type.tensor_type.shape
+        del shape.dim[:]
+        for length in shapes[value.name]:
+            known = lengths.get(length, length)
+            shape.dim.add(**{'dim_param' if isinstance(known, str) else 'dim_value': known})
+    del graph.value_info[:]
 
 
 class _Logits(nn.Module):
@@ -93,6 +110,13 @@ class _Logits(nn.Module):
         logits: Tensor = self.network.coarse_logits(image)
         return logits
 
+    @torch.inference_mode()
+    def shape(self) -> Shape:
+        """Return the shape of what comes out; lengths that depend on the size by their name."""
+        dtype = next(self.parameters()).dtype
+        classes = self.network.coarse_logits(torch.zeros((1, 3, 4, 4), dtype=dtype)).shape[1]
+        return (1, classes, 'coarse_height', 'coarse_width')
+
 
 class _Labels(_Logits):
     """The label of each input pixel."""
@@ -101,6 +125,10 @@ class _Labels(_Logits):
         logits = resize(super().forward(image), image.shape[-2:])
         # TensorRT makes uint8 of float only, not of the integers of argmax.
         return logits.argmax(dim=1).to(torch.float32).to(torch.uint8)
+
+    def shape(self) -> Shape:
+        """Return the shape of what comes out; lengths that depend on the size by their name."""
+        return (1, 'height', 'width')
 
 
 # -- constants -----------------------------------------------------------------------------------
