@@ -36,7 +36,10 @@ class SegmentationPipeline:
         self.network = mock_network(config.model) if mock else load_network(config.model)
         self.label_set = self.network.label_set
         self.backend = backend or create_backend(
-            config.runtime, self.network.model, classes=len(self.label_set)
+            config.runtime,
+            self.network.model,
+            classes=len(self.label_set),
+            size=(config.input.height, config.input.width),
         )
         self.preprocess = Preprocess(
             self.network.mean,

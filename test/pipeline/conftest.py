@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from torch import nn
 
 from mfaranet_ros.pipeline.messages import build
 
@@ -115,3 +117,19 @@ def received(messages: RosbagsMessages | RclpyMessages) -> Callable[[Any], Any]:
         return messages.read(messages.write(message, value.TYPE), value.TYPE)
 
     return receive
+
+
+def toy_network(seed: int = 3) -> nn.Module:
+    torch.manual_seed(seed)
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 3, stride=4, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 11, 1),
+    ).eval()  # fmt: skip
+    network.coarse_logits = network.forward
+    return network
+
+
+@pytest.fixture(scope='session')
+def make_toy() -> Callable[..., nn.Module]:
+    """Make a small network with the seam of the real ones, of parts that another process knows."""
+    return toy_network

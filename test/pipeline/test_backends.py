@@ -48,9 +48,9 @@ def toy() -> Toy:
 
 
 @pytest.fixture(params=list_backends())
-def backend(request, toy):
+def backend(request, make_toy):
     config = RuntimeConfig(backend=request.param, device='cpu', precision='float32')
-    backend = create_backend(config, toy, classes=CLASSES)
+    backend = create_backend(config, make_toy(), classes=CLASSES, size=(37, 50))
     yield backend
     backend.close()
 

@@ -84,6 +84,7 @@ def test_the_node_ends_while_a_call_cannot_be_interrupted(start, weights_file):
         'segmentation_node',
         **{
             'model.weights': str(weights_file),
+            'runtime.backend': 'torch',
             'runtime.precision': 'float32',
             'input.height': 2048,
             'input.width': 4096,
