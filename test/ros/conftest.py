@@ -9,6 +9,9 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
+import rcl_interfaces.msg  # noqa: E402
+from rcl_interfaces.msg import ParameterType, ParameterValue  # noqa: E402
+from rcl_interfaces.srv import GetParameters, SetParameters  # noqa: E402
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
@@ -19,6 +22,14 @@ from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 PATIENCE_S = 20.0
 SIZE = (96, 128)
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+KINDS = {
+    'bool_value': ParameterType.PARAMETER_BOOL,
+    'double_value': ParameterType.PARAMETER_DOUBLE,
+    'integer_value': ParameterType.PARAMETER_INTEGER,
+    'string_value': ParameterType.PARAMETER_STRING,
+    'integer_array_value': ParameterType.PARAMETER_INTEGER_ARRAY,
+    'string_array_value': ParameterType.PARAMETER_STRING_ARRAY,
+}
 
 
 def pytest_collection_modifyitems(items):
@@ -54,12 +65,28 @@ def camera_info(height=SIZE[0], width=SIZE[1], **changes):
     return message
 
 
+def status_of(heard, name, words=''):
+    """Return the newest status of this name whose message holds these words, if there is one."""
+    for array in reversed(heard):
+        for status in array.status:
+            if status.name == f'segmentation: {name}' and words in status.message:
+                return status
+    return None
+
+
+def values_of(status):
+    """Return the values of a status by their keys."""
+    return {entry.key: entry.value for entry in status.values}
+
+
 class Vehicle:
     """Everything around the node under test, spun in threads of its own."""
 
     size = SIZE
     wait_until = staticmethod(wait_until)
     camera_info = staticmethod(camera_info)
+    status_of = staticmethod(status_of)
+    values_of = staticmethod(values_of)
 
     def __init__(self, context):
         self.context = context
@@ -83,10 +110,11 @@ class Vehicle:
         thread.start()
         self._executors.append((executor, thread))
 
-    def start(self, *, pipeline=None, parameters=None, autostart=True, **arguments):
+    def start(self, *, pipeline=None, build=None, parameters=None, autostart=True, **arguments):
         """Start a segmentation node with the mock backend and wait until it is active.
 
         pipeline: the backend to use, a MockBackend of the test's own.
+        build: returns the pipeline of a config, where it takes more than one.
         """
         from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
         from mfaranet_ros.ros.segmentation_node import SegmentationNode
@@ -94,7 +122,8 @@ class Vehicle:
         values = {'runtime.backend': 'mock', 'autostart': autostart, **(parameters or {})}
         node = SegmentationNode(
             finish=lambda code: None,
-            build_pipeline=lambda config: SegmentationPipeline(config, backend=pipeline),
+            build_pipeline=build
+            or (lambda config: SegmentationPipeline(config, backend=pipeline)),
             context=self.context,
             parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
             **arguments,
@@ -149,6 +178,18 @@ class Vehicle:
         wait_until(future.done, f'an answer of {name}')
         self.node.destroy_client(client)
         return future.result()
+
+    def set_parameter(self, name, **value):
+        """Set a parameter of the node as `ros2 param set` does; value: as in KINDS."""
+        (field,) = value
+        given = ParameterValue(type=KINDS[field], **value)
+        parameter = rcl_interfaces.msg.Parameter(name=name, value=given)
+        request = SetParameters.Request(parameters=[parameter])
+        return self.call(SetParameters, '/segmentation/set_parameters', request).results[0]
+
+    def get_parameter(self, name):
+        request = GetParameters.Request(names=[name])
+        return self.call(GetParameters, '/segmentation/get_parameters', request).values[0]
 
     def close(self):
         for executor, thread in reversed(self._executors):

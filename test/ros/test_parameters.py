@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import Image
 
 from mfaranet_ros.errors import ConfigError
@@ -19,26 +19,6 @@ TYPES = {
     'int[]': ParameterType.PARAMETER_INTEGER_ARRAY,
     'str[]': ParameterType.PARAMETER_STRING_ARRAY,
 }
-
-
-def set_parameter(vehicle, name, **value):
-    kinds = {
-        'double_value': ParameterType.PARAMETER_DOUBLE,
-        'integer_value': ParameterType.PARAMETER_INTEGER,
-        'string_value': ParameterType.PARAMETER_STRING,
-        'bool_value': ParameterType.PARAMETER_BOOL,
-        'integer_array_value': ParameterType.PARAMETER_INTEGER_ARRAY,
-        'string_array_value': ParameterType.PARAMETER_STRING_ARRAY,
-    }
-    (field,) = value
-    parameter = Parameter(name=name, value=ParameterValue(type=kinds[field], **value))
-    request = SetParameters.Request(parameters=[parameter])
-    return vehicle.call(SetParameters, '/segmentation/set_parameters', request).results[0]
-
-
-def get_parameter(vehicle, name):
-    request = GetParameters.Request(names=[name])
-    return vehicle.call(GetParameters, '/segmentation/get_parameters', request).values[0]
 
 
 def test_every_setting_is_a_described_parameter(vehicle):
@@ -62,7 +42,7 @@ def test_a_live_parameter_acts_on_the_next_frame(vehicle):
     vehicle.send()
     vehicle.wait_until(lambda: len(masks) == 1, 'a mask')
     assert 255 in masks[0].data
-    assert set_parameter(vehicle, 'drivable.min_confidence', double_value=1.0).successful
+    assert vehicle.set_parameter('drivable.min_confidence', double_value=1.0).successful
     vehicle.send()
     vehicle.wait_until(lambda: len(masks) == 2, 'a mask')
     assert 255 not in masks[1].data
@@ -83,16 +63,16 @@ def test_a_live_parameter_acts_on_the_next_frame(vehicle):
 )
 def test_a_value_that_is_not_allowed_is_refused_and_the_old_one_stays(vehicle, name, value, words):
     vehicle.start()
-    before = get_parameter(vehicle, name)
-    answer = set_parameter(vehicle, name, **value)
+    before = vehicle.get_parameter(name)
+    answer = vehicle.set_parameter(name, **value)
     assert not answer.successful
     assert words in answer.reason
-    assert get_parameter(vehicle, name) == before
+    assert vehicle.get_parameter(name) == before
 
 
 def test_a_whole_number_is_taken_where_a_float_is_meant(vehicle):
     node = vehicle.start()
-    assert set_parameter(vehicle, 'latency.budget_ms', integer_value=40).successful
+    assert vehicle.set_parameter('latency.budget_ms', integer_value=40).successful
     assert node._settings.config.latency.budget_ms == 40.0
 
 

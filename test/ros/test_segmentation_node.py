@@ -42,21 +42,8 @@ def pixels_of(message):
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
 
 
-def status_of(heard, name, words=''):
-    """Return the newest status of this name whose message holds these words, if there is one."""
-    for array in reversed(heard):
-        for status in array.status:
-            if status.name == f'segmentation: {name}' and words in status.message:
-                return status
-    return None
-
-
 def level_of(status):
     return status.level[0]
-
-
-def values_of(status):
-    return {entry.key: entry.value for entry in status.values}
 
 
 # -- what it publishes ------------------------------------------------------------------------
@@ -293,13 +280,16 @@ def test_a_bad_image_is_refused_in_words_and_loses_nothing_else(vehicle, reason,
     vehicle.wait_until(
         lambda: node.monitor.snapshot(0).dropped.get(f'decode_{reason}'), 'the refusal'
     )
-    status = vehicle.wait_until(lambda: status_of(diagnostics, 'input', 'refused'), 'words')
+    status = vehicle.wait_until(
+        lambda: vehicle.status_of(diagnostics, 'input', 'refused'), 'words'
+    )
     assert level_of(status) == ERROR
     good = vehicle.send()
     vehicle.wait_until(lambda: masks, 'the mask of the good frame')
     assert stamp_ns(masks[0]) == good
     vehicle.wait_until(
-        lambda: level_of(status_of(diagnostics, 'input', 'refused')) == WARN, 'a mere warning'
+        lambda: level_of(vehicle.status_of(diagnostics, 'input', 'refused')) == WARN,
+        'a mere warning',
     )
 
 
@@ -323,7 +313,7 @@ def test_without_a_usable_calibration_only_the_metric_outputs_are_silent(vehicle
         vehicle.wait_until(lambda: node._calibration.camera_info, 'the calibration')
     vehicle.send()
     vehicle.wait_until(lambda: masks, 'a mask')
-    vehicle.wait_until(lambda: status_of(diagnostics, 'input', words), words)
+    vehicle.wait_until(lambda: vehicle.status_of(diagnostics, 'input', words), words)
     (condition,) = [c for c in node.monitor.snapshot(0).conditions['input'] if words in c.text]
     assert condition.level == WARN
     assert grids == []
@@ -344,12 +334,16 @@ def test_stamps_in_the_future_and_backward_are_reported(vehicle):
     vehicle.matched()
     now_ns = vehicle.node.get_clock().now().nanoseconds
     vehicle.send(stamp_ns=now_ns + 5 * 10**9)
-    status = vehicle.wait_until(lambda: status_of(diagnostics, 'input', 'future'), 'a warning')
+    status = vehicle.wait_until(
+        lambda: vehicle.status_of(diagnostics, 'input', 'future'), 'a warning'
+    )
     assert level_of(status) == WARN
     vehicle.send()
-    status = vehicle.wait_until(lambda: status_of(diagnostics, 'input', 'back in time'), 'another')
+    status = vehicle.wait_until(
+        lambda: vehicle.status_of(diagnostics, 'input', 'back in time'), 'another'
+    )
     assert level_of(status) == WARN
-    assert values_of(status)['stamp_jumped_back'] == '1'
+    assert vehicle.values_of(status)['stamp_jumped_back'] == '1'
     vehicle.wait_until(lambda: len(masks) == 2, 'both masks')
 
 
@@ -367,11 +361,15 @@ def test_a_failing_network_costs_its_frame_only(vehicle):
     vehicle.wait_until(lambda: len(masks) == 1, 'the first mask')
     vehicle.send()
     vehicle.wait_until(lambda: node.monitor.snapshot(0).dropped.get('inference'), 'the failure')
-    status = vehicle.wait_until(lambda: status_of(diagnostics, 'model', 'on fire'), 'an error')
+    status = vehicle.wait_until(
+        lambda: vehicle.status_of(diagnostics, 'model', 'on fire'), 'an error'
+    )
     assert level_of(status) == ERROR
     vehicle.send()
     vehicle.wait_until(lambda: len(masks) == 2, 'the mask after the failure')
-    vehicle.wait_until(lambda: level_of(status_of(diagnostics[-1:], 'model')) == 0, 'recovery')
+    vehicle.wait_until(
+        lambda: level_of(vehicle.status_of(diagnostics[-1:], 'model')) == 0, 'recovery'
+    )
 
 
 def test_an_unexpected_error_does_not_kill_the_worker(vehicle):
@@ -391,7 +389,7 @@ def test_a_publisher_of_incompatible_qos_is_named(vehicle):
     diagnostics = vehicle.listen('/diagnostics', DiagnosticArray)
     vehicle.node.create_publisher(Image, 'image', BEST_EFFORT, event_callbacks=SILENT)
     status = vehicle.wait_until(
-        lambda: status_of(diagnostics, 'input', 'reliability'), 'the incompatibility'
+        lambda: vehicle.status_of(diagnostics, 'input', 'reliability'), 'the incompatibility'
     )
     assert level_of(status) == ERROR
     assert 'qos_overrides./image.subscription' in status.message
@@ -404,7 +402,7 @@ def test_a_subscriber_of_incompatible_qos_is_named(vehicle):
     vehicle.listen('/segmentation/mask', Image, LATCHED)
     diagnostics = vehicle.listen('/diagnostics', DiagnosticArray)
     status = vehicle.wait_until(
-        lambda: status_of(diagnostics, 'output', '/segmentation/mask asks for durability'),
+        lambda: vehicle.status_of(diagnostics, 'output', '/segmentation/mask asks for durability'),
         'the incompatibility',
     )
     assert level_of(status) == WARN
@@ -434,7 +432,7 @@ def test_diagnostics_come_once_a_second_under_the_names_of_the_interface(vehicle
     assert names == {
         f'segmentation: {name}': 1 for name in ('latency', 'input', 'output', 'model')
     }
-    model = values_of(status_of(diagnostics, 'model'))
+    model = vehicle.values_of(vehicle.status_of(diagnostics, 'model'))
     assert {'name', 'scales', 'precision', 'backend', 'device', 'weights_sha256'} <= set(model)
     gap_ns = stamp_ns(diagnostics[2]) - stamp_ns(diagnostics[1])
     assert gap_ns == pytest.approx(1e9, rel=0.5)

@@ -109,6 +109,7 @@ def test_a_report_says_all_that_decides(score, folders):
     assert found['scores']['classes'][FENCE]['pixels'] == 0
     assert found['input']['pictures'] == len(found['scores']['pictures']) == FRAMES
     assert found['model']['scales'] == '2'
+    assert (found['model']['rung'], found['model']['input_size']) == ('2', 'camera')
     assert found['model']['weights_sha256'] == 'none'
     assert found['config']['model.scales'] == [2]
     assert found['config']['runtime.precision'] == 'float32'

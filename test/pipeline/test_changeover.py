@@ -1,0 +1,226 @@
+"""Changing over between two frames: what runs goes on until the next one is ready, or for good."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.pipeline.built_ladder import BuiltLadder, build_ladder
+from mfaranet_ros.pipeline.changeover import Changeover
+from mfaranet_ros.pipeline.config import PipelineConfig, replace
+from mfaranet_ros.pipeline.stored_frame import stored_frame
+
+PATIENCE_S = 20.0
+WHOLE = replace(PipelineConfig(), {'runtime.backend': 'mock'})
+FRAME = stored_frame()
+
+
+def with_scales(*scales, **values):
+    given = {name.replace('__', '.'): value for name, value in values.items()}
+    return replace(WHOLE, {'model.scales': scales, **given})
+
+
+class Site:
+    """A changeover whose next ladders are built when the test allows it.
+
+    refuse: by the config, an error instead of a ladder, or None.
+    """
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.refuse = lambda config: None
+        self.built: list[BuiltLadder] = []
+        self.told: list[BuiltLadder | Exception] = []
+        self.heard = threading.Semaphore(0)
+        self.first = build_ladder(WHOLE)
+        self.changeover = Changeover(
+            self.first, WHOLE, self.build, done=self.tell, failed=self.tell
+        )
+
+    def build(self, config):
+        self.begun.release()
+        assert self.gate.wait(PATIENCE_S)
+        error = self.refuse(config)
+        if error is not None:
+            raise error
+        self.built.append(build_ladder(config, clock_ns=lambda: 0))
+        return self.built[-1]
+
+    def tell(self, what):
+        self.told.append(what)
+        self.heard.release()
+
+    def wait(self):
+        """Wait until the builder has told what came of it, and return that."""
+        assert self.heard.acquire(timeout=PATIENCE_S)
+        return self.told[-1]
+
+    def wait_begun(self):
+        assert self.begun.acquire(timeout=PATIENCE_S)
+
+    def scales(self):
+        """Run one frame and return the scales that it ran with."""
+        with self.changeover.frame() as ladder:
+            ladder.pipeline(FRAME)
+            return ladder.pipeline.config.model.scales
+
+
+@pytest.fixture
+def site():
+    site = Site()
+    yield site
+    site.gate.set()
+    site.changeover.close(PATIENCE_S)
+
+
+def is_closed(ladder):
+    return ladder.pipeline.backend._closed
+
+
+def test_what_runs_goes_on_until_the_next_one_is_ready(site):
+    assert site.changeover.configure(with_scales(2))
+    site.wait_begun()
+    assert site.changeover.building
+    for _ in range(3):
+        assert site.scales() == (1, 2, 3, 4)
+    site.gate.set()
+    assert site.wait() is site.built[0]
+    assert site.scales() == (2,)
+    assert not site.changeover.building
+    assert site.changeover.config.model.scales == (2,)
+    assert is_closed(site.first)
+
+
+def test_the_frame_in_hand_keeps_its_ladder_to_its_end(site):
+    site.gate.set()
+    with site.changeover.frame() as ladder:
+        site.changeover.configure(with_scales(2))
+        site.wait()
+        assert site.changeover.ladder is not ladder
+        assert not is_closed(ladder)
+        ladder.pipeline(FRAME)
+    assert is_closed(ladder)
+    assert site.scales() == (2,)
+
+
+def test_a_frame_that_fails_lets_its_ladder_go(site):
+    site.gate.set()
+
+    def fail():
+        with site.changeover.frame():
+            site.changeover.configure(with_scales(2))
+            site.wait()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert is_closed(site.first)
+
+
+@pytest.mark.parametrize('error', [ConfigError('no'), RuntimeError('surprise')])
+def test_what_cannot_be_built_leaves_what_runs_in_force(site, error, caplog):
+    site.gate.set()
+    site.refuse = lambda config: error
+    site.changeover.configure(with_scales(2))
+    assert site.wait() is error
+    assert site.scales() == (1, 2, 3, 4)
+    assert not site.changeover.building
+    assert site.changeover.config == WHOLE
+    assert ('unexpected' in caplog.text) is isinstance(error, RuntimeError)
+    assert not site.changeover.configure(WHOLE), 'taking it back builds nothing'
+    site.refuse = lambda config: None
+    assert site.changeover.configure(with_scales(2)), 'it may be tried again'
+    site.wait()
+    assert site.scales() == (2,)
+
+
+def test_of_several_changes_the_newest_wins(site):
+    for scales in ((1,), (3,), (2,)):
+        site.changeover.configure(with_scales(*scales))
+        if scales == (1,):
+            site.wait_begun()
+    site.gate.set()
+    assert site.wait() is site.built[-1]
+    assert site.scales() == (2,)
+    assert [ladder.pipeline.config.model.scales for ladder in site.built] == [(1,), (2,)]
+    assert is_closed(site.built[0])
+    assert site.told == [site.built[-1]]
+
+
+def test_a_change_that_is_taken_back_in_time_changes_nothing(site):
+    site.changeover.configure(with_scales(2))
+    site.wait_begun()
+    site.changeover.configure(WHOLE)
+    site.gate.set()
+    assert site.wait() is site.first
+    assert site.scales() == (1, 2, 3, 4)
+    assert not is_closed(site.first)
+    assert is_closed(site.built[0])
+
+
+def test_a_failure_that_nobody_waits_for_is_not_told(site):
+    site.refuse = lambda config: ConfigError('no') if config.model.scales == (2,) else None
+    site.changeover.configure(with_scales(2))
+    site.wait_begun()
+    site.changeover.configure(with_scales(3))
+    site.gate.set()
+    assert site.wait() is site.built[0]
+    assert site.told == [site.built[0]]
+    assert site.scales() == (3,)
+
+
+def test_other_settings_count_at_once_and_also_for_what_is_being_built(site):
+    site.changeover.configure(with_scales(2))
+    site.wait_begun()
+    assert not site.changeover.configure(with_scales(2, drivable__min_confidence=0.9))
+    assert site.first.pipeline.config.drivable.min_confidence == 0.9
+    assert site.first.pipeline.config.model.scales == (1, 2, 3, 4)
+    site.gate.set()
+    site.wait()
+    config = site.changeover.ladder.pipeline.config
+    assert (config.drivable.min_confidence, config.model.scales) == (0.9, (2,))
+
+
+def test_masks_never_change_their_meaning(site):
+    site.gate.set()
+    site.build = site.changeover._build = lambda config: build_ladder(
+        replace(config, {'model.labels': 'cityscapes'})
+    )
+    site.changeover.configure(with_scales(2))
+    assert 'label set would change from camvid to cityscapes' in str(site.wait())
+    assert site.scales() == (1, 2, 3, 4)
+
+
+def test_what_is_built_when_all_is_closed_is_closed_too(site):
+    site.changeover.configure(with_scales(2))
+    site.wait_begun()
+    closing = threading.Thread(target=site.changeover.close, args=(PATIENCE_S,))
+    closing.start()
+    while not site.changeover._closed:
+        closing.join(0.01)
+    site.gate.set()
+    closing.join(PATIENCE_S)
+    assert is_closed(site.first)
+    assert is_closed(site.built[0])
+    assert site.told == []
+
+
+def test_closed_under_a_frame_it_frees_the_device_when_that_is_done(site):
+    with site.changeover.frame() as ladder:
+        site.changeover.close(PATIENCE_S)
+        assert not is_closed(ladder)
+    assert is_closed(ladder)
+
+
+def test_adapting_may_begin_and_end_while_frames_run(site):
+    site.gate.set()
+    ladder = ('1,2@64x96', '2@32x48')
+    site.changeover.configure(replace(WHOLE, {'latency.adapt': True, 'latency.ladder': ladder}))
+    site.wait()
+    assert site.changeover.ladder.state().rungs == ladder
+    site.changeover.configure(WHOLE)
+    site.wait()
+    assert site.changeover.ladder.state().rungs == ('1,2,3,4',)
