@@ -87,14 +87,13 @@ def make_graph(
 def _set_shapes(graph: Any, shapes: dict[str, Shape], size: tuple[int, int] | None) -> None:
     """Say what shape input and output have, for any size or for one."""
     lengths: dict[int | str, int] = {}
-    if size is not None:
-        coarse = {f'coarse_{axis}': -(-n // 4) for axis, n in zip(_SIZE_AXES, size, strict=True)}
-        lengths = {**dict(zip(_SIZE_AXES, size, strict=True)), **coarse}
+    for axis, length in zip(_SIZE_AXES, size or (), strict=False):
+        lengths[axis], lengths[f'coarse_{axis}'] = length, -(-length // 4)
     for value in (*graph.input, *graph.output):
         shape = value.type.tensor_type.shape
         del shape.dim[:]
-        for length in shapes[value.name]:
-            known = lengths.get(length, length)
+        for entry in shapes[value.name]:
+            known = lengths.get(entry, entry)
             shape.dim.add(**{'dim_param' if isinstance(known, str) else 'dim_value': known})
     del graph.value_info[:]
 
@@ -140,11 +139,19 @@ def fold_constants(model: Any) -> None:
     The shape of what has a known shape is such a constant. What becomes known by that is found in
     the next round.
     """
-    onnx = import_onnx()
+    onnx, graph = import_onnx(), model.graph
+    weights, inputs = list(graph.initializer), len(graph.input)
+    # Meanwhile they are inputs: shapes are inferred on a copy, which is slow with the weights.
+    del graph.initializer[:]
+    for weight in weights:
+        value = onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+        graph.input.append(value)
     while True:
         inferred = onnx.shape_inference.infer_shapes(model)
-        if not _fold_once(onnx, model.graph, _known_shapes(inferred.graph)):
-            return
+        if not _fold_once(onnx, graph, _known_shapes(inferred.graph)):
+            break
+    del graph.input[inputs:]
+    graph.initializer.extend(weights)
 
 
 def _known_shapes(graph: Any) -> dict[str, tuple[int, ...]]:
