@@ -137,7 +137,7 @@ def _make_loader(
         shares = torch.from_numpy(counts.sum(0) / max(1, counts.sum()))
         weights = class_weights(shares, config.loss.class_weights)
         if augment.paste_share:
-            paste = Paste(train.read, counts, augment.paste_below)
+            paste = Paste(train.read, counts, augment)
     entry = get_model_entry(config.network.name)
     red, green, blue = (255 * value for value in entry.mean)
     loader = Loader(

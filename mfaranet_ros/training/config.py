@@ -55,7 +55,11 @@ class AugmentConfig:
     """How a training picture is changed, in this order; shares are of the pictures."""
 
     paste_share: float = setting(
-        0.0, 'gets an object of a rare class from another picture', low=0.0, high=1.0
+        0.0, 'gets objects of rare classes from other pictures', low=0.0, high=1.0
+    )
+    paste_objects: int = setting(3, 'at most so many, at least one', low=1, high=100)
+    paste_light: float = setting(
+        0.0, 'largest natural logarithm by which they are darker or brighter', low=0.0, high=3.0
     )
     paste_below: float = setting(
         0.02, 'classes with less than this share of all pixels are rare', low=0.0, high=1.0

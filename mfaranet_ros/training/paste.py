@@ -6,6 +6,7 @@ stays at its height in the picture, where perspective gives it its size, and mov
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -13,26 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.errors import SourceError
+from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
 from mfaranet_ros.training.truth import Pixels
 
 LEAST_PX = 40
 """Smaller objects are not worth pasting."""
 
-MOST_OBJECTS = 3
-
 
 class Paste:
-    """Adds one to three objects of rare classes to a sample.
+    """Adds one or more objects of rare classes to a sample.
 
     read: of the dataset the objects come from. counts: int64 (N, C), pixels of each class in each
-    picture. below: classes with less than this share of all pixels are rare.
+    picture. config: which classes are rare, how many objects are added and in which light.
     """
 
     def __init__(
-        self, read: Callable[[int], Sample], counts: NDArray[np.int64], below: float
+        self, read: Callable[[int], Sample], counts: NDArray[np.int64], config: AugmentConfig
     ) -> None:
         self._read = read
+        self._most, self._light = config.paste_objects, config.paste_light
+        below = config.paste_below
         shares = counts.sum(axis=0) / max(1, counts.sum())
         enough = counts >= LEAST_PX
         self.rare = tuple(int(c) for c in np.flatnonzero((shares < below) & enough.any(axis=0)))
@@ -43,7 +45,7 @@ class Paste:
         if not self.rare:
             return sample
         image, labels = sample.image.copy(), sample.labels.copy()
-        for _ in range(int(random.integers(1, MOST_OBJECTS + 1))):
+        for _ in range(int(random.integers(1, self._most + 1))):
             label = self.rare[int(random.integers(len(self.rare)))]
             donors = self._donors[label]
             try:
@@ -52,7 +54,9 @@ class Paste:
                 continue  # it is counted when it is a picture of its own
             found = _cut(donor, label, random)
             if found is not None:
-                _put(image, labels, label, *found, random)
+                pixels, own, row = found
+                light = math.exp(random.uniform(-self._light, self._light))
+                _put(image, labels, label, np.minimum(light * pixels, 255), own, row, random)
         return Sample(sample.name, image, labels)
 
 
@@ -79,7 +83,7 @@ def _put(
     image: Pixels,
     labels: Pixels,
     label: int,
-    pixels: Pixels,
+    pixels: NDArray[np.float64],
     own: Pixels,
     row: int,
     random: np.random.Generator,
@@ -91,7 +95,8 @@ def _put(
         return
     y, x = min(row, spare_rows), int(random.integers(spare_columns + 1))
     there = slice(y, y + height), slice(x, x + width)
-    soft = cv2.blur(np.pad(own, 1).astype(np.float32), (3, 3))[1:-1, 1:-1, None]
-    alpha = soft * own[..., None]  # its edge is mixed with what is behind it
+    # Its corners are mixed with what is behind it, but a pole of two pixels stays as it is.
+    soft = np.minimum(1.5 * cv2.blur(np.pad(own, 1).astype(np.float32), (3, 3))[1:-1, 1:-1], 1)
+    alpha = (soft * own)[..., None]
     image[there] = np.rint(alpha * pixels + (1 - alpha) * image[there]).astype(np.uint8)
     labels[there][own > 0] = label

@@ -212,9 +212,12 @@ def counts_of(samples):
     return np.array([np.bincount(s.labels.ravel(), minlength=11)[:11] for s in samples])
 
 
-def test_rare_objects_are_pasted_at_their_height(street, monkeypatch):
-    monkeypatch.setattr('mfaranet_ros.training.paste.MOST_OBJECTS', 1)
-    paste = Paste(street.__getitem__, counts_of(street), 0.05)
+def pasting(**values):
+    return AugmentConfig(**{'paste_below': 0.05, **values})
+
+
+def test_rare_objects_are_pasted_at_their_height(street):
+    paste = Paste(street.__getitem__, counts_of(street), pasting(paste_objects=1))
     assert paste.rare == (7,)  # the speck of class 8 is below LEAST_PX
     changed = 0
     for seed in range(10):
@@ -234,13 +237,35 @@ def test_rare_objects_are_pasted_at_their_height(street, monkeypatch):
     assert changed > 0
 
 
+def test_several_objects_in_other_light(street):
+    paste = Paste(street.__getitem__, counts_of(street), pasting(paste_objects=9, paste_light=0.5))
+    most, lights = 0, set()
+    for seed in range(20):
+        result = paste(street[0], np.random.default_rng(seed))
+        most = max(most, (result.labels == 7).sum() // 120)
+        core = cv2.erode((result.labels == 7).astype(np.uint8), np.ones((3, 3))) > 0
+        lights |= set(result.image[core].ravel().tolist())
+    assert most > 1
+    assert min(lights) >= 200 * np.exp(-0.5) - 1
+    assert min(lights) < 160 < 240 < max(lights)
+
+
+def test_a_pole_two_pixels_wide_is_pasted_as_it_is(street):
+    thin = Sample('thin', street[0].image.copy(), street[0].labels.copy())
+    thin.image[10:40, 30:32], thin.labels[10:40, 30:32] = 200, 7
+    paste = Paste([thin].__getitem__, counts_of([thin]), pasting(paste_objects=1))
+    result = paste(street[0], np.random.default_rng(0))
+    rows = np.flatnonzero((result.labels == 7).any(axis=1))[1:-1]
+    assert (result.image[rows][result.labels[rows] == 7] == 200).all()
+
+
 def test_nothing_rare_nothing_pasted(street):
-    paste = Paste(street.__getitem__, counts_of(street), 0.0)
+    paste = Paste(street.__getitem__, counts_of(street), pasting(paste_below=0.0))
     assert paste(street[0], np.random.default_rng(0)) is street[0]
 
 
 def test_object_larger_than_the_picture_is_left_out(street):
-    paste = Paste(street.__getitem__, counts_of(street), 0.05)
+    paste = Paste(street.__getitem__, counts_of(street), pasting())
     small = Sample('small', np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8))
     assert not paste(small, np.random.default_rng(0)).labels.any()
 
@@ -249,7 +274,7 @@ def test_donor_that_cannot_be_read_is_left_out(street):
     def broken(index):
         raise SourceError('broken')
 
-    paste = Paste(broken, counts_of(street), 0.05)
+    paste = Paste(broken, counts_of(street), pasting())
     result = paste(street[0], np.random.default_rng(0))
     assert np.array_equal(result.labels, street[0].labels)
 
