@@ -71,9 +71,14 @@ class BuiltLadder:
         self._controller = Controller(costs_ms) if adapt else None
 
     @property
+    def number(self) -> int:
+        """The number of the rung in force, from 0."""
+        return self._controller.rung if self._controller else 0
+
+    @property
     def in_force(self) -> BuiltRung:
         """The rung for the next frame."""
-        return self.rungs[self._controller.rung if self._controller else 0]
+        return self.rungs[self.number]
 
     @property
     def pipeline(self) -> SegmentationPipeline:
@@ -109,7 +114,7 @@ class BuiltLadder:
         return LadderState(
             rungs=tuple(str(built.rung) for built in self.rungs),
             measured_ms=tuple(built.measured_ms for built in self.rungs),
-            number=self.rungs.index(self.in_force),
+            number=self.number,
             adapt=self._controller is not None,
             changes=self.changes,
         )

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mfaranet_ros.frame import Frame
 from mfaranet_ros.labels import LabelSet
 from mfaranet_ros.pipeline.built_ladder import BuiltLadder, build_ladder
 from mfaranet_ros.pipeline.changeover import Changeover
-from mfaranet_ros.pipeline.config import LatencyConfig, PipelineConfig, value_of
+from mfaranet_ros.pipeline.config import PipelineConfig, value_of
 from mfaranet_ros.pipeline.ladder import LadderState, rungs_of
 from mfaranet_ros.pipeline.monitor import Condition, Level, Monitor
 from mfaranet_ros.pipeline.provenance import Facts
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.stopwatch import Stopwatch
 
 BUILT_FROM = ('model.scales', 'latency.adapt', 'latency.ladder')
 """The live parameters for which another ladder must be built."""
@@ -45,7 +45,9 @@ class LiveLadder:
         self._node = node
         self._monitor = monitor
         self._build_pipeline = build_pipeline
-        self._camera: tuple[int, int] | None = None
+        self._newest = config
+        self.camera: tuple[int, int] | None = None
+        """Height and width of the camera's pictures, once there was one."""
         self._refused = threading.Event()
         ladder = self._build(config)
         self._changeover = Changeover(
@@ -71,27 +73,23 @@ class LiveLadder:
         """Say what stands ready and what is in force."""
         return self._changeover.ladder.state()
 
-    def frame(self) -> AbstractContextManager[BuiltLadder]:
-        """Hold the ladder in force for one frame."""
-        return self._changeover.frame()
+    @contextmanager
+    def frame(self, watch: Stopwatch) -> Iterator[SegmentationPipeline]:
+        """Give the pipeline in force for one frame, whose times may then call for another rung.
 
-    def account(
-        self,
-        ladder: BuiltLadder,
-        frame: Frame,
-        stage_ms: Mapping[str, float],
-        latency: LatencyConfig,
-    ) -> None:
-        """Take the times of a frame that ran on a ladder; another rung may be due."""
-        self._camera = frame.size
-        if ladder.account(stage_ms, latency, time.monotonic()):
-            self._node.get_logger().info(
-                f'rung {ladder.in_force.rung} is in force now, for a budget of '
-                f'{latency.budget_ms:g} ms'
-            )
+        watch: of this frame. The times count unless the frame fails; that its result comes too
+        late to be published is a reason the more.
+        """
+        with self._changeover.frame() as ladder:
+            yield ladder.pipeline
+        latency = self._newest.latency
+        if 'inference' in watch.ms and ladder.account(watch.ms, latency, time.monotonic()):
+            rung, budget_ms = ladder.in_force.rung, latency.budget_ms
+            self._node.get_logger().info(f'rung {rung} is in force for {budget_ms:g} ms')
 
     def configure(self, config: PipelineConfig) -> None:
         """Take over changed parameters; what must be built for them is built beside the frames."""
+        self._newest = config
         if self._changeover.configure(config):
             rungs = ', '.join(str(rung) for rung in rungs_of(config))
             self._tell('changeover', Level.OK, f'{rungs} is being built beside what runs')
@@ -103,7 +101,7 @@ class LiveLadder:
             self._monitor.set_condition('model', name, None)
 
     def _build(self, config: PipelineConfig) -> BuiltLadder:
-        return build_ladder(config, self._build_pipeline, camera=self._camera)
+        return build_ladder(config, self._build_pipeline, camera=self.camera)
 
     def _tell(self, name: str, level: Level, text: str) -> None:
         self._monitor.set_condition('model', name, Condition(level, text))

@@ -206,13 +206,13 @@ class SegmentationNode(LifecycleNode):
         wanted, watch = self._outputs.wanted(), Stopwatch()
         if not wanted:
             return self._drop(NOBODY)
-        with self._ladder.frame() as ladder, watch(PROCESSING):
+        with self._ladder.frame(watch) as pipeline, watch(PROCESSING):
             with watch('decode'):
                 frame = decode(message)
+            self._ladder.camera = frame.size
             self.monitor.frame_seen(look_at(frame))
             if self._is_stale(frame):
                 return self._drop('stale')
-            pipeline = ladder.pipeline
             ground = self._ground(frame, wanted, pipeline)
             wanted = wanted if ground is not None else wanted - METRIC_OUTPUTS
             result = pipeline(frame, wanted, ground, watch)
@@ -221,7 +221,6 @@ class SegmentationNode(LifecycleNode):
             with watch('publish'):
                 camera_info = self._calibration.camera_info
                 self._outputs.publish(result, wanted, self._style, camera_info, watch)
-        self._ladder.account(ladder, frame, watch.ms, self._settings.config.latency)
         self._account(frame, watch)
         return None
 

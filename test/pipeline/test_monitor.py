@@ -8,6 +8,7 @@ import pytest
 from mfaranet_ros.frame import Frame
 from mfaranet_ros.pipeline.config import DiagnosticsConfig, LatencyConfig
 from mfaranet_ros.pipeline.health import look_at
+from mfaranet_ros.pipeline.ladder import LadderState
 from mfaranet_ros.pipeline.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
 from mfaranet_ros.pipeline.status import Status, statuses
 
@@ -23,6 +24,7 @@ class Drive:
     def __init__(self) -> None:
         self.monitor = Monitor(LATENCY, DIAGNOSTICS)
         self.now_ns = START_NS
+        self.ladder: LadderState | None = None
         self.monitor.set_state('active', self.now_ns)
 
     def frame(self, *, processing_ms: float = 20.0, every_ms: int = 100, stamp_ns=None) -> None:
@@ -36,7 +38,11 @@ class Drive:
 
     def status(self, name: str) -> Status:
         found = statuses(
-            self.monitor.snapshot(self.now_ns), LATENCY, DIAGNOSTICS, (('name', 'toy'),)
+            self.monitor.snapshot(self.now_ns),
+            LATENCY,
+            DIAGNOSTICS,
+            (('name', 'toy'),),
+            self.ladder,
         )
         return next(status for status in found if status.name == name)
 
@@ -266,3 +272,46 @@ def test_a_new_budget_counts_from_the_next_frame(drive):
     drive.monitor.configure(dataclasses.replace(LATENCY, budget_ms=10.0))
     drive.frame(processing_ms=20.0)
     assert drive.monitor.snapshot(drive.now_ns).consecutive_delay_ms > 0
+
+
+def ladder(number: int, *, adapt: bool = True) -> LadderState:
+    return LadderState(('1,2', '2', '2@64x96'), (30.0, 20.5, 10.0), number, adapt, changes=4)
+
+
+def test_the_rung_in_force_and_all_measured_ones_are_told(drive):
+    assert drive.values('latency')['rung'] == 'n/a'
+    drive.ladder = ladder(1)
+    drive.frame()
+    values = drive.values('latency')
+    assert values['rung'] == '2'
+    assert values['rungs_ms'] == '1,2 30.000; 2 20.500; 2@64x96 10.000'
+    assert values['rung_changes'] == '4'
+    drive.ladder = LadderState(('1,2',), (None,), 0, adapt=False, changes=0)
+    assert drive.values('latency')['rungs_ms'] == '1,2 n/a'
+
+
+def test_a_rung_below_the_first_is_no_fault_but_is_said(drive):
+    drive.frame()
+    drive.ladder = ladder(0)
+    assert drive.status('latency').message == 'ok'
+    drive.ladder = ladder(1)
+    status = drive.status('latency')
+    assert (status.level, status.message) == (Level.OK, 'rung 2 of 3 keeps the budget: 2')
+
+
+@pytest.mark.parametrize(
+    ('state', 'advice'),
+    [
+        (None, 'keep fewer scales'),
+        (ladder(0, adapt=False), 'keep fewer scales'),
+        (ladder(1), 'a cheaper rung is due'),
+        (ladder(2), 'add a cheaper rung to latency.ladder'),
+    ],
+)
+def test_what_helps_against_slow_frames_depends_on_the_ladder(drive, state, advice):
+    drive.ladder = state
+    for _ in range(5):
+        drive.frame(processing_ms=80.0)
+    status = drive.status('latency')
+    assert status.level is Level.ERROR
+    assert advice in status.message

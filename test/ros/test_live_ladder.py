@@ -184,6 +184,23 @@ def test_under_a_slow_down_the_node_steps_down_and_returns(vehicle):
     assert snapshot.dropped == {}
 
 
+def test_the_node_steps_down_also_where_every_result_comes_too_late(vehicle):
+    works = Works(delay_s=0.01)
+    late = {'latency.max_age_ms': 400.0, 'latency.budget_ms': 300.0}
+    node = vehicle.start(build=works.build, parameters={**ADAPTING, **late})
+    stream = Stream(vehicle)
+    works.load.factor = 15.0
+
+    def published():
+        vehicle.send()
+        time.sleep(0.05)
+        return stream.masks
+
+    vehicle.wait_until(published, 'a mask of the cheaper rung')
+    assert node._ladder.state().rung == LADDER[1]
+    assert node.monitor.snapshot(0).dropped['stale'] >= 3
+
+
 def test_a_rung_without_room_is_left_out_and_the_diagnostics_say_which(vehicle):
     works = Works(delay_s=0.01)
     works.refuse = lambda config: (

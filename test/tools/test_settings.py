@@ -24,6 +24,11 @@ def test_a_list_may_be_written_in_several_ways(text):
     assert parse_settings([f'model.scales={text}']) == {'model.scales': (2, 4)}
 
 
+@pytest.mark.parametrize('text', ['1,2@64x96 2', "['1,2@64x96', '2']", ' 1,2@64x96   2 '])
+def test_texts_of_a_list_stand_between_blanks(text):
+    assert parse_settings([f'latency.ladder={text}']) == {'latency.ladder': ('1,2@64x96', '2')}
+
+
 @pytest.mark.parametrize(
     ('assignment', 'text'),
     [
