@@ -12,6 +12,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,8 @@ def _write(out: Path, data: bytes, sidecar: Sidecar) -> None:
         raise OutputError(f'cannot write {out}: {error.strerror}; give another FILE') from error
     finally:
         for path in aside.values():
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 # -- TensorRT ------------------------------------------------------------------------------------

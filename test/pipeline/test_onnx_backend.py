@@ -334,9 +334,11 @@ def graphs(cache):
 def test_a_model_is_exported_once(toy, cache, monkeypatch):
     OnnxBackend(PLAIN, toy)
     (path,) = graphs(cache)
-    monkeypatch.setattr(
-        'mfaranet_ros.pipeline.backends.onnx_network.make_graph', lambda *a, **k: pytest.fail()
-    )
+
+    def never(*args, **kwargs):
+        pytest.fail('exported again')
+
+    monkeypatch.setattr('mfaranet_ros.pipeline.backends.onnx_network.make_graph', never)
     OnnxBackend(PLAIN, toy)(picture())
     assert graphs(cache) == [path]
 
@@ -453,7 +455,7 @@ def test_the_self_test_compares_a_file_too(exported):
 def test_a_file_for_one_size_refuses_another_and_says_what_to_set(exported):
     pipeline = SegmentationPipeline(pipeline_config(exported(size=(64, 96))))
     pipeline.backend(picture(64, 96))
-    with pytest.raises(InferenceError, match='set input.height to 64 and input.width to 96'):
+    with pytest.raises(InferenceError, match=r'set input\.height to 64 and input\.width to 96'):
         pipeline.prepare()
     fixed = {'input.height': 64, 'input.width': 96}
     SegmentationPipeline(pipeline_config(exported(size=(64, 96)), **fixed)).prepare()
@@ -520,7 +522,7 @@ def test_a_file_without_its_sidecar_or_of_another_model_is_refused_in_one_line(
 def test_another_backend_refuses_a_file(exported, name):
     network = load_network(pipeline_config(exported()).model)
     config = RuntimeConfig(backend=name, device='cpu')
-    with pytest.raises(ConfigError, match='set runtime.backend to onnx or auto'):
+    with pytest.raises(ConfigError, match=r'set runtime\.backend to onnx or auto'):
         create_backend(config, network.model, classes=CLASSES)
 
 
@@ -535,7 +537,7 @@ def test_a_file_has_one_precision(exported, monkeypatch):
 
 
 def test_labels_of_the_setting_must_be_those_of_the_file(exported):
-    with pytest.raises(ConfigError, match="'cityscapes', but .* was trained on 'camvid'"):
+    with pytest.raises(ConfigError, match=r"'cityscapes', but .* was trained on 'camvid'"):
         load_network(pipeline_config(exported(), **{'model.labels': 'cityscapes'}).model)
 
 
