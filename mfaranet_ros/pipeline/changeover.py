@@ -25,7 +25,9 @@ class Changeover:
     """Holds the ladder that frames run on and replaces it when the settings ask for another.
 
     ladder: built for config. build: makes the next one, in the builder's thread.
-    done(ladder), failed(error): called there when a change is made, or could not be.
+    begun(config): called when there is another ladder to build.
+    done(ladder), failed(error): called in the builder's thread when the change is made, or could
+        not be; not for a change that another one overtook. None of the three may call back.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Changeover:
         config: PipelineConfig,
         build: Callable[[PipelineConfig], BuiltLadder],
         *,
+        begun: Callable[[PipelineConfig], None],
         done: Callable[[BuiltLadder], None],
         failed: Callable[[Exception], None],
     ) -> None:
@@ -41,6 +44,7 @@ class Changeover:
         self._ladder = ladder
         self._config = self._newest = self._requested = config
         self._build = build
+        self._begun = begun
         self._done = done
         self._failed = failed
         self._in_use: BuiltLadder | None = None
@@ -77,19 +81,16 @@ class Changeover:
         """Whether another ladder is on its way."""
         return _key(self._requested) != _key(self._config)
 
-    def configure(self, config: PipelineConfig) -> bool:
-        """Take over changed settings; say whether another ladder is built for them.
-
-        All other settings count from the next frame on.
-        """
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over changed settings from the next frame on, or begin to build what they need."""
         with self._lock:
             self._newest = config
             self._ladder.configure(config)
             if _key(config) == _key(self._requested):
-                return False
+                return
             self._requested = config
+            self._begun(config)
         self._builder.put(config)
-        return True
 
     def close(self, timeout_s: float) -> None:
         """Free the device; a ladder that is just being built is closed when it is done."""
@@ -112,11 +113,11 @@ class Changeover:
                 if self._closed or self._requested is not config:
                     return  # nobody waits for it any more
                 self._requested = self._config
-            self._failed(error)
+                self._failed(error)
 
     def _try(self, config: PipelineConfig) -> None:
         if _key(config) == _key(self._config):  # asked for, and taken back before it was built
-            self._done(self._ladder)
+            self._tell_done(config)
             return
         ladder = self._build(config)
         with self._lock:
@@ -132,8 +133,12 @@ class Changeover:
             unused.close()
         if wanted and problem:
             raise ConfigError(problem)
-        if wanted:
-            self._done(ladder)
+        self._tell_done(config)
+
+    def _tell_done(self, config: PipelineConfig) -> None:
+        with self._lock:
+            if self._requested is config and not self._closed:
+                self._done(self._ladder)
 
     def _problem(self, ladder: BuiltLadder) -> str:
         """Say why masks would mean something else all of a sudden, '' if they do not."""

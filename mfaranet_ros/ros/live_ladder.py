@@ -51,7 +51,7 @@ class LiveLadder:
         self._refused = threading.Event()
         ladder = self._build(config)
         self._changeover = Changeover(
-            ladder, config, self._build, done=self._done, failed=self._fail
+            ladder, config, self._build, begun=self._begin, done=self._done, failed=self._fail
         )
         self._tell_left_out(ladder)
         # Parameters are the executor's; a steady clock also runs while simulated time stands.
@@ -90,9 +90,7 @@ class LiveLadder:
     def configure(self, config: PipelineConfig) -> None:
         """Take over changed parameters; what must be built for them is built beside the frames."""
         self._newest = config
-        if self._changeover.configure(config):
-            rungs = ', '.join(str(rung) for rung in rungs_of(config))
-            self._tell('changeover', Level.OK, f'{rungs} is being built beside what runs')
+        self._changeover.configure(config)
 
     def close(self) -> None:
         self._node.destroy_timer(self._timer)
@@ -112,7 +110,11 @@ class LiveLadder:
             text = '; '.join(ladder.left_out)
             self._tell('left out', Level.WARN, f'left out of the ladder: {text}')
 
-    # -- from the builder's thread ----------------------------------------------------------
+    # -- told by the changeover, from whichever thread --------------------------------------
+
+    def _begin(self, config: PipelineConfig) -> None:
+        rungs = ', '.join(str(rung) for rung in rungs_of(config))
+        self._tell('changeover', Level.OK, f'{rungs} is being built beside what runs')
 
     def _done(self, ladder: BuiltLadder) -> None:
         self._monitor.set_condition('model', 'changeover', None)

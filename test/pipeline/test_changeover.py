@@ -31,13 +31,19 @@ class Site:
     def __init__(self):
         self.gate = threading.Event()
         self.begun = threading.Semaphore(0)
+        self.asked: list[PipelineConfig] = []
         self.refuse = lambda config: None
         self.built: list[BuiltLadder] = []
         self.told: list[BuiltLadder | Exception] = []
         self.heard = threading.Semaphore(0)
         self.first = build_ladder(WHOLE)
         self.changeover = Changeover(
-            self.first, WHOLE, self.build, done=self.tell, failed=self.tell
+            self.first,
+            WHOLE,
+            self.build,
+            begun=self.asked.append,
+            done=self.tell,
+            failed=self.tell,
         )
 
     def build(self, config):
@@ -81,9 +87,10 @@ def is_closed(ladder):
 
 
 def test_what_runs_goes_on_until_the_next_one_is_ready(site):
-    assert site.changeover.configure(with_scales(2))
+    site.changeover.configure(with_scales(2))
     site.wait_begun()
     assert site.changeover.building
+    assert site.asked == [with_scales(2)]
     for _ in range(3):
         assert site.scales() == (1, 2, 3, 4)
     site.gate.set()
@@ -130,10 +137,11 @@ def test_what_cannot_be_built_leaves_what_runs_in_force(site, error, caplog):
     assert not site.changeover.building
     assert site.changeover.config == WHOLE
     assert ('unexpected' in caplog.text) is isinstance(error, RuntimeError)
-    assert not site.changeover.configure(WHOLE), 'taking it back builds nothing'
+    site.changeover.configure(WHOLE)  # taking it back builds nothing
     site.refuse = lambda config: None
-    assert site.changeover.configure(with_scales(2)), 'it may be tried again'
+    site.changeover.configure(with_scales(2))  # it may be tried again
     site.wait()
+    assert site.asked == [with_scales(2)] * 2
     assert site.scales() == (2,)
 
 
@@ -175,7 +183,8 @@ def test_a_failure_that_nobody_waits_for_is_not_told(site):
 def test_other_settings_count_at_once_and_also_for_what_is_being_built(site):
     site.changeover.configure(with_scales(2))
     site.wait_begun()
-    assert not site.changeover.configure(with_scales(2, drivable__min_confidence=0.9))
+    site.changeover.configure(with_scales(2, drivable__min_confidence=0.9))
+    assert len(site.asked) == 1
     assert site.first.pipeline.config.drivable.min_confidence == 0.9
     assert site.first.pipeline.config.model.scales == (1, 2, 3, 4)
     site.gate.set()

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
@@ -11,8 +12,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 
 from mfaranet_ros.errors import ConfigError, InferenceError
+from mfaranet_ros.frame import Frame
 from mfaranet_ros.pipeline.backends import MockBackend
 from mfaranet_ros.pipeline.backends.mock import MockLoad
+from mfaranet_ros.pipeline.config import PipelineConfig, replace
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
 
 WARN = 1
@@ -52,10 +55,12 @@ class Stream:
         vehicle.matched()
 
     def frame(self):
+        """Send a frame, wait for its mask and return its stamp in ns."""
         sent_ns, before = self.vehicle.send(), len(self.masks)
         self.vehicle.wait_until(lambda: len(self.masks) > before, 'a mask for each frame')
         stamp = self.masks[-1].header.stamp
         assert stamp.sec * 10**9 + stamp.nanosec == sent_ns
+        return sent_ns
 
     def until(self, condition, what, timeout_s=PATIENCE_S):
         """Send frames until a condition holds."""
@@ -150,6 +155,26 @@ def test_scales_may_change_while_nothing_is_configured_or_active(vehicle):
     assert node._ladder.state().rung == '2'
     assert vehicle.set_parameter('model.scales', integer_array_value=[3]).successful
     vehicle.wait_until(lambda: node._ladder.state().rung == '3', 'the change while inactive')
+
+
+def test_a_real_network_gives_the_masks_of_the_new_scales(vehicle, weights_file):
+    given = {
+        'runtime.backend': 'torch',
+        'runtime.device': 'cpu',
+        'runtime.precision': 'float32',
+        'model.weights': str(weights_file),
+        'input.height': 64,
+        'input.width': 96,
+    }
+    vehicle.start(parameters=given)
+    stream = Stream(vehicle)
+    assert vehicle.set_parameter('model.scales', integer_array_value=[2]).successful
+    stream.until(lambda: stream.newest('model', 'scales') == '2', 'the new scales', 60.0)
+    stamp_ns = stream.frame()
+    pixels = np.random.default_rng(vehicle.sent - 1).integers(0, 255, (*vehicle.size, 3), np.uint8)
+    pruned = SegmentationPipeline(replace(PipelineConfig(), {**given, 'model.scales': [2]}))
+    expected = pruned(Frame(pixels, 'bgr8', stamp_ns, 'camera')).labels
+    assert bytes(stream.masks[-1].data) == expected.tobytes()
 
 
 # -- the ladder -------------------------------------------------------------------------------
