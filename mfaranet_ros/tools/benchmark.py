@@ -1,17 +1,22 @@
-"""Measure what this machine can do."""
+"""Measure what this machine can do: its networks, or with `transport` its messages."""
 
 from __future__ import annotations
 
 import argparse
 
-from mfaranet_ros.tools import transport
+from mfaranet_ros.tools import network, transport
 
-BENCHMARKS = {'transport': transport}
+BENCHMARKS = {'network': network, 'transport': transport}
+
+DEFAULT = 'network'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare one subcommand for each benchmark."""
-    kinds = parser.add_subparsers(dest='kind', metavar='BENCHMARK', required=True)
+    """Declare one subcommand for each benchmark, and the arguments of the default one."""
+    BENCHMARKS[DEFAULT].add_arguments(parser)
+    kinds = parser.add_subparsers(
+        dest='kind', metavar='BENCHMARK', help=f'{", ".join(BENCHMARKS)}; default: {DEFAULT}'
+    )
     for name, module in BENCHMARKS.items():
         summary = (module.__doc__ or '').partition('\n')[0]
         module.add_arguments(kinds.add_parser(name, help=summary, description=summary))
@@ -19,4 +24,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the one that was named."""
-    return int(BENCHMARKS[args.kind].main(args))
+    return int(BENCHMARKS[args.kind or DEFAULT].main(args))

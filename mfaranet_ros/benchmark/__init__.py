@@ -1,0 +1,1 @@
+"""How fast networks are on this machine, and how that compares with the network as published."""

@@ -1,0 +1,72 @@
+"""The ladder for this very machine, as a parameter file of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mfaranet_ros.benchmark.measure import TOTAL
+from mfaranet_ros.benchmark.run import Benchmark, Result
+from mfaranet_ros.benchmark.subjects import REFERENCE
+from mfaranet_ros.errors import ConfigError
+
+
+def choose_rungs(benchmark: Benchmark) -> list[Result]:
+    """Return what the ladder should hold, from the most costly to the cheapest.
+
+    All rungs run on one backend in one precision: those with which the most costly network is the
+    quickest. A rung that is slower than another one and no more accurate is left out, where the
+    accuracy is known. Raises ConfigError if nothing but the reference was measured.
+    """
+    ours = [result for result in benchmark.results if result.row.backend != REFERENCE]
+    if not ours:
+        raise ConfigError(
+            'no rung could be measured, so there is no ladder to write: see why above'
+        )
+    costly = max(ours, key=lambda result: result.gmac)
+    quickest = min((r for r in ours if r.gmac == costly.gmac), key=_ms)
+    kind = quickest.row.backend, quickest.row.precision
+    rungs = sorted(
+        (r for r in ours if (r.row.backend, r.row.precision) == kind), key=_ms, reverse=True
+    )
+    return [
+        result
+        for number, result in enumerate(rungs)
+        if all(_iou(result) > _iou(quicker) for quicker in rungs[number + 1 :])
+        or result.mean_iou is None
+    ]
+
+
+def to_yaml(rungs: list[Result], about: Mapping[str, str]) -> str:
+    """Return the text of the parameter file; about: of the machine, for the comment."""
+    lines = ['# Measured here by `mfaranet benchmark`: camera bytes to labels.', '#']
+    lines += [f'# {name}: {value}' for name, value in about.items()]
+    lines.append('#')
+    for result in rungs:
+        total = result.measured.ms[TOTAL]
+        accuracy = '' if result.mean_iou is None else f', mean IoU {result.mean_iou:.4f}'
+        lines.append(
+            f'# {result.row.rung}: p50 {total.p50:.1f} ms, p95 {total.p95:.1f} ms{accuracy}'
+        )
+    row = rungs[0].row
+    ladder = ', '.join(f"'{result.row.rung}'" for result in rungs)
+    lines += [
+        '/**:',
+        '  ros__parameters:',
+        '    model:',
+        f'      name: {row.model}',
+        '    runtime:',
+        f'      backend: {row.backend}',
+        f'      precision: {row.precision}',
+        '    latency:',
+        '      adapt: true',
+        f'      ladder: [{ladder}]',
+    ]
+    return '\n'.join(lines) + '\n'
+
+
+def _ms(result: Result) -> float:
+    return result.measured.ms[TOTAL].p50
+
+
+def _iou(result: Result) -> float:
+    return result.mean_iou or 0.0

@@ -1,0 +1,62 @@
+"""What a benchmark says of the machine: which chip, and at which clocks it ran."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import torch
+
+from mfaranet_ros.pipeline.backends.device import name_device, resolve_device
+
+_GPU = 'clocks.sm,clocks.max.sm,temperature.gpu,power.draw,driver_version'
+
+
+def describe_machine(device_name: str, threads: int) -> dict[str, str]:
+    """Return name and value of what decides about speed, as it is now.
+
+    device_name, threads: as the settings runtime.device and runtime.threads.
+    """
+    device = resolve_device(device_name)
+    facts = {
+        'device': name_device(device),
+        'threads': str(threads or torch.get_num_threads()),
+        'cores': str(os.cpu_count()),
+        'load_1min': f'{os.getloadavg()[0]:.2f}',
+        'cpu_mhz': _cpu_mhz(),
+        'governor': _governor(),
+    }
+    if device.type == 'cuda':
+        facts |= {'cuda': torch.version.cuda or '', 'gpu': _gpu(device)}
+    return {name: value for name, value in facts.items() if value}
+
+
+def _cpu_mhz() -> str:
+    text = _read(Path('/proc/cpuinfo'))
+    clocks = [float(line.partition(':')[2]) for line in text.splitlines() if 'cpu MHz' in line]
+    return f'{min(clocks):.0f} to {max(clocks):.0f}' if clocks else ''
+
+
+def _governor() -> str:
+    return _read(Path('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor')).strip()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        return ''
+
+
+def _gpu(device: torch.device) -> str:
+    """Return clocks, temperature, power and driver as nvidia-smi tells them; empty without it."""
+    index = device.index or 0
+    command = ['nvidia-smi', f'--id={index}', f'--query-gpu={_GPU}', '--format=csv,noheader']
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ''
+    return ', '.join(
+        map(' '.join, zip(_GPU.split(','), done.stdout.strip().split(', '), strict=False))
+    )

@@ -1,0 +1,162 @@
+"""One benchmark from its settings to its figures: build, measure, compare, score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from mfaranet_ros.benchmark.measure import Measured, agreement, measure, peak_gmacs
+from mfaranet_ros.benchmark.subjects import Pipeline, Reference, Row, Subject
+from mfaranet_ros.errors import InferenceError, MfaranetError
+from mfaranet_ros.evaluation.images import Pairs, TruthReader
+from mfaranet_ros.evaluation.run import evaluate
+from mfaranet_ros.frame import Frame
+from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.models.macs import count_macs
+from mfaranet_ros.pipeline.backends import resolve_precision
+from mfaranet_ros.pipeline.config import PipelineConfig
+from mfaranet_ros.pipeline.ladder import Rung
+from mfaranet_ros.pipeline.stopwatch import Stopwatch
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Pictures with truth, for the mean IoU of every row."""
+
+    pairs: Pairs
+    read: TruthReader
+    label_set: LabelSet
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found of one row.
+
+    ratio: how many times as fast as the reference in this run, camera bytes to labels;
+    network_ratio: of the networks alone. agreement: share of pixels with the reference's label.
+    gmac: 10^9 multiply-accumulates of the convolutions. floor_ms: what they take at the pace of
+    a large matrix product on this machine. mean_iou: None where no truth was given.
+    """
+
+    row: Row
+    detail: str
+    measured: Measured
+    ratio: float
+    network_ratio: float
+    agreement: float
+    gmac: float
+    floor_ms: float
+    mean_iou: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row that could not be measured, and why."""
+
+    row: Row
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """All results, the reference first, and what could not be measured."""
+
+    results: tuple[Result, ...]
+    failures: tuple[Failure, ...]
+
+
+def run_benchmark(
+    configs: Sequence[PipelineConfig],
+    frames: Sequence[Frame],
+    *,
+    rounds: int,
+    turn: int,
+    truth: Truth | None = None,
+    tell: Callable[[str], object] = lambda text: None,
+) -> Benchmark:
+    """Measure the pipeline of every config against the network as published.
+
+    configs: one or more, of one model and weights; their inputs have a height and a width.
+    frames: camera pictures of one size. tell: hears what is going on.
+
+    A row that cannot be built becomes a Failure. Raises what the reference raises.
+    """
+    size = frames[0].size
+    tell('building the reference')
+    subjects: list[Subject] = [Reference(configs[0], size)]
+    failures = []
+    try:
+        for config in configs:
+            row = _asked(config)
+            tell(f'building {row.name}')
+            try:
+                subjects.append(Pipeline(config))
+            except MfaranetError as error:
+                failures.append(Failure(row, str(error)))
+        return _measured(subjects, failures, frames, rounds, turn, truth, tell)
+    finally:
+        for subject in subjects:
+            subject.close()
+
+
+def _measured(
+    subjects: Sequence[Subject],
+    failures: Sequence[Failure],
+    frames: Sequence[Frame],
+    rounds: int,
+    turn: int,
+    truth: Truth | None,
+    tell: Callable[[str], object],
+) -> Benchmark:
+    tell(f'measuring {len(subjects)} rows')
+    turns = iter(range(1, rounds * len(subjects) + 1))
+    measured = measure(
+        subjects, frames, rounds=rounds, turn=turn,
+        on_turn=lambda: tell(f'turn {next(turns)} of {rounds * len(subjects)}'),
+    )  # fmt: skip
+    peaks: dict[tuple[str, str], float] = {}
+    results = []
+    for subject, found in zip(subjects, measured, strict=True):
+        kind = str(subject.device), subject.row.precision
+        if kind not in peaks:
+            dtype = resolve_precision(subject.row.precision, subject.device)
+            peaks[kind] = peak_gmacs(subject.device, dtype)
+        tell(f'scoring {subject.row.name}')
+        results.append(_result(subject, found, measured[0], peaks[kind], truth))
+    return Benchmark(tuple(results), tuple(failures))
+
+
+def _result(
+    subject: Subject, found: Measured, reference: Measured, peak: float, truth: Truth | None
+) -> Result:
+    gmac = count_macs(subject.network, *subject.input_size) / 1e9
+    return Result(
+        row=subject.row,
+        detail=subject.detail,
+        measured=found,
+        ratio=reference.ms['total'].p50 / found.ms['total'].p50,
+        network_ratio=reference.ms['inference'].p50 / found.ms['inference'].p50,
+        agreement=agreement(found.labels, reference.labels),
+        gmac=gmac,
+        floor_ms=1e3 * gmac / peak,
+        mean_iou=None if truth is None else _mean_iou(subject, truth),
+    )
+
+
+def _mean_iou(subject: Subject, truth: Truth) -> float | None:
+    def find_labels(frame: Frame) -> object:
+        return subject(frame, Stopwatch())
+
+    try:
+        result = evaluate(find_labels, truth.pairs, truth.read, truth.label_set)  # type: ignore[arg-type]
+    except (InferenceError, torch.OutOfMemoryError):
+        return None
+    return result.matrix.mean_iou()
+
+
+def _asked(config: PipelineConfig) -> Row:
+    return Row(
+        config.model.name, str(Rung.of(config)), config.runtime.precision, config.runtime.backend
+    )

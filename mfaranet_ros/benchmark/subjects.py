@@ -1,0 +1,142 @@
+"""What is measured: a pipeline as the node runs it, and the network as its authors publish it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mfaranet_ros.frame import Frame
+from mfaranet_ros.models import SegmentationModel
+from mfaranet_ros.pipeline.backends import resolve_device
+from mfaranet_ros.pipeline.config import PipelineConfig
+from mfaranet_ros.pipeline.ladder import Rung
+from mfaranet_ros.pipeline.network import load_network
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.stopwatch import Stopwatch
+
+Labels = NDArray[np.uint8]
+
+REFERENCE = 'reference'
+"""The name of the network as published among the rows."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was asked for, in the words of the settings; backend and precision may be auto."""
+
+    model: str
+    rung: str
+    precision: str
+    backend: str
+
+    @property
+    def name(self) -> str:
+        """All of it in one line."""
+        return f'{self.rung} {self.backend} {self.precision}'
+
+
+class Subject(Protocol):
+    """Turns frames into labels, camera bytes on the host into labels on the host."""
+
+    @property
+    def row(self) -> Row: ...
+
+    @property
+    def detail(self) -> str:
+        """What else decides about speed, in words."""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def network(self) -> SegmentationModel: ...
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        ...
+
+    def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
+        """Return labels, uint8 (H, W), and measure preprocess, inference and postprocess."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Pipeline:
+    """A pipeline, tested and warm.
+
+    config: with the height and width of the input set. Raises ConfigError, UnknownNameError or
+    WeightsError for what does not fit, and InferenceError where it does not run.
+    """
+
+    def __init__(self, config: PipelineConfig) -> None:
+        self._pipeline = SegmentationPipeline(config)
+        try:
+            self._pipeline.prepare()
+        except BaseException:
+            self._pipeline.close()
+            raise
+        info = self._pipeline.backend.describe()
+        self.row = Row(config.model.name, str(Rung.of(config)), info.precision, info.name)
+        self.detail = info.detail
+        self.device = self._pipeline.backend.device
+        self.network = cast(SegmentationModel, self._pipeline.network.model)
+        self.input_size = config.input.height, config.input.width
+
+    def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
+        """Run what the node runs when only the mask is wanted."""
+        return self._pipeline(frame, watch=watch).labels
+
+    def close(self) -> None:
+        """Free the device."""
+        self._pipeline.close()
+
+
+class Reference:
+    """The network as published: plain float32, eager, logits at full resolution, the largest one.
+
+    Pictures go through it at their own size. Nothing of ours is used but the network itself.
+    """
+
+    def __init__(self, config: PipelineConfig, size: tuple[int, int]) -> None:
+        network = load_network(config.model)
+        self.device = resolve_device(config.runtime.device)
+        self.network = cast(SegmentationModel, network.model).to(self.device)
+        self.input_size = size
+        self.detail = 'as published: eager, logits at full resolution'
+        rung = Rung(config.model.scales, size)
+        self.row = Row(config.model.name, str(rung), 'float32', REFERENCE)
+        self._mean, self._std = (
+            torch.tensor(values, device=self.device).view(1, 3, 1, 1)
+            for values in (network.mean, network.std)
+        )
+
+    @torch.inference_mode()
+    def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
+        """Run it as the authors' code does, from bytes in RGB or BGR."""
+        with watch('preprocess'):
+            pixels = frame.pixels if frame.encoding == 'rgb8' else frame.pixels[..., ::-1]
+            x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None]
+            x = (x.float() / 255 - self._mean) / self._std
+            self._settle()
+        with watch('inference'):
+            logits: Tensor = self.network(x)
+            self._settle()
+        with watch('postprocess'):
+            labels: Labels = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+        return labels
+
+    def _settle(self) -> None:
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+
+    def close(self) -> None:
+        """Free the device."""
+        del self.network
