@@ -122,7 +122,9 @@ class ModelConfig:
 
     name: str = setting('mfaranet_resnet18', 'network, one of `mfaranet models`')
     weights: str = setting(
-        '', 'weights file (.safetensors or a published .pth); empty: the one shipped for the model'
+        '',
+        'weights file (.safetensors, a published .pth or an exported .onnx); empty: the one '
+        'shipped for the model',
     )
     labels: str = setting(
         '', 'label set of a weights file that does not state its own (published .pth): cityscapes'
@@ -140,7 +142,9 @@ class ModelConfig:
 class RuntimeConfig:
     """What runs it."""
 
-    backend: str = setting('auto', 'runtime: auto, torch; mock draws bands and is for tests')
+    backend: str = setting(
+        'auto', 'runtime: auto, torch, compiled, onnx; mock draws bands and is for tests'
+    )
     device: str = setting('auto', 'auto (cuda where there is one, else cpu), cpu, cuda, cuda:N')
     precision: str = setting(
         'auto',
