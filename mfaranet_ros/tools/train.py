@@ -1,7 +1,8 @@
 """Train a network on pictures with labels, or go on with a training.
 
-The default recipe is the paper's; `small` trains from scratch on a few hundred pictures. On
-several GPUs: torchrun --nproc-per-node N -m mfaranet_ros.tools train ...
+The default recipe is the paper's; `small` trains on a few hundred pictures, best from weights of
+`small_start` (docs/training.md). Several GPUs: torchrun --nproc-per-node N -m mfaranet_ros.tools
+train ...
 """
 
 from __future__ import annotations

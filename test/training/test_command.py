@@ -61,7 +61,7 @@ def test_settings_are_listed(capsys):
     out = capsys.readouterr().out
     for setting in settings_of(TrainConfig):
         assert re.search(rf'^{re.escape(setting.name)} ', out, re.MULTILINE)
-    assert re.search(r'^optim\.optimizer +adamw ', out, re.MULTILINE)
+    assert re.search(r'^optim\.optimizer +muon ', out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
