@@ -31,6 +31,7 @@ def describe(
         ('input_size', _input_size(config.input)),
         ('precision', backend.precision),
         ('backend', backend.name),
+        ('backend_detail', backend.detail),
         ('device', backend.device),
         ('weights', str(weights.path) if weights else 'none'),
         ('weights_sha256', weights.sha256 if weights else 'none'),

@@ -113,6 +113,20 @@ def test_threads_are_those_of_the_setting(toy, monkeypatch):
 opened = onnx_session.open_session
 
 
+def test_bound_memory_gives_the_same(toy, monkeypatch):
+    """What runs on a GPU, as far as a CPU can show it."""
+    monkeypatch.setattr(
+        torch.cuda, 'current_stream', lambda device: types.SimpleNamespace(synchronize=int)
+    )
+    backend = OnnxBackend(PLAIN, toy)
+    image = picture().contiguous(memory_format=torch.channels_last)
+    expected = backend(image)
+    monkeypatch.setattr(backend, '_run_on_cpu', backend._run_bound)
+    given = backend(image)
+    assert given.shape == expected.shape
+    assert torch.equal(given, expected)
+
+
 def test_logits_that_are_not_finite_fail_the_frame(toy):
     with torch.no_grad():
         toy.head.weight[3] = float('inf')
@@ -322,6 +336,12 @@ def test_foreign_engines_are_removed(cache, caplog, note):
     use_engines(folder, BUILT_WITH)
     assert not (folder / 'a.engine').exists()
     assert 'nothing says what they were built with' in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / 'file').write_text('no folder')
+    with pytest.raises(ConfigError, match='set XDG_CACHE_HOME'):
+        use_engines(tmp_path / 'file' / 'engines', BUILT_WITH)
 
 
 # -- the cache of graphs --------------------------------------------------------------------

@@ -26,7 +26,10 @@ def use_engines(folder: Path, built_with: Mapping[str, str]) -> str:
     Engines built with anything else, and those of which nobody knows, are removed and a warning
     is logged: they are built anew at the first frame of each size.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     engines = _engines(folder)
     before = _read(folder / _BUILT_WITH)
     now = dict(built_with)

@@ -89,7 +89,7 @@ class OnnxBackend:
             )
         try:
             session = self._session_for(self._sessions, size)
-            run = self._run_on_gpu if self.device.type == 'cuda' else self._run_on_cpu
+            run = self._run_bound if self.device.type == 'cuda' else self._run_on_cpu
             logits = run(session, tensor)
         except ConfigError as error:
             raise InferenceError(str(error)) from error
@@ -118,8 +118,8 @@ class OnnxBackend:
         (logits,) = session.inference.run(None, {INPUT: tensor.contiguous().numpy()})
         return torch.from_numpy(logits)
 
-    def _run_on_gpu(self, session: Session, tensor: torch.Tensor) -> torch.Tensor:
-        """Let ONNX Runtime read and write the memory of torch: nothing goes through the host."""
+    def _run_bound(self, session: Session, tensor: torch.Tensor) -> torch.Tensor:
+        """Let ONNX Runtime read and write the memory of torch, so nothing is copied."""
         image = tensor.contiguous()
         (output,) = session.inference.get_outputs()
         height, width = (-(-size // 4) for size in tensor.shape[2:])
@@ -132,8 +132,8 @@ class OnnxBackend:
             (binding.bind_output, output.name, logits),
         ):
             element = torch.empty(0, dtype=held.dtype).numpy().dtype.type
-            index = self.device.index or 0
-            bind(name, 'cuda', index, element, tuple(held.shape), held.data_ptr())
+            where = self.device.type, self.device.index or 0
+            bind(name, *where, element, tuple(held.shape), held.data_ptr())
         session.inference.run_with_iobinding(binding)
         binding.synchronize_outputs()
         return logits
