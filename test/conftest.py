@@ -7,6 +7,7 @@ import pytest
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 
 @pytest.fixture(scope='session')

@@ -4,6 +4,8 @@ or from an exported file that is held to its sidecar."""
 import dataclasses
 import json
 import logging
+import os
+import subprocess
 import sys
 import types
 
@@ -189,6 +191,20 @@ def test_an_old_runtime_is_refused_with_both_versions(toy, monkeypatch, version,
             OnnxBackend(PLAIN, toy)
     else:
         OnnxBackend(PLAIN, toy)
+
+
+def test_the_runtime_reports_nothing_unasked(tmp_path):
+    """Where it reports, it leaves the number of the device in the cache."""
+    code = (
+        'import os\n'
+        'from mfaranet_ros.pipeline.backends.onnx_install import import_onnxruntime\n'
+        'import_onnxruntime()\n'
+        "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
+    )
+    env = {name: value for name, value in os.environ.items() if name != 'ORT_DISABLE_TELEMETRY'}
+    env |= {'XDG_CACHE_HOME': str(tmp_path), 'HOME': str(tmp_path)}
+    subprocess.run([sys.executable, '-c', code], env=env, check=True, timeout=120)
+    assert not list(tmp_path.rglob('deviceid'))
 
 
 class FakeRuntime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -27,8 +28,11 @@ def import_onnx() -> Any:
 def import_onnxruntime() -> Any:
     """Return the package onnxruntime, which runs files.
 
+    Its builds report their use to Microsoft unless told otherwise before they start, which a
+    vehicle should not do unasked: set ORT_DISABLE_TELEMETRY to 0 to allow it.
     Raises ConfigError with how to install it where it is missing or too old.
     """
+    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
     try:
         import onnxruntime
     except ImportError as error:
