@@ -1,0 +1,48 @@
+"""The parameter files for single targets: each is one of the node, and honest about its figures."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mfaranet_ros.pipeline.config import PipelineConfig, replace
+from mfaranet_ros.pipeline.ladder import rungs_of
+
+CONFIG = Path(__file__).resolve().parents[1] / 'config'
+PROFILES = sorted(path for path in CONFIG.glob('*.yaml') if path.name != 'segmentation.yaml')
+
+
+def settings(path):
+    """Return the settings of a parameter file by their full names."""
+    values = yaml.safe_load(path.read_text())['/**']['ros__parameters']
+    return {f'{group}.{name}': value for group, names in values.items()
+            for name, value in names.items()}  # fmt: skip
+
+
+def test_every_target_has_one():
+    names = {path.stem for path in PROFILES}
+    assert names >= {'cpu', 'desktop_gpu', 'jetson_agx_orin', 'jetson_orin_nano', 'jetson_thor'}
+
+
+@pytest.mark.parametrize('path', PROFILES, ids=lambda path: path.stem)
+def test_it_holds_settings_of_the_node_and_a_sound_ladder(path):
+    config = replace(PipelineConfig(), settings(path))
+    rungs = rungs_of(config)
+    assert len(rungs) > 1
+    sizes = [rung.size for rung in rungs]
+    assert sizes[0] == (config.input.height, config.input.width)
+    assert all(a[0] * a[1] >= b[0] * b[1] for a, b in zip(sizes, sizes[1:], strict=False))
+
+
+@pytest.mark.parametrize('path', PROFILES, ids=lambda path: path.stem)
+def test_it_differs_from_the_defaults_in_all_it_says(path):
+    given = settings(path)
+    assert replace(PipelineConfig(), given) != PipelineConfig()
+    assert not {name for name in given if name.startswith('ground.')}  # of the vehicle
+
+
+@pytest.mark.parametrize('path', PROFILES, ids=lambda path: path.stem)
+def test_it_says_what_was_measured(path):
+    comment = ' '.join(line.lstrip('# ') for line in path.read_text().splitlines()
+                       if line.startswith('#'))  # fmt: skip
+    assert 'Nothing here was measured. Estimate' in comment or 'Measured (' in comment
