@@ -1,5 +1,6 @@
-"""The parameter files for single targets: each is one of the node, and honest about its figures."""
+"""The parameter files for single targets: each is one of the node, and says what was measured."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_it_holds_settings_of_the_node_and_a_sound_ladder(path):
     assert len(rungs) > 1
     sizes = [rung.size for rung in rungs]
     assert sizes[0] == (config.input.height, config.input.width)
-    assert all(a[0] * a[1] >= b[0] * b[1] for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(a[0] * a[1] >= b[0] * b[1] for a, b in itertools.pairwise(sizes))
 
 
 @pytest.mark.parametrize('path', PROFILES, ids=lambda path: path.stem)
