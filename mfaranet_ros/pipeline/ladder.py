@@ -141,9 +141,7 @@ def _check_scales(rung: Rung, config: PipelineConfig) -> None:
     name = rung.model or config.model.name
     all_scales = rung.scales in (None, ALL_SCALES)
     if not all_scales and name in list_models() and not get_model_entry(name).has_scales:
-        raise ConfigError(
-            f'rung {str(rung)!r}: {name} always uses all of its scales'
-        )
+        raise ConfigError(f'rung {str(rung)!r}: {name} always uses all of its scales')
 
 
 def check_change(old: PipelineConfig, new: PipelineConfig) -> None:
