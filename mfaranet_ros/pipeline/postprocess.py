@@ -5,7 +5,8 @@ largest. Here the same bilinear surface is read off where the pixels of the mask
 mask of camera size is interpolated from logits, never from labels, whatever was resized or
 padded. To interpolate is to multiply by a sparse matrix for the columns and one for the rows;
 both are cut into small dense blocks. Rows are worked off in bands that fit a CPU's cache: the
-logits never exist at full resolution as a whole.
+logits never exist at full resolution as a whole. On a GPU with Triton a kernel does all in one
+pass.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from mfaranet_ros.frame import Geometry
+from mfaranet_ros.pipeline.backends.kernels import why_no_kernels
 
 _BAND_VALUES = {'cpu': 1_250_000, 'cuda': 20_000_000}
 """How many full-resolution logits exist at a time; a GPU is slowed by many small launches."""
@@ -40,15 +42,40 @@ def postprocess(
     confidence: uint8 (H, W), the softmax probability of that class times 255, rounded.
     """
     size = geometry.camera if resolution == 'camera' else geometry.content
+    compute = _in_bands if why_no_kernels(logits.device) else _in_one_pass
     with torch.inference_mode():
-        result = logits.new_empty((2 if with_confidence else 1, *size), dtype=torch.uint8)
-        for rows, band in _bands(logits[0].float(), geometry, size):
-            peak = band.amax(0)
-            result[0, rows] = _lowest_equal(band, peak)
-            if with_confidence:
-                result[1, rows] = (255 / band.sub_(peak).exp_().sum(0)).round_()
-        host = result.cpu().numpy()
+        host = _to_host(compute(logits[0], geometry, size, with_confidence))
     return host[0], host[1] if with_confidence else None
+
+
+def _to_host(result: torch.Tensor) -> NDArray[np.uint8]:
+    if result.device.type == 'cpu':
+        return result.numpy()
+    # Into page-locked memory, which the array keeps: the copy is several times as fast so.
+    host = torch.empty_like(result, device='cpu', pin_memory=True)
+    host.copy_(result)
+    return host.numpy()
+
+
+def _in_one_pass(
+    logits: torch.Tensor, geometry: Geometry, size: tuple[int, int], with_confidence: bool
+) -> torch.Tensor:
+    from mfaranet_ros.pipeline.backends.kernels.labels import label_pixels
+
+    rows, columns = (_neighbours(axis, logits.device) for axis in _axes(logits, geometry, size))
+    return label_pixels(logits, rows, columns, with_confidence=with_confidence)
+
+
+def _in_bands(
+    logits: torch.Tensor, geometry: Geometry, size: tuple[int, int], with_confidence: bool
+) -> torch.Tensor:
+    result = logits.new_empty((2 if with_confidence else 1, *size), dtype=torch.uint8)
+    for rows, band in _bands(logits.float(), geometry, size):
+        peak = band.amax(0)
+        result[0, rows] = _lowest_equal(band, peak)
+        if with_confidence:
+            result[1, rows] = (255 / band.sub_(peak).exp_().sum(0)).round_()
+    return result
 
 
 def _lowest_equal(band: torch.Tensor, peak: torch.Tensor) -> torch.Tensor:
@@ -66,9 +93,7 @@ def _bands(
     classes, coarse_height, coarse_width = logits.shape
     device = logits.device
     budget = _BAND_VALUES.get(device.type, _BAND_VALUES['cpu'])
-    height, width = (
-        _Axis(size[i], geometry.content[i], geometry.input[i], logits.shape[1 + i]) for i in (0, 1)
-    )
+    height, width = _axes(logits, geometry, size)
     flat = logits.reshape(classes * coarse_height, coarse_width)
     wide = flat.new_empty((len(flat), size[1]))
     for block in _blocks(width, _COLUMNS, device):
@@ -104,6 +129,27 @@ class _Axis:
         positions: NDArray[np.float32] = pixel * scale
         return positions
 
+    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the logit before each mask pixel, and the pixel's share of the one after it."""
+        positions = self.positions()
+        lower = np.minimum(positions.astype(np.int64), self.coarse - 1)
+        return lower, (positions - lower).astype(np.float32)
+
+
+def _axes(logits: torch.Tensor, geometry: Geometry, size: tuple[int, int]) -> tuple[_Axis, _Axis]:
+    """Return how the rows and the columns of logits (C, h, w) lie under a mask of this size."""
+    rows, columns = (
+        _Axis(size[i], geometry.content[i], geometry.input[i], logits.shape[1 + i]) for i in (0, 1)
+    )
+    return rows, columns
+
+
+@lru_cache(maxsize=16)
+def _neighbours(axis: _Axis, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the neighbours of an axis on a device, int32 and float32."""
+    lower, share = axis.neighbours()
+    return torch.from_numpy(lower.astype(np.int32)).to(device), torch.from_numpy(share).to(device)
+
 
 @dataclass(frozen=True, eq=False)
 class _Block:
@@ -117,10 +163,8 @@ class _Block:
 @lru_cache(maxsize=16)
 def _blocks(axis: _Axis, length: int, device: torch.device) -> tuple[_Block, ...]:
     """Return the matrix that interpolates an axis, in blocks of `length` mask pixels."""
-    positions = axis.positions()
-    lower = np.minimum(positions.astype(np.int64), axis.coarse - 1)
+    lower, share = axis.neighbours()
     upper = np.minimum(lower + 1, axis.coarse - 1)
-    share = positions - lower
     blocks = []
     for start in range(0, axis.mask, length):
         target = slice(start, min(start + length, axis.mask))

@@ -1,6 +1,7 @@
 """Frame -> network input: upload, colour order, resize, normalise, precision, layout.
 
-The camera's raw bytes go to the device once, as uint8; all else happens there.
+The camera's raw bytes go to the device once, as uint8; all else happens there, on a GPU with
+Triton in one pass.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.frame import Frame, Geometry
+from mfaranet_ros.pipeline.backends.kernels import why_no_kernels
 
 _ORDER = {
     'rgb8': None,
@@ -70,7 +72,10 @@ class Preprocess:
     def __call__(self, frame: Frame) -> tuple[torch.Tensor, Geometry]:
         """Return the network input (1, 3, h, w), channels_last, and its geometry."""
         geometry = self.geometry(*frame.size)
-        picture = _reorder(self._upload(frame.pixels), frame.encoding)  # (H, W, 3) uint8
+        raw = self._upload(frame.pixels)
+        if not why_no_kernels(self.device):
+            return self._in_one_pass(raw, frame.encoding, geometry), geometry
+        picture = _reorder(raw, frame.encoding)  # (H, W, 3) uint8
         if geometry.content != geometry.camera:
             picture = _resize(picture, geometry.content)
         return self._normalise(picture, geometry), geometry
@@ -92,6 +97,14 @@ class Preprocess:
         if not pixels.flags.writeable or min(pixels.strides) < 0:
             pixels = pixels.copy()  # torch takes neither without complaint
         return torch.from_numpy(pixels)
+
+    def _in_one_pass(self, raw: torch.Tensor, encoding: str, geometry: Geometry) -> torch.Tensor:
+        from mfaranet_ros.pipeline.backends.kernels.picture import normalise_picture
+
+        order = _ORDER[encoding] or (0, 1, 2)
+        return normalise_picture(
+            raw, geometry, order, self._gain.tolist(), self._offset.tolist(), self.dtype
+        )
 
     def _normalise(self, picture: torch.Tensor, geometry: Geometry) -> torch.Tensor:
         # Whole rows at a time: the constants are repeated to a row's length, which is several

@@ -85,11 +85,13 @@ def _choose(
     device = resolve_device(config.device)
     if device.type == 'cpu' and 'amx_bf16' not in cpu_flags():
         return 'torch', 'since compiling gains little on a CPU without AMX'
-    missing = why_no_compiler(device)
-    if missing:
-        return 'torch', f'since {missing}'
     if not all(size):
         return 'torch', 'since a compiled program needs input.height and input.width'
+    missing = why_no_compiler(device)
+    if missing and device.type == 'cuda':
+        return 'compiled', f'since a CUDA graph is the best there is: {missing}'
+    if missing:
+        return 'torch', f'since {missing}'
     return 'compiled', 'since the size of the input is set and there is a compiler'
 
 

@@ -1,7 +1,8 @@
 """The compiled backend: torch's own compiler makes one program of the network, for one size.
 
 That is the size of the network's input as configured. An input of any other size, as the windows
-and zooms of an evaluation have, runs as in the backend `torch`.
+and zooms of an evaluation have, runs as in the backend `torch`. On a GPU the program is recorded
+as a CUDA graph; without a compiler it is the eager network that is recorded there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.pipeline.backends.cuda_graph import graphed
 from mfaranet_ros.pipeline.backends.program import Run, get_program, why_no_compiler
 from mfaranet_ros.pipeline.backends.protocol import BackendInfo
 from mfaranet_ros.pipeline.backends.torch_backend import Network, TorchBackend
@@ -19,8 +21,8 @@ from mfaranet_ros.pipeline.config import RuntimeConfig
 class CompiledBackend(TorchBackend):
     """Runs a model compiled for inputs of one size (height, width), made when it is not cached.
 
-    Raises ConfigError if the size is not given, if this machine has no compiler, or if it fails;
-    else as TorchBackend does.
+    Raises ConfigError if the size is not given, if there is no compiler and no GPU either, or if
+    it fails; else as TorchBackend does.
     """
 
     name = 'compiled'
@@ -33,25 +35,41 @@ class CompiledBackend(TorchBackend):
             )
         super().__init__(config, model)
         missing = why_no_compiler(self.device)
-        if missing:
+        if missing and self.device.type != 'cuda':
             raise ConfigError(f"runtime.backend = 'compiled', but {missing}; or choose 'torch'")
         example = torch.zeros((1, 3, *size), device=self.device, dtype=self.dtype)
+        example = example.contiguous(memory_format=torch.channels_last)
         self._size = size
-        self._program, self._origin = self._get_program(
-            example.contiguous(memory_format=torch.channels_last)
-        )
+        self._program: Run | None
+        if missing:
+            assert self._network is not None
+            self._program, self._origin = self._network, f'eager for {_name(size)} ({missing})'
+        else:
+            self._program, origin = self._get_program(example)
+            self._origin = f'compiled for {_name(size)} {origin}'
+        if self.device.type == 'cuda':
+            self._program, how = graphed(self._program, example)
+            self._origin += f', {how}'
 
     def _get_program(self, example: torch.Tensor) -> tuple[Run, str]:
         network = self._network.__self__  # type: ignore[union-attr]
         return get_program(network, example, self._threads or torch.get_num_threads())
 
     def _run(self, network: Network, tensor: torch.Tensor) -> torch.Tensor:
-        compiled = tuple(tensor.shape[2:]) == self._size
-        return super()._run(self._program if compiled else network, tensor)
+        program = self._program if tuple(tensor.shape[2:]) == self._size else None
+        return super()._run(program or network, tensor)
 
     def describe(self) -> BackendInfo:
         """Say what runs, and where the program came from."""
         info = super().describe()
-        height, width = self._size
-        detail = info.detail.replace('eager', f'compiled for {width}x{height} {self._origin}')
+        detail = info.detail.replace('eager', self._origin)
         return BackendInfo(self.name, info.device, info.precision, detail)
+
+    def close(self) -> None:
+        """Free the device."""
+        self._program = None
+        super().close()
+
+
+def _name(size: tuple[int, int]) -> str:
+    return f'{size[1]}x{size[0]}'

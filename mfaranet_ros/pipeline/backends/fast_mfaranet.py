@@ -14,7 +14,7 @@ Each step is exact but for rounding, and a test holds it to that:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -25,24 +25,37 @@ from mfaranet_ros.models.mfaranet import MFARANet
 from mfaranet_ros.pipeline.backends.fold import fold_batch_norm
 
 Warp = Callable[[Tensor, Tensor], Tensor]
+SumGated = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
 
 
 class FastMFARANet(nn.Module):
     """Gives the coarse logits of an MFARANet, whose modules it takes over and changes.
 
     network: in evaluation mode, float32, without need of its training heads. warp: samples
-    features (N, C, h', w') at a grid (N, h, w, 2), x first, zero outside.
+    features (N, C, h', w') at a grid (N, h, w, 2), x first, zero outside. sum_gated: as the
+    function of that name. flow_net: takes the place of each flow net.
     """
 
-    def __init__(self, network: MFARANet, warp: Warp) -> None:
+    def __init__(
+        self,
+        network: MFARANet,
+        warp: Warp,
+        sum_gated: SumGated,
+        flow_net: type[CollapsedFlowNet],
+    ) -> None:
         super().__init__()
         fold_batch_norm(network)
         network.boundary_heads = nn.ModuleDict()
-        self.flows = nn.ModuleList(CollapsedFlowNet(flow) for flow in network.stages_offset)  # type: ignore[arg-type]
+        self.flows = nn.ModuleList(flow_net(flow) for flow in network.stages_offset)  # type: ignore[arg-type]
         network.stages_offset = nn.ModuleList()
+        for attention in network.HMSA_attentions.values():
+            assert isinstance(attention, nn.Sequential)
+            assert isinstance(attention[-1], nn.Sigmoid)
+            del attention[-1]  # who adds up takes it along
         self.network = network
         self.scales = network.scales
         self._warp = warp
+        self._sum_gated = sum_gated
 
     def coarse_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, C, ceil(H / 4), ceil(W / 4)) of an input (N, 3, H, W)."""
@@ -51,14 +64,12 @@ class FastMFARANet(nn.Module):
         grids = [flow(levels[k], levels[k + 1]) for k, flow in enumerate(self.flows)]
         if len(self.scales) == 1:
             return self._one_scale(levels, grids)
-        total: Tensor | None = None
+        scores, gates = [], []
         for scale in self.scales:
             aligned = self._align(levels[scale - 1], grids[: scale - 1])  # (N, 128, h, w)
-            score = network.multi_loss_head[str(scale - 1)](aligned)
-            gated = score * network.HMSA_attentions[str(scale - 1)](aligned)
-            total = gated if total is None else total + gated
-        assert total is not None
-        return total
+            scores.append(network.multi_loss_head[str(scale - 1)](aligned))
+            gates.append(network.HMSA_attentions[str(scale - 1)](aligned))
+        return self._sum_gated(scores, gates)
 
     def _one_scale(self, levels: list[Tensor], grids: list[Tensor]) -> Tensor:
         (scale,) = self.scales
@@ -71,6 +82,14 @@ class FastMFARANet(nn.Module):
         for grid in reversed(grids):
             level = self._warp(level, grid)
         return level
+
+
+def sum_gated(scores: Sequence[Tensor], gates: Sequence[Tensor]) -> Tensor:
+    """Return the sum of score times sigmoid of gate, all (N, C, h, w), one of each per scale."""
+    total = scores[0] * gates[0].sigmoid()
+    for score, gate in zip(scores[1:], gates[1:], strict=True):
+        total = total + score * gate.sigmoid()
+    return total
 
 
 class CollapsedFlowNet(nn.Module):
@@ -93,10 +112,15 @@ class CollapsedFlowNet(nn.Module):
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """Return the sampling grid (N, h, w, 2) of fine (N, C, h, w) in coarse (N, C, h', w')."""
-        height, width = fine.shape[-2:]
-        dtype = torch.promote_types(fine.dtype, torch.float32)  # as the published flow net
-        flow = F.conv2d(fine, self.of_fine, padding=1).to(dtype)  # (N, 2, h, w)
-        values = resize(F.conv2d(coarse, self.of_coarse).to(dtype), (height, width))
+        flow = F.conv2d(fine, self.of_fine, padding=1)  # (N, 2, h, w)
+        return self._grid(flow, F.conv2d(coarse, self.of_coarse))
+
+    def _grid(self, flow: Tensor, taps: Tensor) -> Tensor:
+        """Return the grid that follows the fine map's flow and the coarse map's taps."""
+        height, width = flow.shape[-2:]
+        dtype = torch.promote_types(flow.dtype, torch.float32)  # as the published flow net
+        flow = flow.to(dtype)
+        values = resize(taps.to(dtype), (height, width))
         values = F.pad(values, (1, 1, 1, 1))  # (N, 18, h + 2, w + 2)
         for tap in range(9):
             row, column = divmod(tap, 3)

@@ -52,13 +52,13 @@ def get_program(network: nn.Module, example: Tensor, threads: int) -> tuple[Run,
     Raises ConfigError if it cannot be compiled.
     """
     package = cache_folder('compiled') / f'{_key(network, example, threads)}.pt2'
-    loaded = _load(package)
+    loaded = _load(package, example.device)
     if loaded is not None:
         return loaded, 'from the cache'
     start = time.monotonic()
     try:
         _compile(network, example, threads, package)
-        loaded = _load(package)
+        loaded = _load(package, example.device)
     except (RuntimeError, OSError) as error:
         raise _failure(example, str(error)) from error
     if loaded is None:
@@ -73,12 +73,18 @@ def _key(network: nn.Module, example: Tensor, threads: int) -> str:
     return model_key(network, *facts)[:32]
 
 
-def _load(package: Path) -> Run | None:
+def _load(package: Path, device: torch.device) -> Run | None:
     """Return the program of a package; None where there is none or a broken one, which goes."""
     if not package.exists():
         return None
     try:
-        loaded: Any = torch._inductor.aoti_load_package(str(package))
+        if device.type == 'cuda':
+            # What keeps threads apart there asks for events, which no CUDA graph may record.
+            loaded: Any = torch._inductor.aoti_load_package(
+                str(package), run_single_threaded=True, device_index=device.index
+            )
+        else:
+            loaded = torch._inductor.aoti_load_package(str(package))
     except (RuntimeError, OSError) as error:
         _log.warning('%s is compiled anew: %s', package, _last_line(str(error)))
         package.unlink(missing_ok=True)

@@ -41,6 +41,7 @@ class Backend(Protocol):
         """Return the coarse logits (1, C, ceil(h/4), ceil(w/4)) of an input (1, 3, h, w).
 
         The logits are finite and computed when the call returns, so its time is the network's.
+        They are the caller's: later calls leave them as they are.
         Raises InferenceError if it fails on this input; the next may succeed.
         """
         ...

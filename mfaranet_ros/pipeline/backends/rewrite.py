@@ -12,10 +12,20 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from mfaranet_ros.models.layers import warp
 from mfaranet_ros.models.mfaranet import MFARANet
-from mfaranet_ros.pipeline.backends.fast_mfaranet import FastMFARANet, Warp
+from mfaranet_ros.pipeline.backends.fast_mfaranet import (
+    CollapsedFlowNet,
+    FastMFARANet,
+    SumGated,
+    Warp,
+    sum_gated,
+)
 from mfaranet_ros.pipeline.backends.fold import fold_batch_norm
+from mfaranet_ros.pipeline.backends.gpu_operators import (
+    FlowNetOnGpu,
+    sum_gated_on_gpu,
+    warp_on_gpu,
+)
 from mfaranet_ros.pipeline.backends.warp import warp_rows
 
 
@@ -26,13 +36,17 @@ def rewrite(model: nn.Module, device: torch.device) -> nn.Module:
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     make = _FAMILIES.get(type(model))
-    if make is not None:
-        return make(model, warp_rows if device.type == 'cpu' else warp)
-    fold_batch_norm(model)
-    return model
+    if make is None:
+        fold_batch_norm(model)
+        return model
+    if device.type == 'cpu':
+        return make(model, warp_rows, sum_gated, CollapsedFlowNet)
+    return make(model, warp_on_gpu, sum_gated_on_gpu, FlowNetOnGpu)
 
 
-_FAMILIES: dict[type[nn.Module], Callable[[nn.Module, Warp], nn.Module]] = {
+Make = Callable[[nn.Module, Warp, SumGated, type[CollapsedFlowNet]], nn.Module]
+
+_FAMILIES: dict[type[nn.Module], Make] = {
     MFARANet: FastMFARANet,  # type: ignore[dict-item]
 }
 """By the class of a model: what rewrites it."""

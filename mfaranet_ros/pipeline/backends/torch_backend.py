@@ -18,6 +18,7 @@ from mfaranet_ros.pipeline.backends.device import (
     resolve_device,
     resolve_precision,
 )
+from mfaranet_ros.pipeline.backends.kernels import name_kernels
 from mfaranet_ros.pipeline.backends.protocol import BackendInfo
 from mfaranet_ros.pipeline.backends.rewrite import rewrite
 from mfaranet_ros.pipeline.config import RuntimeConfig
@@ -96,14 +97,15 @@ class TorchBackend:
 
     def describe(self) -> BackendInfo:
         """Say what runs."""
-        threads = ''
         if self.device.type == 'cpu':
-            threads = f', {self._threads or torch.get_num_threads()} threads'
+            with_what = f'{self._threads or torch.get_num_threads()} threads'
+        else:
+            with_what = name_kernels(self.device)
         return BackendInfo(
             self.name,
             name_device(self.device),
             name_precision(self.dtype),
-            f'torch {torch.__version__}, eager, channels_last{threads}',
+            f'torch {torch.__version__}, eager, channels_last, {with_what}',
         )
 
     def close(self) -> None:
