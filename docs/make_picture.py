@@ -1,6 +1,6 @@
 """Makes the picture of the README: a drawn frame, its overlay, its metric grid, side by side.
 
-    ./dev run python docs/make_picture.py --weights FILE
+    ./dev run python docs/make_picture.py
 
 The frame is the one of the self-test, drawn by rule, so the picture holds no one else's image.
 Overlay and grid are what the node publishes for it: the same pipeline, the same encode functions.
@@ -50,7 +50,7 @@ Picture = NDArray[np.uint8]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--weights', required=True, help='weights file of --model')
+    parser.add_argument('--weights', default='', help='weights file of --model; default: shipped')
     parser.add_argument('--model', default='mfaranet_resnet18', help='default: %(default)s')
     parser.add_argument('--labels', default='', help='label set, for a published .pth')
     parser.add_argument('--output', type=Path, default=OUTPUT, help='default: %(default)s')
