@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -34,7 +37,7 @@ def recording(run, example):
     def replay():
         target.copy_(run(source))
 
-    return GraphedRun(source, target, replay)
+    return GraphedRun(run, source, target, replay)
 
 
 class TestGraphedRun:
@@ -49,6 +52,16 @@ class TestGraphedRun:
         x = picture(2)
         run(x)
         assert torch.equal(x, picture(2))
+
+    def test_it_keeps_the_weights_that_the_recording_reads(self):
+        network = torch.nn.Conv2d(3, 5, 1)
+        kept = weakref.ref(network)
+        run = GraphedRun(network, picture(), picture(), lambda: None)
+        del network
+        gc.collect()
+        assert kept() is not None
+        del run
+        assert kept() is None
 
 
 def test_what_cannot_be_recorded_runs_as_it_is_and_says_so(monkeypatch):

@@ -1,7 +1,7 @@
 """The kernels against the torch code that they stand for.
 
 On a machine with a GPU and Triton they run there; with Triton alone they run in its interpreter,
-which must be chosen before Triton is imported: `test_kernels_interpreted.py` does so.
+which must be chosen before Triton is imported: `test_kernels_without_gpu.py` does so.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def kernels_run_here(monkeypatch):
     """Let what asks for kernels have them, also where they are interpreted on the CPU."""
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)  # float32 is meant
     if INTERPRETED:
         for module in (postprocess_module, preprocess_module, gpu_operators):
             monkeypatch.setattr(module, 'why_no_kernels', lambda device: '')

@@ -83,6 +83,18 @@ def test_another_size_follows_and_a_batch_does(whole):
             assert (found - wanted).abs().max() <= 1e-4 * wanted.abs().max()
 
 
+@torch.inference_mode()
+def test_what_a_recording_would_read_stays_where_it_is(whole):
+    network = rewrite(whole, torch.device('cuda'))
+    network.coarse_logits(picture((64, 96)))
+    before = [dict(flow._bases) for flow in network.flows]
+    network.coarse_logits(picture((33, 20)))
+    network.coarse_logits(picture((64, 96)))
+    assert [list(bases) for bases in before] == [[(16, 24)], [(8, 12)], [(4, 6)]]
+    for flow, bases in zip(network.flows, before, strict=True):
+        assert all(flow._bases[size] is base for size, base in bases.items())
+
+
 def test_the_model_given_stays_as_it_is(whole):
     before = {name: value.clone() for name, value in whole.state_dict().items()}
     rewrite(whole, CPU)

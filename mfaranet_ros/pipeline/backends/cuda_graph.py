@@ -23,17 +23,22 @@ _log = logging.getLogger(__name__)
 
 
 class GraphedRun:
-    """Answers inputs of one shape by replaying what was recorded.
+    """Answers inputs of one shape by replaying what was recorded, in one thread at a time.
 
-    source: where the recording reads its input; target: where it writes its output. replay: runs
-    it on the current stream; who calls does so from one thread at a time.
+    run: what was recorded; it owns the weights that the recording goes on to read. source: where
+    that reads its input; target: where it writes its output. replay: runs it on the current
+    stream.
     """
 
-    def __init__(self, source: Tensor, target: Tensor, replay: Callable[[], None]) -> None:
+    def __init__(
+        self, run: Run, source: Tensor, target: Tensor, replay: Callable[[], None]
+    ) -> None:
+        self._run = run  # kept, for the recording has only the addresses
         self._source = source
         self._target = target
         self._replay = replay
 
+    @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
         """Return a new tensor with the answer to an input like the one that was recorded."""
         self._source.copy_(x)
@@ -75,7 +80,7 @@ def record(run: Run, example: Tensor) -> GraphedRun:
             with torch.cuda.graph(graph, stream=stream, capture_error_mode='thread_local'):
                 target = run(source)
         torch.cuda.current_stream().wait_stream(stream)
-    return GraphedRun(source, target, graph.replay)
+    return GraphedRun(run, source, target, graph.replay)
 
 
 @contextmanager

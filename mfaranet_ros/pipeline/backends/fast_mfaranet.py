@@ -108,7 +108,7 @@ class CollapsedFlowNet(nn.Module):
         # One row of two for each tap, tap after tap: (18, C, 1, 1).
         taps = of_coarse.flatten(0, 2)[..., None, None]
         self.of_coarse = nn.Parameter(taps.to(dtype), requires_grad=False)
-        self._base: tuple[Tensor, Tensor] | None = None
+        self._bases: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """Return the sampling grid (N, h, w, 2) of fine (N, C, h, w) in coarse (N, C, h', w')."""
@@ -132,11 +132,11 @@ class CollapsedFlowNet(nn.Module):
     def _base_of(self, flow: Tensor) -> tuple[Tensor, Tensor]:
         """Return where the pixels of a flow (N, 2, h, w) are, from -1 to 1: (w,) and (h, 1)."""
         height, width = flow.shape[-2:]
-        base = self._base
-        if base is None or (len(base[1]), len(base[0])) != (height, width):
+        if (height, width) not in self._bases:
             columns, rows = (
                 torch.linspace(-1.0, 1.0, n, dtype=flow.dtype, device=flow.device)
                 for n in (width, height)
             )
-            base = self._base = columns, rows[:, None]
-        return base
+            # None is ever dropped: a CUDA graph goes on to read the one that it was recorded with.
+            self._bases[height, width] = columns, rows[:, None]
+        return self._bases[height, width]

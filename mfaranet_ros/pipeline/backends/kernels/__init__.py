@@ -13,6 +13,10 @@ from functools import lru_cache
 
 import torch
 
+FUSED = {'enable_fp_fusion': True}
+"""How kernels are compiled: a product and a sum in one instruction, as torch's own are. Triton
+warns where it is not told, as its default will change."""
+
 _log = logging.getLogger(__name__)
 
 

@@ -9,6 +9,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mfaranet_ros.pipeline.backends.kernels import FUSED
+
 _VALUES = 1024
 """How many values one program computes."""
 
@@ -30,7 +32,7 @@ def sum_gated(scores: Sequence[Tensor], gates: Sequence[Tensor]) -> Tensor:
     pairs += pairs[:2] * (4 - len(scores))  # of scales that are left out nothing is read
     with torch.cuda.device_of(result):
         _sum[(triton.cdiv(result.numel(), _VALUES),)](
-            *pairs, result, result.numel(), scales=len(scores), block=_VALUES
+            *pairs, result, result.numel(), scales=len(scores), block=_VALUES, **FUSED
         )
     return result
 

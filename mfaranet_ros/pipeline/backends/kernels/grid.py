@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mfaranet_ros.pipeline.backends.kernels import FUSED
+
 _PIXELS = 128
 """For how many pixels of a row one program computes where they are sampled."""
 
@@ -24,7 +26,7 @@ def flow_grid(flow: Tensor, taps: Tensor) -> Tensor:
         _grid[height, triton.cdiv(width, _PIXELS), count](
             flow, *flow.stride(), taps, *taps.stride(), coarse_height - 1, coarse_width - 1,
             _step(coarse_height - 1, height), _step(coarse_width - 1, width),
-            _step(2.0, height), _step(2.0, width), grid, height, width, block=_PIXELS,
+            _step(2.0, height), _step(2.0, width), grid, height, width, block=_PIXELS, **FUSED,
         )  # fmt: skip
     return grid
 

@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mfaranet_ros.pipeline.backends.kernels import FUSED
+
 _PIXELS = 256
 """How many pixels of a row one program labels."""
 
@@ -32,7 +34,7 @@ def label_pixels(
     with torch.cuda.device_of(logits):
         _label[height, triton.cdiv(width, _PIXELS)](
             logits, *logits.stride(), classes, coarse_height - 1, coarse_width - 1,
-            *rows, *columns, result, height, width, int(with_confidence), block=_PIXELS,
+            *rows, *columns, result, height, width, int(with_confidence), block=_PIXELS, **FUSED,
         )  # fmt: skip
     return result
 

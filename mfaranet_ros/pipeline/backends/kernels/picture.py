@@ -17,6 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from mfaranet_ros.frame import Geometry
+from mfaranet_ros.pipeline.backends.kernels import FUSED
 
 _PIXELS = 256
 """How many pixels of a row one program computes."""
@@ -46,7 +47,7 @@ def normalise_picture(
         _normalise[height, triton.cdiv(width, _PIXELS)](
             pixels, geometry.camera[1], pixels.shape[2], *order, *gain, *offset,
             *(value for axis in windows for value in (axis.first, axis.weights, axis.taps)),
-            *geometry.content, result, width, block=_PIXELS,
+            *geometry.content, result, width, block=_PIXELS, **FUSED,
         )  # fmt: skip
     return result.permute(0, 3, 1, 2)
 

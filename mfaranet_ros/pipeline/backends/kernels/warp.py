@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mfaranet_ros.pipeline.backends.kernels import FUSED
+
 _PIXELS = 16
 """How many pixels one program samples, with all their channels."""
 
@@ -30,6 +32,7 @@ def warp(x: Tensor, grid: Tensor) -> Tensor:
         _warp[triton.cdiv(height * width, _PIXELS), count](
             x, *x.stride(), channels, source_height, source_width, grid,
             result, height * width, pixels=_PIXELS, block=triton.next_power_of_2(channels),
+            **FUSED,
         )  # fmt: skip
     return result
 

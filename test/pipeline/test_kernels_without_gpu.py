@@ -1,4 +1,4 @@
-"""The kernels without a GPU: in Triton's interpreter, and torch where there is no Triton."""
+"""The kernels without a GPU: interpreted, compiled for one, and torch where Triton is absent."""
 
 import importlib.util
 import os
@@ -23,10 +23,13 @@ def nothing_is_known_yet():
     kernels.why_no_kernels.cache_clear()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+needs_triton = pytest.mark.skipif(
     not importlib.util.find_spec('triton'), reason='Triton is not installed: pip install triton'
 )
+
+
+@pytest.mark.slow
+@needs_triton
 def test_the_kernels_pass_in_the_interpreter():
     # In a process of its own: for this one Triton may be needed as a compiler.
     done = subprocess.run(
@@ -37,6 +40,60 @@ def test_the_kernels_pass_in_the_interpreter():
     assert done.returncode == 0, done.stdout[-5000:]
     assert ' passed' in done.stdout
     assert ' skipped' not in done.stdout
+
+
+class Compiled:
+    """Stands for a kernel: what it is launched with is compiled, for a GPU that is not there."""
+
+    def __init__(self, kernel, capability, made):
+        self.kernel, self.capability, self.made = kernel, capability, made
+
+    def __getitem__(self, grid):
+        return self.launch
+
+    def launch(self, *args, **options):
+        import triton
+        from triton.backends.compiler import GPUTarget
+        from triton.compiler import ASTSource
+
+        fused = {'enable_fp_fusion': options.pop('enable_fp_fusion')}
+        given = dict(zip(self.kernel.arg_names, args, strict=False)) | options
+        assert list(given) == self.kernel.arg_names
+        source = ASTSource(
+            fn=self.kernel,
+            signature={n: 'constexpr' if n in options else kind(v) for n, v in given.items()},
+            constexprs=options,
+        )
+        target = GPUTarget('cuda', self.capability, 32)
+        self.made.append(triton.compile(source, target=target, options=fused).asm['cubin'])
+
+
+def kind(value):
+    """Return the type of a kernel's argument, as Triton writes it."""
+    if isinstance(value, torch.Tensor):
+        names = {'int32': 'i32', 'uint8': 'u8', 'float16': 'fp16', 'float32': 'fp32'}
+        return '*' + names[str(value.dtype).removeprefix('torch.')]
+    return 'i32' if isinstance(value, int) else 'fp32'
+
+
+@needs_triton
+@pytest.mark.skipif(
+    os.environ.get('TRITON_INTERPRET') == '1', reason='the interpreter takes the compiler away'
+)
+@pytest.mark.parametrize('capability', [75, 87, 90], ids=['Turing', 'Orin', 'H200'])
+def test_the_kernels_compile(capability, monkeypatch, tmp_path):
+    from mfaranet_ros.pipeline.backends.kernels import gates, grid, labels, picture, trial, warp
+
+    monkeypatch.setenv('TRITON_CACHE_DIR', str(tmp_path))
+    monkeypatch.setattr(trial, '_check', lambda *args: None)
+    made = []
+    for room, name in (
+        (gates, '_sum'), (grid, '_grid'), (labels, '_label'), (picture, '_normalise'),
+        (warp, '_warp'),
+    ):  # fmt: skip
+        monkeypatch.setattr(room, name, Compiled(getattr(room, name), capability, made))
+    trial.run_each(torch.device('cpu'))
+    assert [len(code) > 1000 for code in made] == [True] * 5
 
 
 def test_a_cpu_has_none_and_does_not_speak_of_them():
