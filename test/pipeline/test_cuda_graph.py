@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 
 import pytest
@@ -92,6 +93,51 @@ class TestChoice:
         assert missing in why or not all(size)
 
 
+class TestWithoutCompiler:
+    """The compiled backend of a GPU that has none, with the CPU in its place."""
+
+    CONFIG = RuntimeConfig(backend='compiled', device='cpu', precision='float32', threads=1)
+
+    @pytest.fixture(autouse=True)
+    def on_a_machine_without_compiler(self, monkeypatch):
+        monkeypatch.setattr(compiled, 'has_graphs', lambda device: True)
+        monkeypatch.setattr(compiled, 'why_no_compiler', lambda device: 'there is no g++')
+
+    def test_the_eager_network_is_recorded(self, monkeypatch, make_toy):
+        recorded = []
+
+        def pretend(run, example):
+            recorded.append(tuple(example.shape))
+            return recording(run, example), 'as a CUDA graph'
+
+        monkeypatch.setattr(compiled, 'graphed', pretend)
+        model = make_toy()
+        backend = create_backend(self.CONFIG, model, classes=CLASSES, size=SIZE)
+        assert recorded == [(1, 3, *SIZE)]
+        for seed, size in ((1, SIZE), (2, SIZE), (3, (33, 20))):
+            wanted = model.coarse_logits(picture(seed, size))
+            found = backend(picture(seed, size))
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+        detail = backend.describe().detail
+        assert 'eager for 40x24 (there is no g++), as a CUDA graph' in detail
+
+    def test_what_cannot_be_recorded_runs_eagerly_and_says_so(self, monkeypatch, make_toy):
+        monkeypatch.setattr(compiled, 'graphed', lambda run, x: (run, 'without a CUDA graph: so'))
+        model = make_toy()
+        backend = create_backend(self.CONFIG, model, classes=CLASSES, size=SIZE)
+        wanted = model.coarse_logits(picture())
+        torch.testing.assert_close(backend(picture()), wanted, rtol=1e-4, atol=1e-5)
+        assert 'without a CUDA graph: so' in backend.describe().detail
+
+    def test_a_closed_one_refuses_and_may_be_closed_again(self, monkeypatch, make_toy):
+        monkeypatch.setattr(compiled, 'graphed', lambda run, x: (recording(run, x), ''))
+        backend = create_backend(self.CONFIG, make_toy(), classes=CLASSES, size=SIZE)
+        backend.close()
+        backend.close()
+        with pytest.raises(InferenceError, match='closed'):
+            backend(picture())
+
+
 # -- on a GPU -------------------------------------------------------------------------------
 
 ON_GPU = RuntimeConfig(backend='compiled', device='cuda:0', precision='float16')
@@ -148,6 +194,19 @@ class TestOnGpu:
         with pytest.raises(InferenceError, match='closed'):
             first(on_gpu(1))
         assert torch.equal(second(on_gpu(1)), other)
+
+    def test_one_is_recorded_while_another_runs(self, make_backend):
+        first, made = make_backend(3), []
+        alone = first(on_gpu(1))
+        builder = threading.Thread(target=lambda: made.append(make_backend(4)))
+        builder.start()
+        while builder.is_alive():
+            assert torch.equal(first(on_gpu(1)), alone)
+        builder.join()
+        (second,) = made
+        assert 'as a CUDA graph' in second.describe().detail
+        assert torch.equal(first(on_gpu(1)), alone)
+        assert not torch.equal(second(on_gpu(1)), alone)
 
     def test_labels_of_a_frame_stay_when_the_next_one_is_computed(self, make_backend):
         backend, geometry = make_backend(), Geometry(SIZE, SIZE, SIZE)

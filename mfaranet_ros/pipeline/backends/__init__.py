@@ -16,6 +16,7 @@ from torch import nn
 
 from mfaranet_ros.errors import ConfigError, UnknownNameError
 from mfaranet_ros.pipeline.backends.compiled import CompiledBackend
+from mfaranet_ros.pipeline.backends.cuda_graph import has_graphs
 from mfaranet_ros.pipeline.backends.device import cpu_flags, resolve_device, resolve_precision
 from mfaranet_ros.pipeline.backends.mock import MockBackend
 from mfaranet_ros.pipeline.backends.onnx_backend import OnnxBackend
@@ -88,7 +89,7 @@ def _choose(
     if not all(size):
         return 'torch', 'since a compiled program needs input.height and input.width'
     missing = why_no_compiler(device)
-    if missing and device.type == 'cuda':
+    if missing and has_graphs(device):
         return 'compiled', f'since a CUDA graph is the best there is: {missing}'
     if missing:
         return 'torch', f'since {missing}'

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.pipeline.backends.cuda_graph import graphed
+from mfaranet_ros.pipeline.backends.cuda_graph import graphed, has_graphs
 from mfaranet_ros.pipeline.backends.program import Run, get_program, why_no_compiler
 from mfaranet_ros.pipeline.backends.protocol import BackendInfo
 from mfaranet_ros.pipeline.backends.torch_backend import Network, TorchBackend
@@ -35,7 +35,7 @@ class CompiledBackend(TorchBackend):
             )
         super().__init__(config, model)
         missing = why_no_compiler(self.device)
-        if missing and self.device.type != 'cuda':
+        if missing and not has_graphs(self.device):
             raise ConfigError(f"runtime.backend = 'compiled', but {missing}; or choose 'torch'")
         example = torch.zeros((1, 3, *size), device=self.device, dtype=self.dtype)
         example = example.contiguous(memory_format=torch.channels_last)
@@ -47,7 +47,7 @@ class CompiledBackend(TorchBackend):
         else:
             self._program, origin = self._get_program(example)
             self._origin = f'compiled for {_name(size)} {origin}'
-        if self.device.type == 'cuda':
+        if has_graphs(self.device):
             self._program, how = graphed(self._program, example)
             self._origin += f', {how}'
 

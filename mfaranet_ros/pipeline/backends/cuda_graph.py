@@ -46,6 +46,11 @@ class GraphedRun:
         return self._target.clone()
 
 
+def has_graphs(device: torch.device) -> bool:
+    """Tell whether networks are recorded on a device."""
+    return device.type == 'cuda'
+
+
 def graphed(run: Run, example: Tensor) -> tuple[Run, str]:
     """Return what answers inputs like the example soonest, and how, in words.
 
