@@ -36,8 +36,8 @@ ROSDEP_KEYS = {
 WITHOUT_KEY = {'safetensors'}
 """What rosdep does not know; package.xml says how to install it."""
 
-NOT_DECLARED = {'autoware_internal_debug_msgs'}
-"""What only those need who run Autoware, where it is installed."""
+NOT_DECLARED = {'autoware_internal_debug_msgs', 'triton'}
+"""What is used where it is installed: with Autoware, and with torch's builds for CUDA."""
 
 OPTIONAL = {'onnx', 'onnxruntime'}
 """What one backend and one verb need, imported late; the extra `onnx` brings it."""
