@@ -78,7 +78,7 @@ def _choose(
 ) -> tuple[str, str]:
     """Return the backend that auto stands for, and why.
 
-    Compiled, a network was measured to be twice as fast as eager on a CPU with AMX and 1.15 times
+    Compiled, a network was measured to be twice as fast as eager on a CPU with AMX and 1.2 times
     as fast on one without, which is not worth a minute at the first start.
     """
     if isinstance(model, OnnxNetwork):
