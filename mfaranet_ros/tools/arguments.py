@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterable
 
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.pipeline.config import PipelineConfig, replace
@@ -21,9 +22,15 @@ MODEL_ARGUMENTS = {
 """By the flag's name: the setting it stands for, what to write, and what it says."""
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which network runs, on what, and `--set` for every other setting."""
-    for flag, (setting, metavar, text) in MODEL_ARGUMENTS.items():
+def add_model_arguments(
+    parser: argparse.ArgumentParser, flags: Iterable[str] = MODEL_ARGUMENTS
+) -> None:
+    """Declare which network runs, on what, and `--set` for every other setting.
+
+    flags: those of MODEL_ARGUMENTS that the tool has.
+    """
+    for flag in flags:
+        setting, metavar, text = MODEL_ARGUMENTS[flag]
         parser.add_argument(f'--{flag}', dest=flag, metavar=metavar, help=f'{text} [{setting}]')
     add_set_argument(parser)
 
@@ -33,7 +40,7 @@ def model_config(args: argparse.Namespace) -> PipelineConfig:
     named = [
         f'{setting}={getattr(args, flag)}'
         for flag, (setting, _, _) in MODEL_ARGUMENTS.items()
-        if getattr(args, flag) is not None
+        if getattr(args, flag, None) is not None
     ]
     return replace(PipelineConfig(), parse_settings([*named, *args.set]))
 

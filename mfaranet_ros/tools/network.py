@@ -7,6 +7,7 @@ on a busy machine, too.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from mfaranet_ros.benchmark.measure import empty_stage_us
 from mfaranet_ros.benchmark.picture import draw
 from mfaranet_ros.benchmark.report import describe, figures
 from mfaranet_ros.benchmark.run import Benchmark, Truth, run_benchmark
-from mfaranet_ros.errors import ConfigError, OutputError
+from mfaranet_ros.errors import ConfigError, UnknownNameError
 from mfaranet_ros.evaluation.images import TruthReader, check_pairs, find_pairs, read_frame
 from mfaranet_ros.frame import Frame
 from mfaranet_ros.pipeline.backends import list_backends
@@ -30,9 +31,8 @@ from mfaranet_ros.pipeline.ladder import parse_rung
 from mfaranet_ros.pipeline.network import load_network
 from mfaranet_ros.pipeline.stored_frame import stored_frame
 from mfaranet_ros.tools.about import about
-from mfaranet_ros.tools.arguments import MODEL_ARGUMENTS, parse_size
-from mfaranet_ros.tools.report import write_json
-from mfaranet_ros.tools.settings import add_set_argument, parse_settings
+from mfaranet_ros.tools.arguments import add_model_arguments, model_config, parse_size
+from mfaranet_ros.tools.report import write_json, write_text
 from mfaranet_ros.tools.video import write_picture
 
 RUNGS = '1,2,3,4 1,2 2 1'
@@ -42,10 +42,7 @@ FLAGS = ('model', 'weights', 'device')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the network, the rows, the pictures, how often, and what is written."""
-    for flag in FLAGS:
-        setting, metavar, text = MODEL_ARGUMENTS[flag]
-        parser.add_argument(f'--{flag}', dest=flag, metavar=metavar, help=f'{text} [{setting}]')
-    add_set_argument(parser)
+    add_model_arguments(parser, FLAGS)
     parser.add_argument(
         '--rungs', default=RUNGS, metavar='LIST',
         help=f'kept scales, each with @HEIGHTxWIDTH if the input differs; default: "{RUNGS}"',
@@ -82,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
     """Check everything, measure, print the table and write what is asked for."""
     if min(args.rounds, args.turn) < 1:
         raise ConfigError(f'--rounds {args.rounds}, --turn {args.turn}: both must be 1 or more')
-    base = _base(args)
+    base = model_config(args)
     frames = _frames(args)
     configs = _configs(args, base, frames[0].size)
     truth = _truth(args, base)
@@ -101,17 +98,8 @@ def main(args: argparse.Namespace) -> int:
     if args.picture:
         write_picture(args.picture, draw(benchmark))
     if args.write_config:
-        _write(args.write_config, to_yaml(choose_rungs(benchmark), facts))
+        write_text(args.write_config, to_yaml(choose_rungs(benchmark), facts))
     return 0
-
-
-def _base(args: argparse.Namespace) -> PipelineConfig:
-    named = [
-        f'{MODEL_ARGUMENTS[flag][0]}={getattr(args, flag)}'
-        for flag in FLAGS
-        if getattr(args, flag) is not None
-    ]
-    return replace(PipelineConfig(), parse_settings([*named, *args.set]))
 
 
 def _frames(args: argparse.Namespace) -> list[Frame]:
@@ -139,11 +127,14 @@ def _configs(
 ) -> list[PipelineConfig]:
     """Return one config for each row: rungs, then backends, then precisions."""
     backends = args.backends.split(',') if args.backends else _all_backends()
+    for backend in backends:
+        if backend not in list_backends():
+            raise UnknownNameError('backend', backend, list_backends())
     configs = []
     for text in args.rungs.split():
         rung = parse_rung(text)
         if rung.size is None:
-            rung = type(rung)(rung.scales, camera, rung.model)
+            rung = dataclasses.replace(rung, size=camera)
         for backend in backends:
             for precision in args.precisions.split(','):
                 values = {'runtime.backend': backend, 'runtime.precision': precision}
@@ -184,11 +175,3 @@ def _report(
         'empty_stage_us': overhead_us,
         **figures(benchmark),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding='utf-8')
-    except OSError as error:
-        raise OutputError(f'cannot write {path}: {error.strerror}; give another FILE') from error

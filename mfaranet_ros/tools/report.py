@@ -1,4 +1,4 @@
-"""The figures of a tool as a file, for `--json FILE`."""
+"""What a tool writes as a file: figures for `--json FILE`, or a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from mfaranet_ros.errors import OutputError
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:
     """Write the figures, making the folder where it is missing; raises OutputError."""
-    text = json.dumps(figures, indent=2) + '\n'
+    write_text(path, json.dumps(figures, indent=2) + '\n')
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, making the folder where it is missing; raises OutputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding='utf-8')

@@ -244,7 +244,7 @@ SMALL_START: dict[str, Any] = {
     'optim.power': 0.5,
     'optim.batch': 16,
 }
-"""The same on smaller pictures, four times as many a minute: the weights to begin `small` with."""
+"""The same on smaller pictures, three times as many a minute; `small` begins with its weights."""
 
 RECIPES = {
     'paper': TrainConfig(),

@@ -19,7 +19,7 @@ LEAST_CHANNELS = 16
 """A convolution with fewer, in or out, is a score and not a map of features: AdamW's."""
 
 ITERATIONS = 4
-"""Of Newton and Schulz. A fifth changes little, and they are a tenth of a step's time."""
+"""Of Newton and Schulz; five are usual, but they are a tenth of a step's time on a CPU."""
 
 BETAS = (0.9, 0.999)
 """The decay of AdamW's two averages."""

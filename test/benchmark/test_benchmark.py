@@ -275,6 +275,7 @@ def test_the_picture_has_a_point_for_each_row(iou):
         (['--rounds', '0'], 'both must be 1 or more'),
         (['--rungs', '5'], "unknown rung '5'"),
         (['--size', '12'], 'write HEIGHTxWIDTH'),
+        (['--backends', 'torhc'], "did you mean 'torch'"),
         (['--truth', 'somewhere'], 'give --images'),
         (['--images', '/nowhere'], '/nowhere is no folder'),
         (['--weights', '/nowhere.safetensors'], '/nowhere.safetensors does not exist'),

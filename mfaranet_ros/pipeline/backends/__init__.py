@@ -78,8 +78,8 @@ def _choose(
 ) -> tuple[str, str]:
     """Return the backend that auto stands for, and why.
 
-    Compiled, a network was measured to be twice as fast as eager on a CPU with AMX and 1.2 times
-    as fast on one without, which is not worth a minute at the first start.
+    Compiled, a network is said to be twice as fast as eager on a CPU with AMX, and was measured
+    to be 1.2 times as fast on one without, which is not worth a minute at the first start.
     """
     if isinstance(model, OnnxNetwork):
         return 'onnx', 'since the weights are an ONNX file'

@@ -88,9 +88,9 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, where its C library is glibc.
 
-    A network on a CPU frees each layer's output and asks for as much again. glibc gives large
-    blocks back to the system and gets them again page by page, each filled with zeros: a fifth of
-    the time of a frame.
+    A network on a CPU frees each layer's output and asks for as much again. glibc gives blocks of
+    more than 32 MB back to the system and gets them again page by page, each filled with zeros:
+    a fifth of the time of a training step. Frames of 480x360 are too small to gain anything.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:

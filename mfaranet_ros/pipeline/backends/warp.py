@@ -13,8 +13,8 @@ def warp_rows(x: Tensor, grid: Tensor) -> Tensor:
     """Return x (N, C, h', w') sampled at a grid (N, h, w, 2), as `models.layers.warp` does.
 
     With the channels last in memory, the four neighbours of a pixel are four rows of a table. So
-    looked up, they take a fifth of the time forward and two thirds of it backward, and what comes
-    out has its channels last, too. The results differ by rounding alone.
+    looked up, they take less than a third of the time forward and two thirds of it backward, and
+    what comes out has its channels last, too. The results differ by rounding alone.
     """
     n, channels, height, width = x.shape
     column = (grid[..., 0] + 1) * ((width - 1) / 2)  # (N, h, w), in pixels of x
