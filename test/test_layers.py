@@ -56,6 +56,9 @@ PICTURES = layer({'frame'}, 'numpy cv2')
 BEYOND = {
     # They name each other: the label sets raise our errors.
     **dict.fromkeys(VALUES, layer(VALUES)),
+    # How a setting is declared, which the pipeline and the drive share.
+    'settings': layer({'errors'}),
+    'scenes': layer({'errors', 'settings'}),
     # Recorded pictures and what belongs to them, which the player and the tools share.
     'playback': layer(VALUES | {'pipeline'}, 'numpy cv2 yaml'),
     'ros': layer({'playback'}, 'numpy'),
@@ -67,7 +70,7 @@ BEYOND = {
     'benchmark': PICTURES,
     'bags': ARRAYS,
     # An optional runtime, imported in its backend where it is needed; Triton in its kernels.
-    'pipeline': layer((), 'onnx onnxruntime triton'),
+    'pipeline': layer({'settings'}, 'onnx onnxruntime triton'),
 }
 """What the table leaves unsaid, and why."""
 
