@@ -27,7 +27,7 @@ from mfaranet_ros.tools.dds import find_shared, with_profile
 from mfaranet_ros.tools.report import write_json
 
 READY_S = 30.0
-"""How long the two ends may take to start and to find each other."""
+"""How long the two ends may take to start, and a first probe to arrive."""
 
 UNDERWAY_S = 1.0
 """How long after the last picture was sent the others may still arrive."""
@@ -96,12 +96,12 @@ def measure(
         with _start('publish', load, environment) as publisher:
             _begin_when_ready(subscriber, publisher)
             sent = _result('publisher', publisher, on_sent)
+        if sent['sent'] < load.frames:
+            raise ProcessError(f'{name} profile: nothing gets from publisher to subscriber')
         with suppress(subprocess.TimeoutExpired):
             subscriber.wait(UNDERWAY_S)
         _close_input(subscriber)
         received = _result('subscriber', subscriber)
-    if sent['sent'] < load.frames:
-        raise ProcessError(f'{name} profile: publisher and subscriber did not find each other')
     return summarise(name, received['rmw'], sent['sent'], received['ages_ms'])
 
 
@@ -127,21 +127,20 @@ def _start(
 
 
 def _begin_when_ready(subscriber: subprocess.Popen[str], publisher: subprocess.Popen[str]) -> None:
-    """Tell the publisher to begin once the subscriber has found it; give up after a while."""
+    """Tell the publisher to begin once one of its probes has arrived, or to end if none does."""
     stop = threading.Timer(READY_S, _close_input, (subscriber,))
     stop.start()
-    for line in subscriber.stdout or ():
-        if line == 'ready\n':
-            break
+    is_ready = any(line == 'ready\n' for line in subscriber.stdout or ())
     stop.cancel()
-    if publisher.stdin is None:
-        return
+    if not is_ready or publisher.stdin is None:
+        return _close_input(publisher)
     try:
         publisher.stdin.write('begin\n')
         publisher.stdin.flush()
     except BrokenPipeError:  # it has died, which its result will say
         with suppress(BrokenPipeError):
             publisher.stdin.close()
+    return None
 
 
 def _close_input(process: subprocess.Popen[str]) -> None:

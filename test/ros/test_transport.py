@@ -42,6 +42,12 @@ def test_end_that_fails_is_said(monkeypatch, capfd):
     capfd.readouterr()
 
 
+def test_nothing_getting_through_is_said(monkeypatch):
+    monkeypatch.setattr(transport, 'READY_S', 0.1)
+    with pytest.raises(ProcessError, match='nothing gets from publisher to subscriber'):
+        transport.measure('default', None, SMALL)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     shutil.disk_usage('/dev/shm').free < 256 << 20, reason='/dev/shm is too small for the profile'
