@@ -1,0 +1,32 @@
+"""Random numbers that depend on what they are for, not on what was asked before."""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+
+
+class Purpose(enum.IntEnum):
+    """What random numbers are drawn for; each has a stream of its own."""
+
+    ROAD = 0
+    LOT = 1
+    ONCOMING = 2
+    LEADING = 3
+    CYCLIST = 4
+    WALKER = 5
+    CROSSING = 6
+    TEXTURE = 7
+    NOISE = 8
+    CLOUDS = 9
+    RAIN = 10
+
+
+def generator(seed: int, purpose: Purpose, *keys: int) -> np.random.Generator:
+    """Return the generator of one thing; keys may be negative.
+
+    Only its integers and uniform floats are used: they are the same bits on every machine.
+    """
+    words = [seed, int(purpose), *(2 * abs(key) + (key < 0) for key in keys)]
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))

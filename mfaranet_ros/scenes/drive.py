@@ -1,0 +1,117 @@
+"""The built-in drive: any of its frames, with its truth, from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.labels import CITYSCAPES
+from mfaranet_ros.scenes.camera import SceneCamera
+from mfaranet_ros.scenes.ground import LANE_M
+from mfaranet_ros.scenes.kinds import label_table
+from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.scene import Floats, Scene
+from mfaranet_ros.scenes.world import World
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where base_link is in the world: x, y in metres, its direction as cosine and sine."""
+
+    x_m: float
+    y_m: float
+    cosine: float
+    sine: float
+
+    def to_world(self, points: Floats) -> Floats:
+        """Return points (N, 3) of base_link in the world."""
+        return self.turn(points) + np.array((self.x_m, self.y_m, 0.0))
+
+    def turn(self, directions: Floats) -> Floats:
+        """Return directions (..., 3) of base_link in the world frame."""
+        x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
+        turned = (x * self.cosine - y * self.sine, x * self.sine + y * self.cosine, z)
+        return np.stack(turned, axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class DriveFrame:
+    """One picture of the drive with its truth.
+
+    rgb: uint8 (H, W, 3). labels: uint8 (H, W), class ids of the drive's label set.
+    depth_m: float32 (H, W), along the optical axis (as REP-118 has it), infinite in the sky.
+    pose: of base_link in the world. stamp_ns: from the start of the drive.
+    """
+
+    index: int
+    rgb: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    pose: Pose
+    stamp_ns: int
+
+
+class Drive:
+    """A drive along one road; each frame is the same whatever was drawn before it."""
+
+    def __init__(
+        self,
+        seed: int = 0,
+        options: DriveOptions | None = None,
+        camera: SceneCamera | None = None,
+    ) -> None:
+        self.options = options or DriveOptions()
+        self.camera = camera or SceneCamera()
+        self.world = World(seed, self.options)
+        self.label_set = self.options.labels
+
+    def __len__(self) -> int:
+        return max(1, round(self.options.duration_s * self.options.rate_hz))
+
+    def stamp_ns(self, index: int) -> int:
+        """Return when a frame is taken, from the start of the drive."""
+        if not 0 <= index < len(self):
+            raise ConfigError(f'frame {index}: the drive has frames 0 to {len(self) - 1}')
+        return round(index * 1e9 / self.options.rate_hz)
+
+    def pose(self, index: int) -> Pose:
+        """Return where base_link is at a frame."""
+        offset = self.world.lane_sign * LANE_M
+        return Pose(*self.world.road.pose(self._s(index), offset))
+
+    def scene(self, index: int) -> Scene:
+        """Return the things around the ego car at a frame."""
+        return self.world.scene(self.stamp_ns(index) / 1e9, self._s(index))
+
+    def eye(self, index: int) -> Floats:
+        """Return where the camera is in the world at a frame: float64 (3,)."""
+        camera = self.camera
+        return self.pose(index).to_world(np.array([(camera.x, camera.y, camera.z)]))[0]
+
+    def frame(self, index: int) -> DriveFrame:
+        """Return one frame, from 0; raises ConfigError for one that the drive does not have."""
+        pose = self.pose(index)
+        rays = pose.turn(self._rays)
+        hits = self.scene(index).cast(self.eye(index), rays.reshape(-1, 3))
+        shape = rays.shape[:2]
+        labels = label_table(self.label_set)[hits.kinds].reshape(shape)
+        depth = (hits.distance.reshape(shape) * self._along_axis).astype(np.float32)
+        rgb = CITYSCAPES.palette[label_table('cityscapes')[hits.kinds]].reshape(*shape, 3)
+        return DriveFrame(index, rgb, labels, depth, pose, self.stamp_ns(index))
+
+    def _s(self, index: int) -> float:
+        return self.options.speed_mps * self.stamp_ns(index) / 1e9
+
+    @cached_property
+    def _rays(self) -> Floats:
+        return self.camera.rays()
+
+    @cached_property
+    def _along_axis(self) -> Floats:
+        axis = self.camera.rotation[:, 2]
+        rays = self._rays
+        return np.asarray(rays[..., 0] * axis[0] + rays[..., 1] * axis[1] + rays[..., 2] * axis[2])

@@ -1,0 +1,48 @@
+"""The options of the drive, each defined once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mfaranet_ros.settings import setting
+
+
+@dataclass(frozen=True)
+class DriveOptions:
+    """How the world is made, lit and photographed; the defaults are what the demo plays.
+
+    Make other ones by `settings.replace`, which checks names and values.
+    """
+
+    side: str = setting('left', 'side of the road that is driven on', choices=('left', 'right'))
+    speed_mps: float = setting(8.0, 'speed of the ego car', unit='m/s', low=0.0, high=30.0)
+    rate_hz: float = setting(10.0, 'frames per second', unit='Hz', low=0.1, high=1000.0)
+    duration_s: float = setting(20.0, 'length of the drive', unit='s', low=0.1, high=3600.0)
+    labels: str = setting('camvid', 'label set of the truth', choices=('camvid', 'cityscapes'))
+    curvature: float = setting(
+        1.0, 'how much the road winds; 0: straight ahead', low=0.0, high=2.0
+    )
+    parked: float = setting(0.5, 'share of the kerb taken by parked cars', low=0.0, high=1.0)
+    traffic: float = setting(1.0, 'moving cars; 0: none', low=0.0, high=3.0)
+    people: float = setting(1.0, 'pedestrians and cyclists; 0: none', low=0.0, high=3.0)
+    trees: float = setting(1.0, 'trees and hedges between the houses; 0: none', low=0.0, high=2.0)
+    sun_azimuth_deg: float = setting(
+        135.0, 'where the sun stands, from the x axis of the world to the left', unit='deg',
+        low=-360.0, high=360.0,
+    )  # fmt: skip
+    sun_elevation_deg: float = setting(
+        35.0, 'how high the sun stands', unit='deg', low=5.0, high=90.0
+    )
+    shadow: float = setting(0.5, 'how dark shadows are; 0: overcast', low=0.0, high=1.0)
+    haze_m: float = setting(
+        600.0, 'distance at which haze hides half; 0: clear air', unit='m', low=0.0, high=1e5
+    )
+    exposure: float = setting(1.0, 'brightness of the pictures', low=0.05, high=8.0)
+    noise: float = setting(
+        2.0, 'standard deviation of the sensor noise', unit='levels of 255', low=0.0, high=50.0
+    )
+    blur: float = setting(0.5, 'softness of the lens', unit='px', low=0.0, high=10.0)
+    rain: float = setting(0.0, 'streaks and wet ground; 0: dry', low=0.0, high=1.0)
+    dusk: float = setting(
+        0.0, 'how far the day has gone; 1: street lights only', low=0.0, high=1.0
+    )

@@ -1,0 +1,174 @@
+"""Flat patches, of which the surfaces of all things are made, and where rays meet them.
+
+A patch is a trapezoid in a plane, seen from one side, or what a silhouette leaves of it. Its own
+coordinates are u along its lower edge and v at right angles to it, both in metres from its lower
+left corner as seen from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.scenes.silhouettes import silhouette
+
+Floats = NDArray[np.float64]
+Vector = tuple[float, float, float]
+
+UP = (0.0, 0.0, 1.0)
+NEAREST = 1e-3
+"""Nearer than this (as a multiple of the ray's direction) nothing is met."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One patch of a thing, in the thing's frame: x ahead, y to its left, z up from its foot.
+
+    across, up: unit vectors at right angles; across x up points outwards. size_m: width and
+    height. lean_m: how far the left and the right edge lean inwards towards the top.
+    silhouette: name of the mask that it is cut out by; empty: whole.
+    picture: name of the picture on it, which matters to the painter only.
+    """
+
+    corner: Vector
+    across: Vector
+    up: Vector
+    size_m: tuple[float, float]
+    lean_m: tuple[float, float] = (0.0, 0.0)
+    silhouette: str = ''
+    picture: str = 'plain'
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """Many patches in one frame, as arrays over them.
+
+    corner, across, up: float64 (M, 3). size_m, lean_m: float64 (M, 2).
+    thing: int64 (M,), to which thing each belongs. local: the patches they come from.
+    """
+
+    corner: Floats
+    across: Floats
+    up: Floats
+    size_m: Floats
+    lean_m: Floats
+    thing: NDArray[np.int64]
+    local: tuple[Patch, ...]
+
+    @classmethod
+    def of(cls, patches: Sequence[Patch]) -> Patches:
+        """Return the patches of one thing as arrays, in its frame."""
+        columns = (
+            np.array([getattr(patch, field.name) for patch in patches], np.float64)
+            for field in fields(Patch)[:5]
+        )
+        return cls(*columns, np.zeros(len(patches), np.int64), tuple(patches))
+
+    def __len__(self) -> int:
+        return len(self.local)
+
+
+def placed(
+    parts: Sequence[Patches], x: Floats, y: Floats, cosine: Floats, sine: Floats
+) -> Patches:
+    """Return the patches of several things in the world, given where each thing is."""
+    thing = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    cosine, sine = cosine[thing], sine[thing]
+
+    def turned(name: str) -> Floats:
+        ahead, aside, up = np.concatenate([getattr(part, name) for part in parts]).T
+        columns = (ahead * cosine - aside * sine, ahead * sine + aside * cosine, up)
+        return np.column_stack(columns)
+
+    corner = turned('corner')
+    corner[:, 0] += x[thing]
+    corner[:, 1] += y[thing]
+    return Patches(
+        corner,
+        turned('across'),
+        turned('up'),
+        np.concatenate([part.size_m for part in parts]),
+        np.concatenate([part.lean_m for part in parts]),
+        thing,
+        tuple(patch for part in parts for patch in part.local),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Meeting:
+    """The plane of one patch as seen from one origin: what its rays need, computed once."""
+
+    plane: tuple[float, float, float]
+    across: tuple[float, float, float]
+    up: tuple[float, float, float]
+    u_0: float
+    v_0: float
+    width: float
+    height: float
+    lean: tuple[float, float]
+    mask: NDArray[np.bool_] | None
+
+    def rays(
+        self, x: Floats, y: Floats, z: Floats
+    ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+        """Return distance, u, v and whether the patch is met, for directions of any shape."""
+        a, b, c = self.plane
+        distance = 1 / (a * x + b * y + c * z)
+        u = distance * _dot(self.across, x, y, z) + self.u_0
+        v = distance * _dot(self.up, x, y, z) + self.v_0
+        met = (distance > NEAREST) & (v >= 0) & (v <= self.height)
+        left, right = self.lean
+        if left or right:
+            met &= (u >= v * (left / self.height)) & (u <= self.width - v * (right / self.height))
+        else:
+            met &= (u >= 0) & (u <= self.width)
+        if self.mask is not None:
+            met &= _inside(self.mask, u * (1 / self.width), v * (1 / self.height))
+        return distance, u, v, met
+
+
+def _dot(vector: Vector, x: Floats, y: Floats, z: Floats) -> Floats:
+    a, b, c = vector
+    if a == b == 0:
+        return np.asarray(c * z)
+    return np.asarray(a * x + b * y + c * z) if c else np.asarray(a * x + b * y)
+
+
+def _inside(mask: NDArray[np.bool_], u: Floats, v: Floats) -> NDArray[np.bool_]:
+    """Return the mask's values at shares of its width, and of its height from below."""
+    height, width = mask.shape
+    column = np.clip(u * width, 0, width - 1).astype(np.int32)
+    row = np.clip((1 - v) * height, 0, height - 1).astype(np.int32)
+    return np.asarray(mask.ravel()[row * width + column])
+
+
+def seen_from(patches: Patches, origin: Vector) -> dict[int, Meeting]:
+    """Return those patches whose outside faces the origin, by their number."""
+    corner = patches.corner - origin
+    across, up = patches.across, patches.up
+    normal = np.column_stack(
+        [across[:, i] * up[:, j] - across[:, j] * up[:, i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    )
+    offset, u_0, v_0 = (_rows(normal, corner), -_rows(across, corner), -_rows(up, corner))
+    facing = set(np.flatnonzero(offset < -NEAREST).tolist())
+    with np.errstate(divide='ignore'):
+        planes = (normal / offset[:, None]).tolist()
+    rows = zip(
+        planes, across.tolist(), up.tolist(), u_0.tolist(), v_0.tolist(),
+        patches.size_m.tolist(), patches.lean_m.tolist(), strict=True,
+    )  # fmt: skip
+    return {
+        number: Meeting(plane, a, b, u, v, *size, lean, silhouette(local.silhouette))
+        for number, ((plane, a, b, u, v, size, lean), local) in enumerate(
+            zip(rows, patches.local, strict=True)
+        )
+        if number in facing
+    }
+
+
+def _rows(a: Floats, b: Floats) -> Floats:
+    """Return the scalar products of rows, summed in a fixed order."""
+    return np.asarray(a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2])

@@ -1,0 +1,121 @@
+"""The world at one moment, near one place: what rays meet in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfaranet_ros.scenes.ground import Ground
+from mfaranet_ros.scenes.kinds import Kind
+from mfaranet_ros.scenes.patches import NEAREST, Floats, Meeting, Patches, placed, seen_from
+from mfaranet_ros.scenes.shapes import SHAPES, patches_of
+from mfaranet_ros.scenes.things import Thing
+
+GROUND, SKY = -1, -2
+"""What `Hits.things` holds where no thing is met."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What rays meet first.
+
+    kinds: uint8 (N,), a `Kind` each. distance: float64 (N,), as a multiple of the ray's
+    direction, infinite in the sky. things: int32 (N,), index in `Scene.things`, GROUND or SKY.
+    """
+
+    kinds: NDArray[np.uint8]
+    distance: Floats
+    things: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The ground and the things near one place at one moment."""
+
+    ground: Ground
+    things: tuple[Thing, ...]
+
+    @cached_property
+    def kinds(self) -> NDArray[np.uint8]:
+        """The kinds of the things: uint8 (T,)."""
+        return np.array([thing.kind for thing in self.things], np.uint8)
+
+    def patches(self, x: float, y: float) -> Patches:
+        """Return the surfaces of all things in the world, as seen from above this place."""
+        poses = np.empty((len(self.things), 4))
+        for row, thing in zip(poses, self.things, strict=True):
+            row[:] = thing.x_m, thing.y_m, thing.cosine, thing.sine
+            if SHAPES[thing.shape].turns:
+                ahead, aside = x - thing.x_m, y - thing.y_m
+                length = math.sqrt(ahead * ahead + aside * aside) or 1.0
+                row[2:] = ahead / length, aside / length
+        parts = [
+            patches_of(thing.shape, thing.length_m, thing.width_m, thing.height_m)
+            for thing in self.things
+        ]
+        return placed(parts, *poses.T)
+
+    def cast(self, origin: ArrayLike, directions: ArrayLike) -> Hits:
+        """Return what rays meet first.
+
+        origin: (3,), above the ground. directions: (N, 3) of any length, world frame. What is
+        painted and what is measured comes from the same surfaces, so the two cannot disagree.
+        """
+        eye = tuple(float(value) for value in np.asarray(origin, np.float64))
+        x, y, z = np.asarray(directions, np.float64).reshape(-1, 3).T
+        distance = np.full(x.shape, np.inf)
+        below = z < 0
+        distance[below] = -eye[2] / z[below]
+        things = np.where(below, GROUND, SKY).astype(np.int32)
+        lengths = np.sqrt(x * x + y * y + z * z)
+        patches = self.patches(eye[0], eye[1])
+        for number, meeting in seen_from(patches, (eye[0], eye[1], eye[2])).items():
+            near = np.flatnonzero(_towards(meeting, x, y, z, lengths))
+            far, _, _, met = meeting.rays(x[near], y[near], z[near])
+            met &= far < distance[near]
+            distance[near[met]] = far[met]
+            things[near[met]] = patches.thing[number]
+        kinds = np.full(x.shape, Kind.SKY, np.uint8)
+        kinds[things >= 0] = self.kinds[things[things >= 0]]
+        on_ground = things == GROUND
+        reach = distance[on_ground]
+        kinds[on_ground] = self.ground.kinds(
+            eye[0] + reach * x[on_ground], eye[1] + reach * y[on_ground]
+        )
+        return Hits(kinds, distance, things)
+
+    def visible(self, origin: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
+        """Return which points (N, 3) of the world nothing hides from the origin."""
+        start = np.asarray(origin, np.float64)
+        hits = self.cast(start, np.asarray(points, np.float64) - start)
+        return np.asarray(hits.distance >= 1 - NEAREST)
+
+    def standing_on(self, x: Floats, y: Floats) -> NDArray[np.int32]:
+        """Return which thing stands on each place of the ground (any shape), or GROUND."""
+        found = np.full(np.shape(x), GROUND, np.int32)
+        for number, thing in enumerate(self.things):
+            found[thing.covers(x, y)] = number
+        return found
+
+
+def _towards(
+    meeting: Meeting, x: Floats, y: Floats, z: Floats, lengths: Floats
+) -> NDArray[np.bool_]:
+    """Return which rays go anywhere near a patch: those that pass the ball around it."""
+    u, v = meeting.width / 2 - meeting.u_0, meeting.height / 2 - meeting.v_0
+    plane = np.array(meeting.plane)
+    middle = u * np.array(meeting.across) + v * np.array(meeting.up) + plane / _square(plane)
+    radius = (meeting.width**2 + meeting.height**2) / 4 * 1.001
+    clear = _square(middle) - radius
+    if clear <= 0:
+        return np.ones(x.shape, np.bool_)
+    a, b, c = middle.tolist()
+    return np.asarray(a * x + b * y + c * z >= math.sqrt(clear) * lengths)
+
+
+def _square(vector: Floats) -> float:
+    return float(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)

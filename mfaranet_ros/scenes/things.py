@@ -1,0 +1,40 @@
+"""The things that stand on the ground, and what they stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.scenes.kinds import Kind
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing, at one moment.
+
+    shape: how it looks, a row of `shapes.SHAPES`. variant: which of its looks, any integer.
+    x_m, y_m: the middle of its foot in the world. cosine, sine: of its direction there.
+    length_m, width_m: of its foot, an oriented rectangle on the ground; height_m: its top.
+    """
+
+    kind: Kind
+    shape: str
+    x_m: float
+    y_m: float
+    cosine: float
+    sine: float
+    length_m: float
+    width_m: float
+    height_m: float
+    variant: int = 0
+
+    def covers(self, x: Floats, y: Floats) -> NDArray[np.bool_]:
+        """Return which places of the ground its foot stands on."""
+        ahead = (x - self.x_m) * self.cosine + (y - self.y_m) * self.sine
+        aside = (y - self.y_m) * self.cosine - (x - self.x_m) * self.sine
+        inside = (np.abs(ahead) <= self.length_m / 2) & (np.abs(aside) <= self.width_m / 2)
+        return np.asarray(inside)
