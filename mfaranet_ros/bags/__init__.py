@@ -1,0 +1,1 @@
+"""Recorded data without ROS: reads, writes and repairs bags, and pairs frames with truth."""

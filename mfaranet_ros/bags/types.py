@@ -1,0 +1,105 @@
+"""The message types of a recording: its own definitions first, else those of ROS Kilted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rosbags.serde import SerdeError
+from rosbags.typesys import (
+    Stores,
+    TypesysError,
+    get_types_from_idl,
+    get_types_from_msg,
+    get_typestore,
+)
+
+from mfaranet_ros.bags.storage import Topic
+from mfaranet_ros.errors import DecodeError, SourceError
+from mfaranet_ros.frame import MessageLike
+
+IDL_SEPARATOR = '=' * 80 + '\n'
+
+SINCE_KILTED = {
+    'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
+    'vision_msgs/msg/LabelInfo': (
+        'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n'
+    ),
+    'autoware_internal_debug_msgs/msg/Float64Stamped': (
+        'builtin_interfaces/Time stamp\nfloat64 data\n'
+    ),
+}
+"""What we write and the store of rosbags does not hold."""
+
+
+def standard_types() -> Any:
+    """Return a new store of rosbags with the types of ROS Kilted and those we write besides."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    for name, text in SINCE_KILTED.items():
+        store.register(get_types_from_msg(text, name))
+    return store
+
+
+class MessageTypes:
+    """Turns stored bytes into messages, whose arrays are views of the bytes."""
+
+    def __init__(self, topics: Iterable[Topic]) -> None:
+        self.unreadable: dict[str, str] = {}
+        self.store = standard_types()
+        for topic in topics:
+            if topic.definition:
+                self._register(topic)
+
+    def _register(self, topic: Topic) -> None:
+        try:
+            types = _parse(topic)
+        except (TypesysError, ValueError, KeyError, AssertionError) as error:
+            self.unreadable[topic.type] = ' '.join(str(error).split())
+            return
+        try:
+            self.store.register(types)
+        except TypesysError:
+            # A type has changed since, so the bag's own are taken before those known here.
+            known = {name: self.store.fielddefs[name] for name in self.store.fielddefs}
+            self.store = get_typestore(Stores.EMPTY)
+            self.store.register({**known, **types})
+
+    def check(self, topic: Topic) -> None:
+        """Raise SourceError for a type that cannot be read."""
+        if topic.serialization != 'cdr':
+            raise SourceError(
+                f'{topic.name} is serialized as {topic.serialization!r}: only cdr is read, '
+                'record it with one of the usual middlewares'
+            )
+        if topic.type not in self.store.fielddefs:
+            why = self.unreadable.get(topic.type)
+            what = (
+                f'has a definition that cannot be read ({why})'
+                if why
+                else ('is unknown here and the bag does not hold its definition')
+            )
+            raise SourceError(
+                f'{topic.name} is of type {topic.type}, which {what}: record it as mcap, which '
+                'holds definitions, or give another topic'
+            )
+
+    def read(self, raw: bytes | memoryview, topic: Topic) -> MessageLike:
+        """Return the message; raises DecodeError where the bytes are none."""
+        try:
+            return self.store.deserialize_cdr(memoryview(raw), topic.type)
+        except (SerdeError, IndexError) as error:
+            text = ' '.join(str(error).split())
+            raise DecodeError(
+                'data', f'a message of {topic.name} cannot be read: {text}'
+            ) from error
+
+
+def _parse(topic: Topic) -> Any:
+    if topic.encoding == 'ros2msg':
+        return get_types_from_msg(topic.definition, topic.type)
+    if not topic.definition.startswith(IDL_SEPARATOR + 'IDL: '):
+        return get_types_from_idl(topic.definition)
+    types = {}
+    for part in topic.definition.split(IDL_SEPARATOR)[1:]:
+        types.update(get_types_from_idl(part.partition('\n')[2]))
+    return types

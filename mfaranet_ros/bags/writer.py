@@ -1,0 +1,172 @@
+"""Writes a recording as a folder with an mcap file, as `ros2 bag record --storage mcap` does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
+
+from mfaranet_ros.bags.files import METADATA, SUFFIXES
+from mfaranet_ros.bags.reader import BagMessage
+from mfaranet_ros.bags.storage import Topic
+from mfaranet_ros.bags.types import standard_types
+from mfaranet_ros.errors import OutputError
+
+METADATA_VERSION = 8
+"""Which Jazzy and all later read, and Humble too."""
+
+
+class BagWriter:
+    """A recording that is being written; its file is whole after `close`.
+
+    path: the folder to make. overwrite: replace one that exists, if it is a bag or empty.
+    Raises OutputError where nothing can be written, or something is there already.
+    """
+
+    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        self.path = Path(path).expanduser()
+        _make_room(self.path, overwrite)
+        self._types = standard_types()
+        self._connections: dict[str, Any] = {}
+        self.counts: dict[str, int] = {}
+        self._writer = Writer(
+            self.path, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP
+        )
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        try:
+            self._writer.open()
+        except (OSError, WriterError) as error:
+            raise OutputError(f'{self.path} cannot be written: {_why(error)}') from error
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OutputError):
+            self._writer.abort()
+        else:
+            self.close()
+
+    def make(self, type_name: str, fields: dict[str, Any]) -> Any:
+        """Return a message from its fields: what `pipeline.messages.build` takes as `make`."""
+        return self._types.types[type_name](**fields)
+
+    def write(self, topic: str, message: Any, time_ns: int) -> None:
+        """Write a message that `make` returned, as logged at time_ns."""
+        type_name = message.__msgtype__
+        raw = self._types.serialize_cdr(message, type_name)
+        self.write_raw(Topic(topic, type_name, 0), raw, time_ns)
+
+    def copy(self, item: BagMessage) -> None:
+        """Write a message of another recording byte for byte, as logged when it was there."""
+        self.write_raw(item.topic, item.raw, item.time_ns)
+
+    def write_raw(self, topic: Topic, raw: bytes | memoryview, time_ns: int) -> None:
+        """Write the bytes of a message in CDR.
+
+        topic: only its name and type are needed where the type is a usual one, and its qos if it
+        is to be kept. Raises OutputError for a type of which there is no definition, and where
+        nothing can be written.
+        """
+        if topic.name not in self._connections:
+            self._connections[topic.name] = self._connect(topic)
+            self.counts[topic.name] = 0
+        connection = self._connections[topic.name]
+        if connection.msgtype != topic.type:
+            raise OutputError(
+                f'{topic.name} is written as {connection.msgtype}, so not as {topic.type}: use '
+                'another name'
+            )
+        try:
+            self._writer.write(connection, time_ns, raw)
+        except OSError as error:
+            raise self._failed(error) from error
+        self.counts[topic.name] += 1
+
+    def _connect(self, topic: Topic) -> Any:
+        definition, digest = self._definition(topic)
+        try:
+            return self._writer.add_connection(
+                topic.name,
+                topic.type,
+                msgdef=definition,
+                rihs01=digest,
+                offered_qos_profiles=topic.qos,
+            )
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _definition(self, topic: Topic) -> tuple[str, str]:
+        """Return the text and the hash of a type's definition."""
+        if topic.type in self._types.fielddefs:
+            text, _ = self._types.generate_msgdef(topic.type, ros_version=2)
+            return text, self._types.hash_rihs01(topic.type)
+        if not topic.definition:
+            raise OutputError(
+                f'{topic.name} is of type {topic.type}, whose definition is not known here: leave '
+                'the topic out'
+            )
+        return topic.definition, UNKNOWN_HASH
+
+    def _failed(self, error: OSError) -> OutputError:
+        count = sum(self.counts.values())
+        return OutputError(
+            f'{self.path} cannot be written any further: {_why(error)}; {count} messages were '
+            'written before, of which the last ones may be missing'
+        )
+
+    def close(self) -> None:
+        """Write what is pending, the index and metadata.yaml."""
+        try:
+            self._writer.close()
+        except OSError as error:
+            self._writer.abort()
+            raise self._failed(error) from error
+
+
+UNKNOWN_HASH = 'RIHS01_' + 64 * '0'
+
+
+def _make_room(path: Path, overwrite: bool) -> None:
+    if path.suffix in SUFFIXES:
+        raise OutputError(
+            f'{path}: a bag is written as a folder, as ros2 bag does it; give '
+            f'{path.with_suffix("")}'
+        )
+    if not path.exists():
+        return
+    if not overwrite:
+        raise OutputError(f'{path} exists: give another name, or --overwrite to replace it')
+    try:
+        _remove_bag(path)
+    except OSError as error:
+        raise OutputError(f'{path} cannot be replaced: {_why(error)}') from error
+
+
+def _remove_bag(path: Path) -> None:
+    """Remove a folder that holds a bag and nothing else."""
+    if not path.is_dir():
+        raise OutputError(f'{path} is not a folder, so it is not replaced: give another name')
+    entries = list(path.iterdir())
+    if foreign := [item.name for item in entries if not _of_a_bag(item)]:
+        raise OutputError(
+            f'{path} holds {foreign[0]!r}, so it is not only a bag and is not replaced: give '
+            'another name'
+        )
+    shutil.rmtree(path)
+
+
+def _of_a_bag(path: Path) -> bool:
+    return path.is_file() and (path.name == METADATA or path.suffix in SUFFIXES)
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, 'strerror', None) or ' '.join(str(error).split())
