@@ -59,12 +59,15 @@ setup(
     ],
     entry_points={'console_scripts': ['mfaranet = mfaranet_ros.tools.main:main']},
     install_requires=[
+        'lz4>=4',
         'numpy>=1.26,<3',
         'opencv-python>=4.6,<6',
         'PyYAML>=6',
+        'rosbags>=0.11,<1',
         'safetensors>=0.4.3',
         'torch>=2.5',
         'tqdm>=4.60',
+        'zstandard>=0.20',
     ],
     extras_require={
         'onnx': ONNX,
@@ -72,9 +75,9 @@ setup(
         'ros-jazzy': ros_wheels('7.1.6', '5.3.6'),
         'test': [
             *ONNX,
+            'mcap>=1.2,<2',
             'mypy==2.4.1',
             'pytest>=8,<10',
-            'rosbags>=0.10,<1',
             'rosbags-image>=0.9,<1',
             'ruff==0.17.5',
             'torchmetrics>=1.4,<2',

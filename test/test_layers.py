@@ -50,7 +50,6 @@ DESIGN = {
 }
 """The table of the design, section 2; a layer may always import itself."""
 
-ARRAYS = layer((), 'numpy cv2')
 PICTURES = layer({'frame'}, 'numpy cv2')
 
 BEYOND = {
@@ -68,7 +67,8 @@ BEYOND = {
     'training': PICTURES,
     'export': PICTURES,
     'benchmark': PICTURES,
-    'bags': ARRAYS,
+    # The metadata of a bag, and what is in files that rosbags refuses because they end early.
+    'bags': layer((), 'numpy cv2 yaml zstandard lz4'),
     # An optional runtime, imported in its backend where it is needed; Triton in its kernels.
     'pipeline': layer({'settings'}, 'onnx onnxruntime triton'),
 }

@@ -33,7 +33,7 @@ ROSDEP_KEYS = {
 }
 """The rosdep keys of what is imported, where they are not its name."""
 
-WITHOUT_KEY = {'safetensors'}
+WITHOUT_KEY = {'lz4', 'safetensors', 'zstandard'}
 """What rosdep does not know; package.xml says how to install it."""
 
 NOT_DECLARED = {'autoware_internal_debug_msgs', 'triton'}
