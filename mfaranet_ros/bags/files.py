@@ -34,9 +34,7 @@ COMPRESSIONS = ('', 'zstd')
 
 GIVE = 'give a folder as `ros2 bag record` writes it, or its .mcap or .db3 files'
 
-CONVERT = (
-    'convert it by `rosbags-convert --src OLD.bag --dst NEW`, which pip install rosbags brings'
-)
+CONVERT = 'convert it by `rosbags-convert --src OLD.bag --dst NEW` of the package rosbags'
 
 
 @dataclass(frozen=True)

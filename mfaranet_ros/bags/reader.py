@@ -110,20 +110,21 @@ class Bag:
         """
         found = self.topics.get(name) or self.topics.get(f'/{name}')
         if found is None:
-            raise SourceError(f'{self.name} has no topic {name!r}; it has {self._listing()}')
+            raise SourceError(f'{self.name} has no topic {name!r}; it has {self.listing()}')
         if types and found.type not in types:
             raise SourceError(
                 f'{found.name} is of type {found.type}, it must be of {" or ".join(types)}; '
-                f'{self.name} has {self._listing()}'
+                f'{self.name} has {self.listing()}'
             )
         if not found.count:
             raise SourceError(
-                f'{found.name} has no message in {self.name}; it has {self._listing()}'
+                f'{found.name} has no message in {self.name}; it has {self.listing()}'
             )
         self.types.check(found)
         return found
 
-    def _listing(self) -> str:
+    def listing(self) -> str:
+        """Return the topics with type and number of messages, in one line."""
         listed = (f'{topic.name} ({topic.type}, {topic.count})' for topic in self.topics.values())
         return ', '.join(sorted(listed)) or 'no topic at all'
 
@@ -141,7 +142,7 @@ class Bag:
         """
         names = frozenset(self.topics if topics is None else topics)
         if missing := sorted(names - self.topics.keys()):
-            raise SourceError(f'{self.name} has no topic {missing[0]!r}; it has {self._listing()}')
+            raise SourceError(f'{self.name} has no topic {missing[0]!r}; it has {self.listing()}')
         parts = [storage.records(names, start_ns, stop_ns) for storage in self._storages]
         for record in heapq.merge(*parts, key=_logged):
             yield BagMessage(self.topics[record.topic], record.time_ns, record.raw, self.types)
