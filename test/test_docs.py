@@ -264,7 +264,8 @@ def test_reasons_of_refused_images_are_named():
 
 def test_topics_of_the_player():
     rows = rows_below(TEXTS['docs/player.md'], 'ends the process')
-    source = (ROOT / 'mfaranet_ros/ros/player_node.py').read_text(encoding='utf-8')
+    files = ('player_node.py', 'picture_show.py', 'diagnostics.py')
+    source = ''.join((ROOT / 'mfaranet_ros/ros' / file).read_text('utf-8') for file in files)
     for name in (row[0].strip('`') for row in rows):
         assert name.rpartition('/')[2] in source, name
 

@@ -23,6 +23,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 from mfaranet_ros.errors import CalibrationError, ConfigError, SourceError  # noqa: E402
 from mfaranet_ros.pipeline.decode import decode  # noqa: E402
+from mfaranet_ros.ros.picture_show import PictureShow  # noqa: E402
 from mfaranet_ros.ros.player_node import PlayerNode  # noqa: E402
 
 PATIENCE_S = 30.0
@@ -156,7 +157,8 @@ def test_it_plays_pictures_calibration_and_truth_and_ends(audience, images):
     assert found[-1] < time.time_ns()
     assert found == sorted(set(found))
     status = audience.status()
-    assert (status['level'], status['pictures_sent'], status['truths_sent']) == (0, '5', '4')
+    assert (status['pictures_sent'], status['truths_sent']) == ('5', '4')
+    assert status['level'] == (status['moments_missed'] != '0')  # this machine may be busy
 
 
 def test_jpeg_files_go_out_byte_by_byte(audience, images):
@@ -259,14 +261,14 @@ def test_a_loop_ends_when_its_time_is_over(audience, images):
 
 def test_late_moments_are_counted_and_not_bunched(audience, images, monkeypatch):
     """While the third picture is prepared, ten moments pass; their pictures come one by one."""
-    prepare = PlayerNode._prepare
+    prepare = PictureShow._prepare
 
     def slow(self, picture):
         if picture is not None and picture.number == 2:
             time.sleep(1.0)
         return prepare(self, picture)
 
-    monkeypatch.setattr(PlayerNode, '_prepare', slow)
+    monkeypatch.setattr(PictureShow, '_prepare', slow)
     audience.listen('image', '/diagnostics')
     audience.play(images=str(images), rate_hz=10.0)
     audience.wait_for_end()

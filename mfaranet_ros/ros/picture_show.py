@@ -1,0 +1,218 @@
+"""Pictures as a camera would publish them: what the player does with a folder or a video.
+
+It publishes `image` (or `image/compressed`), `camera_info` and, where the pictures have labels,
+`truth`. A picture is read and converted while the one before is on its way, so that it goes out
+at its moment; it is stamped with the node's clock at that moment.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from mfaranet_ros.errors import MfaranetError
+from mfaranet_ros.frame import Frame
+from mfaranet_ros.pipeline import encode, messages
+from mfaranet_ros.playback.calibration_file import (
+    check_size,
+    nominal_camera_info,
+    read_calibration,
+)
+from mfaranet_ros.playback.pace import Pace
+from mfaranet_ros.playback.sources import Picture, Reel, Source
+from mfaranet_ros.ros.conversions import to_message
+from mfaranet_ros.ros.player_config import PlayerConfig
+
+QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+"""Reliable, so that subscribers of both kinds match."""
+
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The messages of one picture, which lack nothing but the stamp."""
+
+    messages: tuple[tuple[Any, Any], ...]
+    has_truth: bool
+
+    def publish(self, stamp: Any) -> None:
+        for publisher, message in self.messages:
+            message.header.stamp = stamp
+            publisher.publish(message)
+
+
+class PictureShow:
+    """Publishes the pictures of a source one by one, at their rate.
+
+    player: the node, which waits for subscribers before it calls `begin`, and is told of the end.
+    Raises SourceError or CalibrationError for what cannot be played.
+    """
+
+    def __init__(self, player: Any, source: Source) -> None:
+        self._player = player
+        self.config: PlayerConfig = player.config
+        self._source = source
+        self._reel = Reel(source, loop=self.config.loop)
+        self._rate_hz = self.config.rate_hz or source.rate_hz
+        self._calibration = (
+            read_calibration(self.config.calibration) if self.config.calibration else None
+        )
+        self._sent = self._truths = 0
+        self._last_stamp_ns = 0
+        self._paced_by = self._make_clock()
+        self._pace = Pace(self._rate_hz)
+        self._create_publishers()
+        first = self._reel.next()
+        if self._calibration is not None and first is not None:
+            check_size(self._calibration, *first.size, first.name)
+        self._next = self._prepare(first)
+
+    def _make_clock(self) -> Any:
+        """Return the clock of the pace: steady, or the simulated time where that is in use."""
+        if self._player.get_parameter('use_sim_time').value:
+            return self._player.get_clock()
+        return Clock(clock_type=ClockType.STEADY_TIME)
+
+    def _create_publishers(self) -> None:
+        image_type, topic = Image, self._player.resolve_topic_name('image')
+        if self.config.transport == 'compressed':
+            image_type, topic = CompressedImage, topic + '/compressed'
+        self.image = self._create(image_type, topic)
+        has_camera = self._calibration is not None or self.config.hfov_deg > 0
+        self._camera_info = self._create(CameraInfo, 'camera_info') if has_camera else None
+        self._truth = self._create(Image, 'truth') if self._source.has_truth else None
+
+    def _create(self, message_type: Any, topic: str) -> Any:
+        options = QoSOverridingOptions.with_default_policies()
+        qos = copy.copy(QOS)  # rclpy writes the overrides into it
+        return self._player.create_publisher(
+            message_type, topic, qos, qos_overriding_options=options
+        )
+
+    # -- what the player asks ---------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @property
+    def awaited(self) -> str:
+        """What it still waits for before the first picture, besides subscribers of the image."""
+        return ''
+
+    def describe(self) -> str:
+        """Say what will be played, and where."""
+        camera = 'none' if self._camera_info is None else 'as calibrated'
+        if self._camera_info is not None and self._calibration is None:
+            camera = f'nominal, {self.config.hfov_deg:g} deg wide'
+        return (
+            f'{self.name} at {self._rate_hz:g} Hz on {self.image.topic_name}, '
+            f'camera_info: {camera}'
+        )
+
+    @property
+    def mishaps(self) -> str:
+        """What went wrong so far, without being the end."""
+        if not self._reel.skipped and not self._pace.missed:
+            return ''
+        return f'{self._reel.skipped} pictures skipped, {self._pace.missed} moments missed'
+
+    @property
+    def summary(self) -> str:
+        """Say at the end what was played."""
+        return (
+            f'{self._sent} pictures sent, {self._reel.skipped} skipped, '
+            f'{self._pace.missed} moments missed'
+        )
+
+    @property
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """What the diagnostics show."""
+        return (
+            ('rate_hz', f'{self._rate_hz:g}'),
+            ('pictures_sent', str(self._sent)),
+            ('truths_sent', str(self._truths)),
+            ('pictures_skipped', str(self._reel.skipped)),
+            ('moments_missed', str(self._pace.missed)),
+        )
+
+    def begin(self) -> None:
+        self._began_ns = self._paced_by.now().nanoseconds
+        self._player.call_every(1.0 / self._rate_hz, self._tick, clock=self._paced_by)
+
+    def close(self) -> None:
+        """Publishers end with the node."""
+
+    # -- one picture ------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now_ns = self._paced_by.now().nanoseconds
+        if self._pace.tick(now_ns):
+            self._play_one(now_ns)
+
+    def _play_one(self, now_ns: int) -> None:
+        duration_ns = self.config.duration_s * 1e9
+        if self._next is None or 0 < duration_ns <= now_ns - self._began_ns:
+            self._player.end()
+            return
+        self._next.publish(self._stamp())
+        self._sent += 1
+        self._truths += self._next.has_truth
+        try:
+            self._next = self._prepare(self._reel.next())
+        except MfaranetError as error:
+            self._player.fail(error)
+
+    def _prepare(self, picture: Picture | None) -> Prepared | None:
+        if picture is None:
+            return None
+        header = encode.header(0, self.config.frame_id)
+        values = [(self.image, self._image_value(picture, header))]
+        if self._camera_info is not None:
+            # First, so that the picture finds its calibration there.
+            calibration = self._calibration or nominal_camera_info(
+                *picture.size, self.config.hfov_deg
+            )
+            value = dataclasses.replace(calibration, header=header)
+            values.insert(0, (self._camera_info, value))
+        if self._truth is not None and picture.truth is not None:
+            values.append((self._truth, encode.mono8(header, picture.truth)))
+        return Prepared(
+            tuple((publisher, to_message(value)) for publisher, value in values),
+            has_truth=picture.truth is not None,
+        )
+
+    def _image_value(self, picture: Picture, header: messages.Header) -> Any:
+        frame = Frame(picture.pixels, picture.encoding, 0, self.config.frame_id)
+        if self.config.transport == 'raw':
+            return encode.image(frame)
+        if picture.file is None:
+            return encode.compressed_image(frame, 'jpeg', JPEG_QUALITY)
+        return messages.CompressedImage(
+            header, picture.format, np.frombuffer(picture.file, np.uint8)
+        )
+
+    def _stamp(self) -> Any:
+        """Return the present time of the node's clock, later than any stamp before.
+
+        Only a clock that was set back by more than a picture's interval takes stamps back with it.
+        """
+        now = self._player.get_clock().now()
+        behind_ns = self._last_stamp_ns - now.nanoseconds
+        if 0 <= behind_ns < 1e9 / self._rate_hz:
+            stamp = encode.header(self._last_stamp_ns + 1, '').stamp
+            self._last_stamp_ns += 1
+            return to_message(stamp)
+        if behind_ns > 0:
+            self._player.get_logger().warning(f'the clock was set back by {behind_ns / 1e9:.3f} s')
+        self._last_stamp_ns = now.nanoseconds
+        return now.to_msg()
