@@ -1,0 +1,161 @@
+"""The truth in metres of one frame: what of the ground is free, blocked, hidden, out of view.
+
+It is found by casting rays from the camera to the ground, through the same surfaces that the
+picture is painted from; nothing of the picture and nothing of the pipeline is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.frame import Grid
+from mfaranet_ros.labels import Role, get_label_set
+from mfaranet_ros.scenes.drive import Drive, Pose
+from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.kinds import label_table
+from mfaranet_ros.scenes.scene import GROUND, Scene
+from mfaranet_ros.scenes.view import GroundView
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FREE, BLOCKED, UNSEEN = 0, 100, -1
+
+_SAMPLES = 128
+"""Places on a bearing, evenly spaced by the logarithm of the range; what is narrower is missed."""
+
+_HALVINGS = 10
+_FOOT_M = 0.05
+"""What hides the ground no higher than this stands there; higher, it hangs over it."""
+
+
+@dataclass(frozen=True, eq=False)
+class MetricTruth:
+    """What is true of the ground around base_link at one frame.
+
+    grid: 0 free (drivable and in sight), 100 blocked (in sight and not drivable, or the foot of
+        something), -1 not in sight.
+    drivable: bool (rows, columns), whether one may drive there, in sight or not.
+    in_view: bool, whether the cell's centre is inside the picture.
+    hidden: bool, whether it is inside the picture but something stands before it or on it.
+    boundary_m: float64 (B, 2), x and y where the free ground in sight ends, on many bearings
+        from the point under the camera, counter-clockwise. Where none begins, it is the near
+        edge of the view; at its far end, that of view or grid.
+    feet_m: float64 (N, 2), where things that stand up meet the ground, in sight.
+    """
+
+    grid: Grid
+    drivable: Mask
+    in_view: Mask
+    hidden: Mask
+    boundary_m: Floats
+    feet_m: Floats
+
+
+class MetricTruthFinder:
+    """Finds the metric truth of a drive's frames, for one grid.
+
+    Raises CalibrationError where the camera sees nothing of the grid.
+    """
+
+    def __init__(self, drive: Drive, extent: GridExtent | None = None) -> None:
+        self.drive = drive
+        self.extent = extent or GridExtent()
+        self.view = GroundView(drive.camera, self.extent)
+        roles = get_label_set(drive.label_set).roles
+        self._drivable = roles[label_table(drive.label_set)] == Role.DRIVABLE
+
+    def at(self, index: int) -> MetricTruth:
+        """Return the truth of one frame; raises ConfigError for one the drive does not have."""
+        place = _Place(
+            self.drive.scene(index), self.drive.pose(index), self.drive.eye(index), self._drivable
+        )
+        extent, in_view = self.extent, self.view.in_view
+        centres = extent.centres()
+        drivable = place.is_drivable(centres).reshape(extent.shape)
+        in_sight = np.zeros(extent.shape, np.bool_)
+        in_sight[in_view] = place.is_in_sight(centres[in_view.ravel()])
+        cells = np.full(extent.shape, UNSEEN, np.int8)
+        cells[in_sight] = np.where(drivable[in_sight], FREE, BLOCKED)
+        boundary_m, feet_m = self._walk(place)
+        cells[extent.cells_of(feet_m)] = BLOCKED
+        return MetricTruth(
+            Grid(cells, extent.resolution_m, extent.x_min_m, extent.y_min_m),
+            drivable,
+            in_view,
+            in_view & ~in_sight,
+            boundary_m,
+            feet_m,
+        )
+
+    def _walk(self, place: _Place) -> tuple[Floats, Floats]:
+        """Return boundary and feet, walking outward on every bearing."""
+        view = self.view
+        foot_m, directions = view.foot_m, view.directions
+        share = np.linspace(0, 1, _SAMPLES)
+        ranges_m = view.near_m[:, None] * (view.far_m / view.near_m)[:, None] ** share
+        points = foot_m + ranges_m[..., None] * directions[:, None]
+        in_sight = place.is_in_sight(points)
+        free = in_sight & place.is_drivable(points)
+
+        ends = np.where(free.all(axis=1), _SAMPLES - 1, free.argmin(axis=1))
+        bearing = np.arange(len(directions))
+        last_m, first_m = ranges_m[bearing, np.maximum(ends - 1, 0)], ranges_m[bearing, ends]
+        last_m = np.where(free.all(axis=1), first_m, last_m)
+
+        def edge(which: NDArray[np.int64], low: Floats, high: Floats, holds: _Test) -> Floats:
+            for _ in range(_HALVINGS):
+                middle = (low + high) / 2
+                yes = holds(foot_m + middle[:, None] * directions[which])
+                low, high = np.where(yes, middle, low), np.where(yes, high, middle)
+            return np.asarray(high)
+
+        boundary_m = edge(bearing, last_m, first_m, place.is_free)
+        which, at = np.nonzero(in_sight[:, :-1] & ~in_sight[:, 1:])
+        behind_m = edge(which, ranges_m[which, at], ranges_m[which, at + 1], place.is_in_sight)
+        behind = foot_m + behind_m[:, None] * directions[which]
+        feet = behind[place.height_before(behind) <= _FOOT_M]
+        return foot_m + boundary_m[:, None] * directions, feet
+
+
+_Test = Callable[[Floats], Mask]
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """The world around base_link at one frame; points are of the ground, (..., 2) in metres."""
+
+    scene: Scene
+    pose: Pose
+    eye: Floats
+    drivable_kinds: Mask
+
+    def is_drivable(self, points_m: Floats) -> Mask:
+        """Return where one may drive, in sight or not."""
+        world = self._world(points_m)
+        x, y = world[:, 0], world[:, 1]
+        fit = self.drivable_kinds[self.scene.ground.kinds(x, y)]
+        bare = self.scene.standing_on(x, y) == GROUND
+        return np.asarray((fit & bare).reshape(points_m.shape[:-1]))
+
+    def is_in_sight(self, points_m: Floats) -> Mask:
+        """Return what nothing hides from the camera, were it in the picture."""
+        ahead = self._world(points_m) - self.eye
+        hits = self.scene.cast(self.eye, ahead)
+        return np.asarray(hits.things == GROUND).reshape(points_m.shape[:-1])
+
+    def is_free(self, points_m: Floats) -> Mask:
+        return self.is_in_sight(points_m) & self.is_drivable(points_m)
+
+    def height_before(self, points_m: Floats) -> Floats:
+        """Return how high above the ground the ray to a point is stopped, in metres."""
+        ahead = self._world(points_m) - self.eye
+        return np.asarray(self.eye[2] * (1 - self.scene.cast(self.eye, ahead).distance))
+
+    def _world(self, points_m: Floats) -> Floats:
+        flat = points_m.reshape(-1, 2)
+        return self.pose.to_world(np.column_stack((flat, np.zeros(len(flat)))))
