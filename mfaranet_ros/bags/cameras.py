@@ -39,7 +39,7 @@ def choose_camera(
 
     info_topic: where its calibration is, if not beside it. besides: image topics that are no
     camera's, such as labels. Of several, the only one with a calibration is taken, and of a raw
-    and a compressed topic of one camera the raw one. Raises SourceError where that leaves a choice.
+    and a compressed topic of one camera the raw one. Raises SourceError where several are left.
     """
     if image_topic:
         camera = _camera(bag, bag.topic(image_topic, *IMAGES))
@@ -55,7 +55,7 @@ def first_calibration(bag: Bag, camera: Camera) -> MessageLike | None:
     """Return the first CameraInfo of a camera."""
     if camera.info is None:
         return None
-    first = next(bag.messages([camera.info.name]), None)
+    first = bag.first(camera.info.name)
     return None if first is None else first.message
 
 

@@ -6,6 +6,8 @@ Nothing is kept of what was read, so a long recording takes no more memory than 
 from __future__ import annotations
 
 import heapq
+import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -16,7 +18,7 @@ from types import TracebackType
 from mfaranet_ros.bags.files import find_files
 from mfaranet_ros.bags.storage import Record, Storage, Topic, WholeFile
 from mfaranet_ros.bags.types import MessageTypes
-from mfaranet_ros.errors import SourceError
+from mfaranet_ros.errors import DecodeError, SourceError
 from mfaranet_ros.frame import MessageLike
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -24,6 +26,9 @@ COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 TF = 'tf2_msgs/msg/TFMessage'
 IMAGES = (IMAGE, COMPRESSED_IMAGE)
+
+LOOK_BACK_NS = 100_000_000
+"""So far before the end the last message is looked for first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +151,32 @@ class Bag:
         parts = [storage.records(names, start_ns, stop_ns) for storage in self._storages]
         for record in heapq.merge(*parts, key=_logged):
             yield BagMessage(self.topics[record.topic], record.time_ns, record.raw, self.types)
+
+    def first(self, topic: str) -> BagMessage | None:
+        """Return the message of a topic that was logged first."""
+        return next(self.messages([topic]), None)
+
+    def last(self, topic: str) -> BagMessage | None:
+        """Return the message of a topic that was logged last, without reading all of them."""
+        first_ns, last_ns = self.span_ns
+        for back_ns in (LOOK_BACK_NS * 4**step for step in itertools.count()):
+            found = deque(self.messages([topic], start_ns=last_ns - back_ns), maxlen=1)
+            if found or last_ns - back_ns < first_ns:
+                return found.pop() if found else None
+        return None
+
+    def stamp_range(self, topic: str) -> tuple[int, int] | None:
+        """Return the stamps of the first and the last message of a topic.
+
+        None where they are not to be had quickly: in a truncated file, or a message without one.
+        """
+        if self.truncated:
+            return None
+        try:
+            stamps = [item.stamp_ns for item in (self.first(topic), self.last(topic)) if item]
+        except (DecodeError, AttributeError):
+            return None
+        return (min(stamps), max(stamps)) if stamps else None
 
 
 def open_bag(paths: str | Path | Sequence[str | Path]) -> Bag:

@@ -1,0 +1,235 @@
+"""Goes through the images of a recording, each with its calibration and its truth.
+
+Truth is paired by exact stamp; failing that, with a tolerance, the nearest is taken; each truth is
+used once. Everything is read once and in order, so an image waits for truth that was logged after
+it: up to WAIT_NS of the log, and less where that would take more than HOLD_BYTES.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfaranet_ros.bags.cameras import Camera
+from mfaranet_ros.bags.reader import Bag, BagMessage
+from mfaranet_ros.bags.sources import PairingReport, Source
+from mfaranet_ros.bags.stamps import NOTHING, StampWatch, range_text, stamp_text
+from mfaranet_ros.bags.truth import Truth
+from mfaranet_ros.errors import DecodeError, SourceError
+from mfaranet_ros.frame import MessageLike
+
+WAIT_NS = 2_000_000_000
+"""How much later than its image truth may have been logged, and how much earlier."""
+
+HOLD_BYTES = 256 * 2**20
+"""How much of the recording is held at most while waiting."""
+
+HEADER_BYTES = 12
+"""The encapsulation and the stamp, by which equal calibrations differ."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One image of a recording and what belongs to it.
+
+    number: its place among the images in the order of the log, from 0.
+    camera_info: the calibration that was logged last before it, of the first images the first one;
+    the same object as long as only its stamp changes. truths: one for each source of truth.
+    """
+
+    number: int
+    image: BagMessage
+    stamp_ns: int
+    camera_info: MessageLike | None
+    truths: tuple[Truth | None, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its stamp in seconds."""
+        return stamp_text(self.stamp_ns)
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """An image that is not given out yet; truths: what was found for each source."""
+
+    number: int
+    image: BagMessage
+    stamp_ns: int
+    camera_info: MessageLike | None
+    truths: list[Truth | None]
+
+    def shot(self) -> Shot:
+        return Shot(self.number, self.image, self.stamp_ns, self.camera_info, tuple(self.truths))
+
+
+class Pairing:
+    """The images of one camera of a recording; go through it once.
+
+    truth: where truth is: topics by name, folders of png files as Path.
+    Raises SourceError where a source is not there or empty, and, as early as it is known, where
+    no stamp of it belongs to an image.
+    """
+
+    def __init__(
+        self,
+        bag: Bag,
+        camera: Camera,
+        truth: Sequence[str | Path] = (),
+        *,
+        tolerance_ns: int = 0,
+    ) -> None:
+        self._bag = bag
+        self._camera = camera
+        self._tolerance_ns = tolerance_ns
+        self._sources = [Source.open(bag, source) for source in truth]
+        self._by_topic = {source.topic: source for source in self._sources if source.topic}
+        self._watch = StampWatch()
+        self._unreadable = NOTHING
+        self._images = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._held_bytes = 0
+        self._info: MessageLike | None = None
+        self._info_bytes = b''
+        first_info = bag.first(camera.info.name) if camera.info else None
+        if first_info is not None:
+            self._receive_info(first_info)
+        for source in self._sources:
+            self._check_overlap(source)
+
+    @property
+    def report(self) -> PairingReport:
+        """What was found so far; complete when the last image was given out."""
+        return PairingReport(
+            self._images,
+            self._unreadable,
+            self._watch.repeated,
+            self._watch.backward,
+            tuple(source.report() for source in self._sources),
+        )
+
+    def __iter__(self) -> Iterator[Shot]:
+        topics = [self._camera.image.name, *self._by_topic]
+        if self._camera.info is not None:
+            topics.append(self._camera.info.name)
+        for item in self._bag.messages(topics):
+            self._receive(item)
+            yield from self._give_out(item.time_ns)
+        yield from self._give_out(None)
+        for source in self._sources:
+            for truth in source.shelf:
+                source.truths_without = source.truths_without.plus(truth.name)
+            if not source.paired:
+                raise self._no_overlap(source, self._watch.range_ns, source.watch.range_ns)
+
+    # -- what comes in ----------------------------------------------------------------------
+
+    def _receive(self, item: BagMessage) -> None:
+        source = self._by_topic.get(item.topic.name)
+        if source is not None:
+            self._receive_truth(item, source)
+        elif item.topic.name == self._camera.image.name:
+            self._receive_image(item)
+        else:
+            self._receive_info(item)
+
+    def _receive_info(self, item: BagMessage) -> None:
+        content = bytes(item.raw[HEADER_BYTES:])
+        if content != self._info_bytes:
+            with suppress(DecodeError):
+                self._info, self._info_bytes = item.message, content
+
+    def _receive_image(self, item: BagMessage) -> None:
+        number = self._images
+        self._images += 1
+        try:
+            stamp_ns = item.stamp_ns
+        except DecodeError:
+            self._unreadable = self._unreadable.plus(f'image {number}')
+            return
+        self._watch.add(stamp_ns)
+        truths = [source.shelf.take(stamp_ns) for source in self._sources]
+        self._waiting.append(_Waiting(number, item, stamp_ns, self._info, truths))
+        self._held_bytes += len(item.raw)
+
+    def _receive_truth(self, item: BagMessage, source: Source) -> None:
+        source.truths += 1
+        try:
+            truth = Truth.of(item)
+        except (DecodeError, AttributeError):
+            source.unreadable = source.unreadable.plus(f'message {source.truths - 1}')
+            return
+        source.watch.add(truth.stamp_ns)
+        place = self._sources.index(source)
+        for waiting in self._waiting:
+            if waiting.stamp_ns == truth.stamp_ns and waiting.truths[place] is None:
+                waiting.truths[place] = truth
+                return
+        source.shelf.put(truth)
+
+    # -- what goes out ----------------------------------------------------------------------
+
+    def _give_out(self, now_ns: int | None) -> Iterator[Shot]:
+        """Give out the images that need not wait any longer; now_ns None: all."""
+        while self._waiting and self._may_go(self._waiting[0], now_ns):
+            first = self._waiting[0]
+            for place, source in enumerate(self._sources):
+                self._settle(first, place, source)
+            self._waiting.popleft()
+            self._held_bytes -= len(first.image.raw)
+            yield first.shot()
+        if now_ns is not None:
+            for source in self._sources:
+                source.clear(now_ns - 2 * WAIT_NS, HOLD_BYTES)
+
+    def _may_go(self, waiting: _Waiting, now_ns: int | None) -> bool:
+        if now_ns is None or self._held_bytes > HOLD_BYTES:
+            return True
+        if now_ns - waiting.image.time_ns > WAIT_NS:
+            return True
+        return all(
+            truth is not None or not source.may_bring(waiting.stamp_ns, self._tolerance_ns)
+            for truth, source in zip(waiting.truths, self._sources, strict=True)
+        )
+
+    def _settle(self, waiting: _Waiting, place: int, source: Source) -> None:
+        if waiting.truths[place] is None:
+            waiting.truths[place] = self._nearest(waiting, place, source)
+        truth = waiting.truths[place]
+        if truth is None:
+            source.images_without = source.images_without.plus(stamp_text(waiting.stamp_ns))
+        else:
+            source.pair(waiting.stamp_ns, truth)
+
+    def _nearest(self, waiting: _Waiting, place: int, source: Source) -> Truth | None:
+        """Take the nearest truth to which no other image that still waits is nearer."""
+        others = [other.stamp_ns for other in self._waiting if other.truths[place] is None]
+        for stamp_ns in source.shelf.near(waiting.stamp_ns, self._tolerance_ns):
+            distance = abs(stamp_ns - waiting.stamp_ns)
+            if all(abs(stamp_ns - other) >= distance for other in others):
+                return source.shelf.take(stamp_ns)
+        return None
+
+    # -- what does not belong together --------------------------------------------------------
+
+    def _check_overlap(self, source: Source) -> None:
+        """Raise SourceError where the first and last stamps already say that nothing pairs."""
+        images = self._bag.stamp_range(self._camera.image.name)
+        truth = self._bag.stamp_range(source.topic) if source.topic else source.watch.range_ns
+        if images is None or truth is None:
+            return
+        apart_ns = max(images[0] - truth[1], truth[0] - images[1])
+        if apart_ns > self._tolerance_ns:
+            raise self._no_overlap(source, images, truth)
+
+    def _no_overlap(
+        self, source: Source, images: tuple[int, int] | None, truth: tuple[int, int] | None
+    ) -> SourceError:
+        return SourceError(
+            f'no truth of {source.name} belongs to an image of {self._camera.image.name}: the '
+            f'images are of {range_text(images)}, the truth of {range_text(truth)}; give the '
+            'truth of this recording, or a tolerance if the stamps differ a little'
+        )
