@@ -21,6 +21,7 @@ class Purpose(enum.IntEnum):
     NOISE = 8
     CLOUDS = 9
     RAIN = 10
+    BLOCK = 11
 
 
 def generator(seed: int, purpose: Purpose, *keys: int) -> np.random.Generator:

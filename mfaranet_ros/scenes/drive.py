@@ -14,28 +14,9 @@ from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.ground import LANE_M
 from mfaranet_ros.scenes.kinds import label_table
 from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.scene import Floats, Scene
 from mfaranet_ros.scenes.world import World
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Where base_link is in the world: x, y in metres, its direction as cosine and sine."""
-
-    x_m: float
-    y_m: float
-    cosine: float
-    sine: float
-
-    def to_world(self, points: Floats) -> Floats:
-        """Return points (N, 3) of base_link in the world."""
-        return self.turn(points) + np.array((self.x_m, self.y_m, 0.0))
-
-    def turn(self, directions: Floats) -> Floats:
-        """Return directions (..., 3) of base_link in the world frame."""
-        x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
-        turned = (x * self.cosine - y * self.sine, x * self.sine + y * self.cosine, z)
-        return np.stack(turned, axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,8 @@ LANE_M = 1.65
 PAVEMENT_M = 2.4
 """Width of a pavement; behind it grass, where no house stands."""
 
-DASH_M, GAP_M, LINE_M = 2.0, 4.0, 0.12
+DASH_M, PERIOD_M, LINE_M = 2.4, 6.4, 0.12
+"""Of the dashes in the middle of the road: their length, their distance, their width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +31,15 @@ class Ground:
 
     def kinds(self, x: Floats, y: Floats) -> NDArray[np.uint8]:
         """Return the kind of each place, any shape; x and y in the world."""
-        return self.kinds_at(*self.road.coordinates(x, y))
+        return kinds_at(*self.road.coordinates(x, y))
 
-    def kinds_at(self, s: Floats, offset: Floats) -> NDArray[np.uint8]:
-        """Return the kind of each place, given its coordinates along and across the road."""
-        away = np.abs(offset)
-        kinds = np.full(np.shape(s), Kind.GRASS, np.uint8)
-        kinds[away <= HALF_ROAD_M + PAVEMENT_M] = Kind.PAVEMENT
-        kinds[away <= HALF_ROAD_M] = Kind.ROAD
-        period = DASH_M + GAP_M
-        dash = (away <= LINE_M / 2) & (s - np.floor(s / period) * period < DASH_M)
-        kinds[dash] = Kind.MARKING
-        return kinds
+
+def kinds_at(s: Floats, offset: Floats) -> NDArray[np.uint8]:
+    """Return the kind of places, given their coordinates along and across the road."""
+    away = np.abs(offset)
+    kinds = np.full(away.shape, Kind.GRASS, np.uint8)
+    kinds[away <= HALF_ROAD_M + PAVEMENT_M] = Kind.PAVEMENT
+    kinds[away <= HALF_ROAD_M] = Kind.ROAD
+    dash = (away <= LINE_M / 2) & (s - np.floor(s / PERIOD_M) * PERIOD_M < DASH_M)
+    kinds[dash] = Kind.MARKING
+    return kinds

@@ -1,6 +1,6 @@
 """Flat patches, of which the surfaces of all things are made, and where rays meet them.
 
-A patch is a trapezoid in a plane, seen from one side, or what a silhouette leaves of it. Its own
+A patch is a trapezoid in a plane, seen from one side, or what a cut-out leaves of it. Its own
 coordinates are u along its lower edge and v at right angles to it, both in metres from its lower
 left corner as seen from outside.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.scenes.silhouettes import silhouette
+from mfaranet_ros.scenes.pictures.catalog import picture
 
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -29,8 +29,7 @@ class Patch:
 
     across, up: unit vectors at right angles; across x up points outwards. size_m: width and
     height. lean_m: how far the left and the right edge lean inwards towards the top.
-    silhouette: name of the mask that it is cut out by; empty: whole.
-    picture: name of the picture on it, which matters to the painter only.
+    picture: name of the picture on it; where that is a cut-out, so is the patch.
     """
 
     corner: Vector
@@ -38,7 +37,6 @@ class Patch:
     up: Vector
     size_m: tuple[float, float]
     lean_m: tuple[float, float] = (0.0, 0.0)
-    silhouette: str = ''
     picture: str = 'plain'
 
 
@@ -161,7 +159,7 @@ def seen_from(patches: Patches, origin: Vector) -> dict[int, Meeting]:
         patches.size_m.tolist(), patches.lean_m.tolist(), strict=True,
     )  # fmt: skip
     return {
-        number: Meeting(plane, a, b, u, v, *size, lean, silhouette(local.silhouette))
+        number: Meeting(plane, a, b, u, v, *size, lean, picture(local.picture).mask)
         for number, ((plane, a, b, u, v, size, lean), local) in enumerate(
             zip(rows, patches.local, strict=True)
         )

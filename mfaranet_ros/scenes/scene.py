@@ -44,20 +44,21 @@ class Scene:
         """The kinds of the things: uint8 (T,)."""
         return np.array([thing.kind for thing in self.things], np.uint8)
 
-    def patches(self, x: float, y: float) -> Patches:
-        """Return the surfaces of all things in the world, as seen from above this place."""
-        poses = np.empty((len(self.things), 4))
-        for row, thing in zip(poses, self.things, strict=True):
-            row[:] = thing.x_m, thing.y_m, thing.cosine, thing.sine
-            if SHAPES[thing.shape].turns:
-                ahead, aside = x - thing.x_m, y - thing.y_m
-                length = math.sqrt(ahead * ahead + aside * aside) or 1.0
-                row[2:] = ahead / length, aside / length
-        parts = [
-            patches_of(thing.shape, thing.length_m, thing.width_m, thing.height_m)
-            for thing in self.things
-        ]
-        return placed(parts, *poses.T)
+    def poses(self, x: float, y: float) -> Floats:
+        """Return x, y, cosine and sine of each thing, as seen from above a place: (T, 4)."""
+        poses = np.array([thing.pose for thing in self.things], np.float64).reshape(-1, 4)
+        turns = np.array([SHAPES[thing.shape].turns for thing in self.things], np.bool_)
+        ahead, aside = x - poses[:, 0], y - poses[:, 1]
+        turns &= (ahead != 0) | (aside != 0)
+        length = np.sqrt(ahead * ahead + aside * aside)
+        poses[turns, 2] = ahead[turns] / length[turns]
+        poses[turns, 3] = aside[turns] / length[turns]
+        return poses
+
+    @cached_property
+    def parts(self) -> list[Patches]:
+        """The patches of each thing, in its own frame."""
+        return [patches_of(thing.shape, *thing.size_m, thing.variant) for thing in self.things]
 
     def cast(self, origin: ArrayLike, directions: ArrayLike) -> Hits:
         """Return what rays meet first.
@@ -72,7 +73,7 @@ class Scene:
         distance[below] = -eye[2] / z[below]
         things = np.where(below, GROUND, SKY).astype(np.int32)
         lengths = np.sqrt(x * x + y * y + z * z)
-        patches = self.patches(eye[0], eye[1])
+        patches = placed(self.parts, *self.poses(eye[0], eye[1]).T)
         for number, meeting in seen_from(patches, (eye[0], eye[1], eye[2])).items():
             near = np.flatnonzero(_towards(meeting, x, y, z, lengths))
             far, _, _, met = meeting.rays(x[near], y[near], z[near])

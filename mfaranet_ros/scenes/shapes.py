@@ -2,67 +2,210 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 from mfaranet_ros.scenes.patches import UP, Patch, Patches
+from mfaranet_ros.scenes.pictures.catalog import FRONTS, PAINTS, RIDERS, TREES, WALKERS
+
+Build = Callable[[float, float, float, int], list[Patch]]
+"""From length, width, height (m) and variant to patches, front first."""
+
+ROOF_PITCH = 0.75
+"""How steep roofs are: rise per run."""
 
 
 def _walls(
-    length: float, width: float, height: float, picture: str, bottom: float = 0.0
+    length: float,
+    width: float,
+    height: float,
+    pictures: tuple[str, str, str, str],
 ) -> list[Patch]:
     """Return the four sides of a box: front, left, back, right."""
     a, b = length / 2, width / 2
     corners = (
-        ((a, -b, bottom), (0.0, 1.0, 0.0), width),
-        ((a, b, bottom), (-1.0, 0.0, 0.0), length),
-        ((-a, b, bottom), (0.0, -1.0, 0.0), width),
-        ((-a, -b, bottom), (1.0, 0.0, 0.0), length),
+        ((a, -b, 0.0), (0.0, 1.0, 0.0), width),
+        ((a, b, 0.0), (-1.0, 0.0, 0.0), length),
+        ((-a, b, 0.0), (0.0, -1.0, 0.0), width),
+        ((-a, -b, 0.0), (1.0, 0.0, 0.0), length),
     )
     return [
         Patch(corner, across, UP, (size, height), picture=picture)
-        for corner, across, size in corners
+        for (corner, across, size), picture in zip(corners, pictures, strict=True)
     ]
 
 
-def _lid(length: float, width: float, height: float, picture: str) -> Patch:
-    """Return the top of a box."""
-    corner = (-length / 2, width / 2, height)
-    return Patch(corner, (0.0, -1.0, 0.0), (1.0, 0.0, 0.0), (width, length), picture=picture)
+def _slope(x: float, z: float, to_x: float, to_z: float, width: float, picture: str) -> Patch:
+    """Return a patch across the thing that rises from (x, z) to (to_x, to_z).
+
+    It is seen from in front where it rises backwards, from behind where it rises forwards.
+    """
+    length = math.sqrt((to_x - x) ** 2 + (to_z - z) ** 2)
+    up = ((to_x - x) / length, 0.0, (to_z - z) / length)
+    sign = 1.0 if to_x < x else -1.0
+    corner = (x, -sign * width / 2, z)
+    return Patch(corner, (0.0, sign, 0.0), up, (width, length), picture=picture)
 
 
-def _box(length: float, width: float, height: float) -> list[Patch]:
-    return [*_walls(length, width, height, 'plain'), _lid(length, width, height, 'plain')]
+def _house(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    """Return a terraced house: its front to the right of its direction, a roof along it."""
+    front, wall = f'house_{variant % FRONTS}', f'wall_{variant % 6}'
+    walls = _walls(length, width, height, (wall, wall, wall, front))
+    rise = ROOF_PITCH * width / 2
+    slant = math.sqrt(rise**2 + width**2 / 4)
+    away, up = width / 2 / slant, rise / slant
+    roof = f'roof_{variant % 2}'
+    a, b = length / 2, width / 2
+    gable = (b, b)
+    return [
+        *walls,
+        Patch((-a, -b, height), (1.0, 0.0, 0.0), (0.0, away, up), (length, slant), picture=roof),
+        Patch((a, b, height), (-1.0, 0.0, 0.0), (0.0, -away, up), (length, slant), picture=roof),
+        Patch((a, -b, height), (0.0, 1.0, 0.0), UP, (width, rise), gable, picture=wall),
+        Patch((-a, b, height), (0.0, -1.0, 0.0), UP, (width, rise), gable, picture=wall),
+    ]
 
 
-def _board(silhouette: str) -> Callable[[float, float, float], list[Patch]]:
-    """Return the shape of what always turns its one side to the viewer."""
+def _block(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    """Return a building with a flat roof."""
+    front, wall = f'house_{variant % FRONTS}', f'wall_{variant % 6}'
+    return _walls(length, width, height, (wall, wall, wall, front))
 
-    def build(length: float, width: float, height: float) -> list[Patch]:
-        corner = (0.0, -width / 2, 0.0)
-        return [Patch(corner, (0.0, 1.0, 0.0), UP, (width, height), silhouette=silhouette)]
+
+def _car(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    """Return a hatchback: a body, a bonnet, and a cabin with slanted screens."""
+    paint = variant % PAINTS
+    a, waist, nose = length / 2, height * 0.63, height * 0.52
+    side, cabin = f'side_{paint}', f'cabin_{paint}'
+    body = _walls(length, width, waist, (f'front_{paint}', side, f'rear_{paint}', side))
+    body[0] = Patch(*_parts(body[0]), (width, nose), picture=f'front_{paint}')
+    foot, top = a - length * 0.27, a - length * 0.42
+    back, end = -a + length * 0.015, -a + length * 0.1
+    rise, run = height - waist, foot - back
+    lean = (foot - top, end - back)
+    b = width / 2 - 0.03
+    return [
+        *body,
+        _slope(a, nose, foot, waist, width, f'lid_{paint}'),
+        _slope(foot, waist, top, height, width, f'screen_{paint}'),
+        _slope(back, waist, end, height, width, f'screen_{paint}'),
+        Patch((foot, b, waist), (-1.0, 0.0, 0.0), UP, (run, rise), lean, cabin),
+        Patch((back, -b, waist), (1.0, 0.0, 0.0), UP, (run, rise), lean[::-1], cabin),
+        Patch(
+            (top, -b, height), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (2 * b, top - end),
+            picture=f'lid_{paint}',
+        ),
+    ]  # fmt: skip
+
+
+def _parts(patch: Patch) -> tuple[tuple[float, float, float], ...]:
+    return patch.corner, patch.across, patch.up
+
+
+def _van(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    paint = variant % PAINTS
+    side, end = f'van_side_{paint}', f'van_end_{paint}'
+    return _walls(length, width, height, (end, side, end, side))
+
+
+def _bus(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    paint = variant % PAINTS
+    side, end = f'bus_side_{paint}', f'van_end_{paint}'
+    return _walls(length, width, height, (end, side, end, side))
+
+
+def _barrier(picture: str) -> Build:
+    """Return the shape of a wall, hedge or fence along its direction."""
+
+    def build(length: float, width: float, height: float, variant: int) -> list[Patch]:
+        return _walls(length, width, height, (picture, picture, picture, picture))
 
     return build
+
+
+def _board(*pictures: str) -> Build:
+    """Return the shape of what is flat: seen from in front, and where it turns, from anywhere."""
+
+    def build(length: float, width: float, height: float, variant: int) -> list[Patch]:
+        name = pictures[variant % len(pictures)]
+        corner = (0.0, -width / 2, 0.0)
+        return [Patch(corner, (0.0, 1.0, 0.0), UP, (width, height), picture=name)]
+
+    return build
+
+
+def _lamp(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    """Return a street lamp, its arm to the right of its direction, seen along the road."""
+    post = Patch((0.0, -0.07, 0.0), (0.0, 1.0, 0.0), UP, (0.14, height), picture='pole')
+    arm = Patch((0.0, -1.4, height - 0.2), (0.0, 1.0, 0.0), UP, (1.4, 0.12), picture='pole')
+    head = Patch((0.0, -1.9, height - 0.25), (0.0, 1.0, 0.0), UP, (0.6, 0.18), picture='plain')
+    return [part for front in (post, arm, head) for part in (front, _reverse(front))]
+
+
+def _reverse(patch: Patch, picture: str = '') -> Patch:
+    """Return the other side of an upright patch."""
+    x, y, z = patch.corner
+    a, b, _ = patch.across
+    corner = (x + a * patch.size_m[0], y + b * patch.size_m[0], z)
+    return Patch(
+        corner, (-a, -b, 0.0), patch.up, patch.size_m, patch.lean_m, picture or patch.picture
+    )
+
+
+def _sign(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    """Return the plate of a sign, its lower edge at a height above people's heads."""
+    name = ('round_sign', 'blue_sign', 'green_sign')[variant % 3]
+    plate = Patch(
+        (0.0, -width / 2, height - width), (0.0, 1.0, 0.0), UP, (width, width), picture=name
+    )
+    return [plate, _reverse(plate, name if variant % 3 == 0 else 'sign_back')]
+
+
+def _light(length: float, width: float, height: float, variant: int) -> list[Patch]:
+    """Return the head of a traffic light, on top of its pole."""
+    pictures = ('traffic_light', 'pole', 'pole', 'pole')
+    size = 0.85
+    box = _walls(length, width, size, pictures)
+    return [
+        Patch(
+            (*part.corner[:2], height - size), part.across, UP, part.size_m, picture=part.picture
+        )
+        for part in box
+    ]
 
 
 @dataclass(frozen=True)
 class Shape:
     """How one kind of thing is built; turns: whether it always faces the viewer."""
 
-    build: Callable[[float, float, float], list[Patch]]
+    build: Build
     turns: bool = False
 
 
 SHAPES = {
-    'box': Shape(_box),
-    'board': Shape(_board(''), turns=True),
-    'person': Shape(_board('person'), turns=True),
-    'tree': Shape(_board('crown'), turns=True),
+    'house': Shape(_house),
+    'block': Shape(_block),
+    'car': Shape(_car),
+    'van': Shape(_van),
+    'bus': Shape(_bus),
+    'hedge': Shape(_barrier('hedge')),
+    'garden_wall': Shape(_barrier('garden_wall')),
+    'boards': Shape(_barrier('boards')),
+    'railing': Shape(_barrier('railing')),
+    'lamp': Shape(_lamp),
+    'sign': Shape(_sign),
+    'traffic_light': Shape(_light),
+    'pole': Shape(_board('pole'), turns=True),
+    'tree': Shape(_board(*(f'tree_{number}' for number in range(TREES))), turns=True),
+    'walker': Shape(_board(*(f'walker_{number}' for number in range(WALKERS))), turns=True),
+    'rider': Shape(_board(*(f'rider_{number}' for number in range(RIDERS))), turns=True),
+    'bicycle': Shape(_board('bicycle'), turns=True),
 }
 
 
 @cache
-def patches_of(shape: str, length: float, width: float, height: float) -> Patches:
+def patches_of(shape: str, length: float, width: float, height: float, variant: int) -> Patches:
     """Return the patches of a thing in its own frame."""
-    return Patches.of(SHAPES[shape].build(length, width, height))
+    return Patches.of(SHAPES[shape].build(length, width, height, variant))

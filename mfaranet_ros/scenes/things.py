@@ -38,3 +38,13 @@ class Thing:
         aside = (y - self.y_m) * self.cosine - (x - self.x_m) * self.sine
         inside = (np.abs(ahead) <= self.length_m / 2) & (np.abs(aside) <= self.width_m / 2)
         return np.asarray(inside)
+
+    @property
+    def pose(self) -> tuple[float, float, float, float]:
+        """x_m, y_m, cosine and sine."""
+        return self.x_m, self.y_m, self.cosine, self.sine
+
+    @property
+    def size_m(self) -> tuple[float, float, float]:
+        """Length, width and height."""
+        return self.length_m, self.width_m, self.height_m

@@ -1,0 +1,114 @@
+"""All pictures in one array of packed colours, each also smaller and smaller.
+
+A colour is looked up by one whole number, its address, so that one look-up paints a whole frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.pictures.catalog import PICTURES, picture
+from mfaranet_ros.scenes.pictures.picture import Rgb
+from mfaranet_ros.scenes.pictures.sky import sky
+from mfaranet_ros.scenes.pictures.street import street
+
+SMALLEST = 4
+"""A picture is not made smaller once its shorter side has so few texels."""
+
+STREET_LEVELS = (8, 6)
+"""Sizes of the street, along and across: it is looked at from so low that it shrinks along."""
+
+STREET_FLATTEST = 5
+"""So many halvings more along than across there are at most."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where one picture of one size stands: the address of its first texel, and its size."""
+
+    start: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """colors: uint32 (N,), red in the lowest byte. pages: sizes of each picture, largest first.
+
+    street: the page of each number of halvings along and across, [along, across].
+    """
+
+    colors: NDArray[np.uint32]
+    pages: dict[str, tuple[Page, ...]]
+    street: dict[tuple[int, int], Page]
+    sky: Page
+
+
+class _Binder:
+    """Collects pictures into one array."""
+
+    def __init__(self) -> None:
+        self._parts: list[NDArray[np.uint32]] = []
+        self._size = 0
+
+    def add(self, rgb: Rgb) -> Page:
+        part = packed(rgb)
+        page = Page(self._size, *part.shape)
+        self._parts.append(part.ravel())
+        self._size += part.size
+        return page
+
+    def bound(self) -> NDArray[np.uint32]:
+        return np.concatenate(self._parts)
+
+
+@cache
+def atlas() -> Atlas:
+    """Return the one atlas there is; drawing it takes about a second, once."""
+    binder = _Binder()
+    pages = {
+        name: tuple(binder.add(rgb) for rgb in _smaller_and_smaller(picture(name).rgb))
+        for name in PICTURES
+    }
+    chance = generator(0, Purpose.TEXTURE, 0)
+    streets = {levels: binder.add(rgb) for levels, rgb in _flatter_and_flatter(street(chance))}
+    page = binder.add(sky(chance))
+    return Atlas(binder.bound(), pages, streets, page)
+
+
+def packed(rgb: Rgb) -> NDArray[np.uint32]:
+    """Return colours as one number each."""
+    red, green, blue = (rgb[..., i].astype(np.uint32) for i in range(3))
+    return np.asarray(red | green << 8 | blue << 16)
+
+
+def halved(rgb: Rgb, axis: int) -> Rgb:
+    """Return a picture of half the size along an axis, each texel the mean of two."""
+    length = rgb.shape[axis] // 2
+    first, second = (
+        np.take(rgb, np.arange(length) * 2 + i, axis).astype(np.uint16) for i in range(2)
+    )
+    return np.asarray((first + second + 1) >> 1, np.uint8)
+
+
+def _smaller_and_smaller(rgb: Rgb) -> Iterable[Rgb]:
+    yield rgb
+    while min(rgb.shape[:2]) >= 2 * SMALLEST:
+        rgb = halved(halved(rgb, 0), 1)
+        yield rgb
+
+
+def _flatter_and_flatter(rgb: Rgb) -> Iterable[tuple[tuple[int, int], Rgb]]:
+    most_along, most_across = STREET_LEVELS
+    for across in range(most_across):
+        flat = rgb
+        for along in range(across, min(most_along, across + STREET_FLATTEST + 1)):
+            yield (along, across), flat
+            flat = halved(flat, 1)
+        rgb = halved(halved(rgb, 0), 1)

@@ -1,0 +1,1 @@
+"""The pictures on the surfaces of things: all drawn by rules, none of them a photograph."""

@@ -1,0 +1,104 @@
+"""Every picture by its name, each drawn once, when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+
+import numpy as np
+
+from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.pictures import furniture, houses, people, plants, vehicles
+from mfaranet_ros.scenes.pictures.picture import Picture, blank
+
+Draw = Callable[[np.random.Generator], Picture]
+
+FRONTS = 16
+WALKERS, RIDERS, TREES = 16, 4, 8
+"""Of people on foot, every two pictures are two steps of one person."""
+
+PAINTS = len(vehicles.PAINTS)
+
+
+def _front(number: int) -> Draw:
+    """Return how one front is drawn: its wall, its use and its storeys all differ."""
+
+    def draw(chance: np.random.Generator) -> Picture:
+        if number % 2:
+            color = houses.BRICK[number // 2 % len(houses.BRICK)]
+            wall = houses.bricks(chance, color)
+        else:
+            color = houses.RENDER[number // 2 % len(houses.RENDER)]
+            wall = houses.rendered(chance, color)
+        build = (houses.home, houses.shop, houses.home, houses.office)[number // 2 % 4]
+        return build(chance, wall, 2 if number % 3 == 0 else 3)
+
+    return draw
+
+
+def _wall(number: int) -> Draw:
+    color = (*houses.BRICK, *houses.RENDER)[number]
+    return lambda chance: houses.side(chance, houses.bricks(chance, color))
+
+
+def _walker(number: int) -> Draw:
+    def draw(_: np.random.Generator) -> Picture:
+        person = generator(0, Purpose.TEXTURE, 2, number // 2)
+        return people.walker(person, stride=0.11 * (number % 2))
+
+    return draw
+
+
+def _cars() -> dict[str, Draw]:
+    parts = {
+        'side': vehicles.body_side,
+        'front': vehicles.body_front,
+        'rear': vehicles.body_rear,
+        'cabin': vehicles.cabin_side,
+        'screen': vehicles.screen,
+        'lid': vehicles.lid,
+        'van_side': vehicles.van_side,
+        'van_end': vehicles.van_end,
+        'bus_side': vehicles.bus_side,
+    }
+    return {
+        f'{part}_{number}': partial(draw, color=color)
+        for part, draw in parts.items()
+        for number, color in enumerate(vehicles.PAINTS)
+    }
+
+
+PICTURES: dict[str, Draw] = {
+    'plain': lambda chance: Picture(blank(8, 8, (120, 120, 120))),
+    **{f'house_{number}': _front(number) for number in range(FRONTS)},
+    **{f'wall_{number}': _wall(number) for number in range(6)},
+    'roof_0': partial(houses.roof, color=(74, 78, 86)),
+    'roof_1': partial(houses.roof, color=(110, 72, 58)),
+    **_cars(),
+    **{f'walker_{number}': _walker(number) for number in range(WALKERS)},
+    **{f'rider_{number}': people.rider for number in range(RIDERS)},
+    'bicycle': people.bicycle,
+    **{f'tree_{number}': plants.bare for number in range(0, TREES, 2)},
+    **{
+        f'tree_{number}': partial(plants.leafy, color=plants.LEAVES[number // 2 % 3])
+        for number in range(1, TREES, 2)
+    },
+    'hedge': plants.hedge,
+    'pole': furniture.pole,
+    'round_sign': furniture.round_sign,
+    'blue_sign': partial(furniture.board_sign, color=(30, 60, 130)),
+    'green_sign': partial(furniture.board_sign, color=(24, 84, 60)),
+    'sign_back': furniture.sign_back,
+    'traffic_light': furniture.traffic_light,
+    'railing': furniture.railing,
+    'boards': furniture.boards,
+    'garden_wall': partial(furniture.garden_wall, color=(112, 84, 68)),
+}
+"""How each is drawn; a thing names its pictures by these names."""
+
+
+@cache
+def picture(name: str) -> Picture:
+    """Return a picture by its name; it does not depend on which were drawn before."""
+    number = list(PICTURES).index(name)
+    return PICTURES[name](generator(0, Purpose.TEXTURE, 1, number))

@@ -1,0 +1,162 @@
+"""The sides of cars, vans and buses. What is dark below a car is drawn as part of it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from mfaranet_ros.scenes.pictures.noise import fractal
+from mfaranet_ros.scenes.pictures.picture import (
+    KEY,
+    Color,
+    Picture,
+    Rgb,
+    blank,
+    cut_out,
+    ellipse,
+    grained,
+    polygon,
+    rectangle,
+)
+
+PAINTS: tuple[Color, ...] = (
+    (38, 40, 46), (150, 153, 158), (196, 198, 200), (46, 58, 92), (120, 28, 30), (78, 82, 88),
+    (20, 21, 24), (60, 84, 74),
+)  # fmt: skip
+"""Colours of cars: black, silver, white, blue, red, grey, black, green."""
+
+SHADE: Color = (16, 16, 18)
+TYRE: Color = (24, 24, 26)
+RIM: Color = (120, 122, 126)
+GLASS: Color = (44, 50, 58)
+LAMP: Color = (222, 222, 214)
+TAIL: Color = (150, 24, 22)
+PLATE: Color = (206, 200, 150)
+
+BOTTOM = 0.16
+"""Share of the height of a body that is dark, below it."""
+
+
+def _lit(rgb: Rgb, color: Color, top: int, bottom: int) -> None:
+    """Fill rows with a colour that is lighter above: the sky is mirrored in it."""
+    rows = np.linspace(1.25, 0.72, bottom - top, dtype=np.float32)[:, None, None]
+    shade = np.clip(rows * np.array(color, np.float32), 0, 255).astype(np.uint8)
+    rgb[top:bottom] = shade
+
+
+def body_side(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the side below the windows, its front to the right: 64 x 256."""
+    rgb = blank(64, 256, color)
+    _lit(rgb, color, 0, 64)
+    dark = tuple(part // 2 for part in color)
+    rectangle(rgb, 0, 30, 256, 2, dark)  # type: ignore[arg-type]
+    for column in (96, 160):
+        rectangle(rgb, column, 2, 1, 44, dark)  # type: ignore[arg-type]
+    rectangle(rgb, 0, 48, 256, 16, SHADE)
+    rectangle(rgb, 246, 14, 10, 7, LAMP)
+    rectangle(rgb, 0, 10, 8, 10, TAIL)
+    for middle in (50, 206):
+        cv2.circle(rgb, (middle, 44), 21, SHADE, -1)
+        cv2.circle(rgb, (middle, 45), 18, TYRE, -1)
+        cv2.circle(rgb, (middle, 45), 12, RIM, -1)
+        cv2.circle(rgb, (middle, 45), 4, TYRE, -1)
+    polygon(rgb, ((0.86, 0), (1, 0), (1, 0.2)), KEY)
+    polygon(rgb, ((0, 0), (0.03, 0), (0, 0.12)), KEY)
+    return cut_out(rgb)
+
+
+def body_front(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the front below the windscreen: 64 x 128."""
+    rgb = blank(64, 128, color)
+    _lit(rgb, color, 0, 64)
+    rectangle(rgb, 34, 14, 60, 9, (26, 26, 28))
+    rectangle(rgb, 30, 34, 68, 8, (30, 30, 32))
+    rectangle(rgb, 46, 25, 36, 8, (206, 206, 200))
+    for left in (5, 99):
+        ellipse(rgb, ((left + 12) / 128, 0.27), (0.09, 0.1), LAMP)
+    return Picture(_on_wheels(rgb))
+
+
+def body_rear(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the rear below the window: 64 x 128."""
+    rgb = blank(64, 128, color)
+    _lit(rgb, color, 0, 64)
+    rectangle(rgb, 44, 12, 40, 10, PLATE)
+    rectangle(rgb, 4, 32, 120, 2, tuple(part * 2 // 3 for part in color))  # type: ignore[arg-type]
+    for left in (4, 108):
+        rectangle(rgb, left, 4, 16, 18, TAIL)
+    return Picture(_on_wheels(rgb))
+
+
+def _on_wheels(rgb: Rgb) -> Rgb:
+    rectangle(rgb, 0, 50, 128, 14, SHADE)
+    for left in (6, 102):
+        rectangle(rgb, left, 48, 20, 16, TYRE)
+    return rgb
+
+
+def cabin_side(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the windows of one side, with pillars: 32 x 128."""
+    rgb = blank(32, 128, GLASS)
+    _lit(rgb, (60, 66, 74), 0, 32)
+    rectangle(rgb, 0, 0, 128, 4, color)
+    for left, width in ((0, 9), (60, 6), (121, 7)):
+        rectangle(rgb, left, 0, width, 32, tuple(part * 3 // 4 for part in color))  # type: ignore[arg-type]
+    return Picture(rgb)
+
+
+def screen(chance: np.random.Generator, color: Color) -> Picture:
+    """Return a windscreen or rear window with its frame: 32 x 64."""
+    rgb = blank(32, 64, GLASS)
+    _lit(rgb, (88, 98, 110), 0, 32)
+    rectangle(rgb, 12, 18, 14, 14, (26, 28, 32))
+    rectangle(rgb, 38, 18, 14, 14, (26, 28, 32))
+    rectangle(rgb, 0, 0, 64, 3, color)
+    for left in (0, 60):
+        rectangle(rgb, left, 0, 4, 32, color)
+    return Picture(rgb)
+
+
+def lid(chance: np.random.Generator, color: Color) -> Picture:
+    """Return a bonnet or a roof, in which the sky is mirrored: 32 x 32."""
+    light = tuple((part * 2 + 200) // 3 for part in color)
+    return Picture(grained(blank(32, 32, light), fractal(chance, (32, 32), 4), 0.08))  # type: ignore[arg-type]
+
+
+def van_side(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the whole side of a van or a lorry, its front to the right: 96 x 256."""
+    rgb = blank(96, 256, color)
+    _lit(rgb, color, 0, 96)
+    rectangle(rgb, 200, 18, 44, 26, GLASS)
+    rectangle(rgb, 0, 80, 256, 16, SHADE)
+    rectangle(rgb, 190, 4, 1, 74, tuple(part // 2 for part in color))  # type: ignore[arg-type]
+    for middle in (46, 212):
+        cv2.circle(rgb, (middle, 79), 17, SHADE, -1)
+        cv2.circle(rgb, (middle, 80), 15, TYRE, -1)
+        cv2.circle(rgb, (middle, 80), 9, RIM, -1)
+    return Picture(rgb)
+
+
+def van_end(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the front or the rear of a van or a bus: 128 x 128."""
+    rgb = blank(128, 128, color)
+    _lit(rgb, color, 0, 128)
+    rectangle(rgb, 10, 16, 108, 40, GLASS)
+    rectangle(rgb, 12, 18, 104, 14, (92, 102, 112))
+    rectangle(rgb, 48, 88, 32, 9, PLATE)
+    for left in (6, 104):
+        rectangle(rgb, left, 76, 18, 14, TAIL if chance.random() < 0.5 else LAMP)
+    rectangle(rgb, 0, 108, 128, 20, SHADE)
+    for left in (8, 98):
+        rectangle(rgb, left, 104, 22, 24, TYRE)
+    return Picture(rgb)
+
+
+def bus_side(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the side of a bus, a band of windows: 96 x 256."""
+    rgb = van_side(chance, color).rgb
+    rectangle(rgb, 0, 16, 256, 34, GLASS)
+    rectangle(rgb, 0, 18, 256, 10, (84, 94, 104))
+    for left in range(0, 256, 32):
+        rectangle(rgb, left, 16, 3, 34, color)
+    return Picture(rgb)
