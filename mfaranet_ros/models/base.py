@@ -51,6 +51,10 @@ class SegmentationModel(nn.Module):
     """
 
     name: str = ''
+    BACKBONE: tuple[str, ...] = ()
+    """Names of the modules that make the backbone, which learns more slowly than the rest."""
+    ATTENTION_HEADS: tuple[str, ...] = ()
+    """Names of the modules that weigh the scales by their features."""
     TRAINING_HEADS: tuple[str, ...] = ()
     """Names of the modules that only the loss needs; weights may lack all of them."""
 
@@ -70,6 +74,18 @@ class SegmentationModel(nn.Module):
     @abstractmethod
     def stage_outputs(self, x: Tensor) -> StageOutputs:
         """Return what training needs: the scores of every kept scale, and what fuses them."""
+
+    def check_size(self, x: Tensor, stride: int) -> None:
+        """Raise ConfigError where a batch in training has a single cell at a stride.
+
+        Batch normalisation is over all cells of a batch, and one has nothing to differ from.
+        """
+        if self.training and len(x) == 1 and max(x.shape[-2:]) <= stride:
+            height, width = x.shape[-2:]
+            raise ConfigError(
+                f'one picture of {height}x{width} px is too small to train {self.name} on: give '
+                f'{stride + 1} px or more on one side, or two or more pictures at a time'
+            )
 
     @abstractmethod
     def published(self) -> dict[str, Tensor]:

@@ -43,6 +43,8 @@ class MFARANet(SegmentationModel):
     scales: kept scales, ascending. training_heads: with the boundary heads of the loss.
     """
 
+    BACKBONE = ('layer0', 'layer1', 'layer2', 'layer3', 'layer4')
+    ATTENTION_HEADS = ('HMSA_attentions',)
     TRAINING_HEADS = ('boundary_heads',)
 
     warp: Callable[[Tensor, Tensor], Tensor] = staticmethod(warp)

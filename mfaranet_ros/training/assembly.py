@@ -21,6 +21,7 @@ from mfaranet_ros.models import (
 from mfaranet_ros.pipeline.backends.warp import use_row_warp
 from mfaranet_ros.training.config import TrainConfig
 from mfaranet_ros.training.datasets import Cache, count_classes, open_data
+from mfaranet_ros.training.depthwise import keep_depthwise_precise
 from mfaranet_ros.training.feed import Feed
 from mfaranet_ros.training.loader import Loader
 from mfaranet_ros.training.losses import JointLoss, class_weights
@@ -121,6 +122,7 @@ def _make_model(
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == 'cpu':
         use_row_warp(model)
+        keep_depthwise_precise(model)
     add_dropout(model, config.network.dropout)
     set_head_dropout(model, config.network.head_dropout)
     world.copy_first([*model.parameters(), *model.buffers()])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import re
 
 import torch
 from torch import nn
@@ -18,8 +17,6 @@ from mfaranet_ros.training.muon import Muon
 STAGES = ('layer1', 'layer2', 'layer3', 'layer4')
 """The stages of a backbone, by the names that all backbones of the zoo give them."""
 
-_BACKBONE = re.compile(r'layer\d+\.')
-
 
 def make_optimizer(model: SegmentationModel, config: OptimConfig) -> torch.optim.Optimizer:
     """Return the optimizer, with groups for backbone and decoder, decayed or not.
@@ -28,7 +25,9 @@ def make_optimizer(model: SegmentationModel, config: OptimConfig) -> torch.optim
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        factor = 1.0 if _BACKBONE.match(name) else config.decoder_factor
+        if not parameter.requires_grad:
+            continue
+        factor = 1.0 if name.split('.')[0] in model.BACKBONE else config.decoder_factor
         decayed = config.decay_all or parameter.ndim > 1
         key = factor, config.weight_decay if decayed else 0.0
         groups.setdefault(key, []).append(parameter)
@@ -104,7 +103,8 @@ def add_dropout(model: SegmentationModel, rate: float) -> None:
 
 
 def set_head_dropout(model: SegmentationModel, rate: float) -> None:
-    """Set the rate of the dropout layers that a network has of its own, in its heads."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = rate
+    """Set the rate of the dropout layers that a network has in its attention heads."""
+    for name in model.ATTENTION_HEADS:
+        for module in getattr(model, name).modules():
+            if isinstance(module, nn.Dropout):
+                module.p = rate

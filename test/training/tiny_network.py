@@ -18,6 +18,7 @@ WIDTH = 8
 class TinyNetwork(SegmentationModel):
     """Two scales, with attentions and boundary heads, on a backbone of five convolutions."""
 
+    BACKBONE = ('layer0', 'layer1', 'layer2', 'layer3', 'layer4')
     TRAINING_HEADS = ('boundary_heads',)
 
     def __init__(self, *, classes, training_heads=False):
