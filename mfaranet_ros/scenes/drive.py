@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.labels import CITYSCAPES
+from mfaranet_ros.scenes.atlas import atlas
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.ground import LANE_M
 from mfaranet_ros.scenes.kinds import label_table
+from mfaranet_ros.scenes.lens import Lens, vignette
+from mfaranet_ros.scenes.light import Light, Shader
 from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.painter import Painter
 from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.scene import Floats, Scene
+from mfaranet_ros.scenes.view import View
 from mfaranet_ros.scenes.world import World
 
 
@@ -75,24 +79,29 @@ class Drive:
 
     def frame(self, index: int) -> DriveFrame:
         """Return one frame, from 0; raises ConfigError for one that the drive does not have."""
-        pose = self.pose(index)
-        rays = pose.turn(self._rays)
-        hits = self.scene(index).cast(self.eye(index), rays.reshape(-1, 3))
-        shape = rays.shape[:2]
-        labels = label_table(self.label_set)[hits.kinds].reshape(shape)
-        depth = (hits.distance.reshape(shape) * self._along_axis).astype(np.float32)
-        rgb = CITYSCAPES.palette[label_table('cityscapes')[hits.kinds]].reshape(*shape, 3)
-        return DriveFrame(index, rgb, labels, depth, pose, self.stamp_ns(index))
+        pose, scene, stamp_ns = self.pose(index), self.scene(index), self.stamp_ns(index)
+        canvas = self._painter.paint(scene, pose)
+        rgb = self._lens.take(self._shader.shade(canvas, scene, pose), index)
+        labels = np.take(label_table(self.label_set), canvas.kinds)
+        depth_m = canvas.distance * self._view.axis
+        return DriveFrame(index, rgb, labels, depth_m, pose, stamp_ns)
 
     def _s(self, index: int) -> float:
         return self.options.speed_mps * self.stamp_ns(index) / 1e9
 
     @cached_property
-    def _rays(self) -> Floats:
-        return self.camera.rays()
+    def _view(self) -> View:
+        return View.of(self.camera)
 
     @cached_property
-    def _along_axis(self) -> Floats:
-        axis = self.camera.rotation[:, 2]
-        rays = self._rays
-        return np.asarray(rays[..., 0] * axis[0] + rays[..., 1] * axis[1] + rays[..., 2] * axis[2])
+    def _painter(self) -> Painter:
+        return Painter(self._view, atlas(), self.world.road)
+
+    @cached_property
+    def _shader(self) -> Shader:
+        light = Light(self.options, self.world.seed)
+        return Shader(light, atlas(), self._painter.ground, vignette(*self._view.size))
+
+    @cached_property
+    def _lens(self) -> Lens:
+        return Lens(self.options, self.world.seed, self._view.size)

@@ -23,6 +23,10 @@ DASH_M, PERIOD_M, LINE_M = 2.4, 6.4, 0.12
 """Of the dashes in the middle of the road: their length, their distance, their width."""
 
 
+FAR_M = 400.0
+"""Further away along a ray, the ground is what it is there."""
+
+
 @dataclass(frozen=True, eq=False)
 class Ground:
     """The ground of a whole world; z = 0 everywhere, kerbs included."""

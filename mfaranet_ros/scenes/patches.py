@@ -7,6 +7,7 @@ left corner as seen from outside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -68,6 +69,18 @@ class Patches:
     def __len__(self) -> int:
         return len(self.local)
 
+    def only(self, numbers: NDArray[np.int64]) -> Patches:
+        """Return some of the patches."""
+        arrays = (getattr(self, field.name)[numbers] for field in fields(Patches)[:-1])
+        return Patches(*arrays, tuple(self.local[number] for number in numbers.tolist()))
+
+    @property
+    def normals(self) -> Floats:
+        """What points outwards: float64 (M, 3), unit vectors."""
+        a, b = self.across, self.up
+        columns = [a[:, i] * b[:, j] - a[:, j] * b[:, i] for i, j in ((1, 2), (2, 0), (0, 1))]
+        return np.column_stack(columns)
+
 
 def placed(
     parts: Sequence[Patches], x: Floats, y: Floats, cosine: Floats, sine: Floats
@@ -109,6 +122,12 @@ class Meeting:
     lean: tuple[float, float]
     mask: NDArray[np.bool_] | None
 
+    def range_m(self) -> float:
+        """Return the distance of the middle of the patch."""
+        u, v = self.width / 2 - self.u_0, self.height / 2 - self.v_0
+        a, b, c = self.plane
+        return math.sqrt(u * u + v * v + 1 / (a * a + b * b + c * c))
+
     def rays(
         self, x: Floats, y: Floats, z: Floats
     ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
@@ -143,28 +162,31 @@ def _inside(mask: NDArray[np.bool_], u: Floats, v: Floats) -> NDArray[np.bool_]:
     return np.asarray(mask.ravel()[row * width + column])
 
 
-def seen_from(patches: Patches, origin: Vector) -> dict[int, Meeting]:
-    """Return those patches whose outside faces the origin, by their number."""
+def seen_from(patches: Patches, origin: Vector) -> Patches:
+    """Return those patches whose outside faces the origin."""
+    offset = _rows(patches.normals, patches.corner - origin)
+    return patches.only(np.flatnonzero(offset < -NEAREST))
+
+
+def meetings(patches: Patches, origin: Vector) -> list[Meeting]:
+    """Return the planes of patches that are seen from the origin."""
     corner = patches.corner - origin
-    across, up = patches.across, patches.up
-    normal = np.column_stack(
-        [across[:, i] * up[:, j] - across[:, j] * up[:, i] for i, j in ((1, 2), (2, 0), (0, 1))]
-    )
-    offset, u_0, v_0 = (_rows(normal, corner), -_rows(across, corner), -_rows(up, corner))
-    facing = set(np.flatnonzero(offset < -NEAREST).tolist())
-    with np.errstate(divide='ignore'):
-        planes = (normal / offset[:, None]).tolist()
+    normal = patches.normals
     rows = zip(
-        planes, across.tolist(), up.tolist(), u_0.tolist(), v_0.tolist(),
-        patches.size_m.tolist(), patches.lean_m.tolist(), strict=True,
-    )  # fmt: skip
-    return {
-        number: Meeting(plane, a, b, u, v, *size, lean, picture(local.picture).mask)
-        for number, ((plane, a, b, u, v, size, lean), local) in enumerate(
-            zip(rows, patches.local, strict=True)
-        )
-        if number in facing
-    }
+        (normal / _rows(normal, corner)[:, None]).tolist(),
+        patches.across.tolist(),
+        patches.up.tolist(),
+        (-_rows(patches.across, corner)).tolist(),
+        (-_rows(patches.up, corner)).tolist(),
+        patches.size_m.tolist(),
+        patches.lean_m.tolist(),
+        patches.local,
+        strict=True,
+    )
+    return [
+        Meeting(plane, across, up, u, v, *size, lean, picture(local.picture).mask)
+        for plane, across, up, u, v, size, lean, local in rows
+    ]
 
 
 def _rows(a: Floats, b: Floats) -> Floats:

@@ -9,13 +9,17 @@ it lies to the left of the middle: (y - f(x)) / sqrt(1 + f'(x)^2).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.pose import Pose
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 STEP_M = 0.25
 """Length in x of one piece of the polyline: a kink is at most 0.006 rad."""
@@ -68,6 +72,21 @@ class Road:
         )
         return _between(self._arc, index, part), offset
 
+    def near(self, pose: Pose, span_m: float) -> Near:
+        """Return the road around a pose, in single precision; s begins anew every span_m."""
+        knot = pose.x_m / STEP_M - self._first
+        first = math.floor(knot) - _NEAR_KNOTS
+        index = np.clip(np.arange(first, first + 2 * _NEAR_KNOTS), 0, len(self._arc) - 1)
+        start = math.floor(float(self._arc[index[0]]) / span_m) * span_m
+        return Near(
+            pose.cosine,
+            pose.sine,
+            knot - first,
+            (self._middle[index] - pose.y_m).astype(np.float32),
+            self._scale[index].astype(np.float32),
+            (self._arc[index] - start).astype(np.float32),
+        )
+
     def pose(self, s: float, offset: float) -> tuple[float, float, float, float]:
         """Return x, y and the direction (cosine, sine) of the road at a place of the road."""
         index = int(np.searchsorted(self._arc, s, side='right')) - 1
@@ -83,7 +102,38 @@ class Road:
         return x - offset * sine, low + part * (high - low) + offset * cosine, cosine, sine
 
 
-def _between(table: Floats, index: NDArray[np.int64], part: Floats) -> Floats:
+_NEAR_KNOTS = 2400
+"""So many pieces before and after a pose are its neighbourhood."""
+
+
+@dataclass(frozen=True, eq=False)
+class Near:
+    """The road around one pose, for the many places that one frame shows.
+
+    cosine, sine: of the pose. knot: its place in the tables, of f(x), 1 / sqrt(1 + f'(x)^2), s.
+    """
+
+    cosine: float
+    sine: float
+    knot: float
+    middle: Singles
+    scale: Singles
+    arc: Singles
+
+    def coordinates(self, x: Singles, y: Singles) -> tuple[Singles, Singles]:
+        """Return s and offset of places of base_link, as `Road.coordinates` does."""
+        cosine, sine = np.float32(self.cosine), np.float32(self.sine)
+        knots = x * (cosine / np.float32(STEP_M)) - y * (sine / np.float32(STEP_M))
+        knots += np.float32(self.knot)
+        index = np.clip(knots.astype(np.int32), 0, len(self.arc) - 2)
+        knots -= index
+        away = x * sine + y * cosine
+        away -= _between(self.middle, index, knots)
+        away *= _between(self.scale, index, knots)
+        return _between(self.arc, index, knots), away
+
+
+def _between(table: Any, index: Any, part: Any) -> Any:
     """Return the values of a table between its knots."""
     low = table[index]
-    return np.asarray(low + part * (table[index + 1] - low))
+    return low + part * (table[index + 1] - low)

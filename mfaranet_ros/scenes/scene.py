@@ -9,9 +9,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfaranet_ros.scenes.ground import Ground
+from mfaranet_ros.scenes.ground import FAR_M, Ground
 from mfaranet_ros.scenes.kinds import Kind
-from mfaranet_ros.scenes.patches import NEAREST, Floats, Meeting, Patches, placed, seen_from
+from mfaranet_ros.scenes.patches import (
+    NEAREST,
+    Floats,
+    Meeting,
+    Patches,
+    Vector,
+    meetings,
+    placed,
+    seen_from,
+)
 from mfaranet_ros.scenes.shapes import SHAPES, patches_of
 from mfaranet_ros.scenes.things import Thing
 
@@ -66,15 +75,15 @@ class Scene:
         origin: (3,), above the ground. directions: (N, 3) of any length, world frame. What is
         painted and what is measured comes from the same surfaces, so the two cannot disagree.
         """
-        eye = tuple(float(value) for value in np.asarray(origin, np.float64))
+        eye = _vector(origin)
         x, y, z = np.asarray(directions, np.float64).reshape(-1, 3).T
         distance = np.full(x.shape, np.inf)
         below = z < 0
         distance[below] = -eye[2] / z[below]
         things = np.where(below, GROUND, SKY).astype(np.int32)
         lengths = np.sqrt(x * x + y * y + z * z)
-        patches = placed(self.parts, *self.poses(eye[0], eye[1]).T)
-        for number, meeting in seen_from(patches, (eye[0], eye[1], eye[2])).items():
+        patches = seen_from(placed(self.parts, *self.poses(eye[0], eye[1]).T), eye)
+        for number, meeting in enumerate(meetings(patches, eye)):
             near = np.flatnonzero(_towards(meeting, x, y, z, lengths))
             far, _, _, met = meeting.rays(x[near], y[near], z[near])
             met &= far < distance[near]
@@ -83,7 +92,7 @@ class Scene:
         kinds = np.full(x.shape, Kind.SKY, np.uint8)
         kinds[things >= 0] = self.kinds[things[things >= 0]]
         on_ground = things == GROUND
-        reach = distance[on_ground]
+        reach = np.minimum(distance[on_ground], FAR_M / lengths[on_ground])
         kinds[on_ground] = self.ground.kinds(
             eye[0] + reach * x[on_ground], eye[1] + reach * y[on_ground]
         )
@@ -103,20 +112,22 @@ class Scene:
         return found
 
 
+def _vector(values: ArrayLike) -> Vector:
+    x, y, z = np.asarray(values, np.float64).tolist()
+    return x, y, z
+
+
 def _towards(
     meeting: Meeting, x: Floats, y: Floats, z: Floats, lengths: Floats
 ) -> NDArray[np.bool_]:
     """Return which rays go anywhere near a patch: those that pass the ball around it."""
     u, v = meeting.width / 2 - meeting.u_0, meeting.height / 2 - meeting.v_0
     plane = np.array(meeting.plane)
-    middle = u * np.array(meeting.across) + v * np.array(meeting.up) + plane / _square(plane)
+    middle = u * np.array(meeting.across) + v * np.array(meeting.up)
+    middle += plane / float(plane @ plane)
     radius = (meeting.width**2 + meeting.height**2) / 4 * 1.001
-    clear = _square(middle) - radius
+    clear = meeting.range_m() ** 2 - radius
     if clear <= 0:
         return np.ones(x.shape, np.bool_)
     a, b, c = middle.tolist()
     return np.asarray(a * x + b * y + c * z >= math.sqrt(clear) * lengths)
-
-
-def _square(vector: Floats) -> float:
-    return float(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)

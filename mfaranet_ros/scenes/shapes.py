@@ -85,7 +85,7 @@ def _car(length: float, width: float, height: float, variant: int) -> list[Patch
     back, end = -a + length * 0.015, -a + length * 0.1
     rise, run = height - waist, foot - back
     lean = (foot - top, end - back)
-    b = width / 2 - 0.03
+    b = width / 2
     return [
         *body,
         _slope(a, nose, foot, waist, width, f'lid_{paint}'),

@@ -51,7 +51,7 @@ class Town:
         gardens = block.random() < 0.34 * self.options.trees
         barrier = _BARRIERS[int(block.integers(0, len(_BARRIERS)))]
         beside = place.garden(chance, barrier) if gardens else place.terrace(chance)
-        return tuple([*beside, *place.kerb(chance), *place.parked(chance)])
+        return (*beside, *place.kerb(chance), *place.parked(chance))
 
 
 @dataclass(frozen=True)

@@ -1,160 +1,232 @@
-"""Which ground a camera can see, were nothing in the way: cells and stretches of bearings.
-
-It depends on camera and grid only, so it is computed once for a drive. Projection is OpenCV's, as
-in `camera.py`: it shares no code with the pipeline that is held against it.
-"""
+"""What a camera sees, as tables that are made once: rays, blocks of pixels, ground and sky."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import CalibrationError
+from mfaranet_ros.scenes.atlas import STREET_FLATTEST, STREET_LEVELS, Atlas, Page
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.ground import FAR_M
+from mfaranet_ros.scenes.patches import Patches
+from mfaranet_ros.scenes.pictures.sky import COLUMNS as SKY_COLUMNS
+from mfaranet_ros.scenes.pictures.sky import ROWS as SKY_ROWS
+from mfaranet_ros.scenes.pictures.street import TEXELS_PER_M
+from mfaranet_ros.scenes.pose import Pose
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Singles = NDArray[np.float32]
+Ints = NDArray[np.int32]
 
-STEP_RAD = 0.001
-"""From one bearing to the next."""
+BLOCKS = 32
+"""The picture is divided into so many columns and rows of blocks, about."""
 
-_SAMPLES = 96
-_NEAREST_M = 0.05
-_HALVINGS = 16
-_PROFILE = 4096
-_AHEAD = 0.02
-"""A point must be so far in front of the camera, as a share of its distance."""
+_MARGIN_RAD = 1e-3
 
 
-class GroundView:
-    """The part of a grid that is inside the picture of a camera.
+@dataclass(frozen=True, eq=False)
+class View:
+    """Tables over the pixels, all (H, W); directions and places are those of base_link.
 
-    foot_m: x and y of the point under the camera. Raises CalibrationError where it sees none.
+    x, y, z: float32, unit vectors. eye: the camera. axis: how far along the optical axis a ray
+    goes per unit of length.
     """
 
-    def __init__(self, camera: SceneCamera, extent: GridExtent) -> None:
-        self.camera = camera
-        self.extent = extent
-        self.foot_m: Floats = np.array((camera.x, camera.y))
-        self.in_view: Mask = self.shows(extent.centres()).reshape(extent.shape)
-        """bool (rows, columns): cells whose centre is in the picture."""
-        if not self.in_view.any() or not len(self.directions):
-            raise CalibrationError(
-                f'the camera at {(camera.x, camera.y, camera.z)} m, pitch {camera.pitch:g} rad, '
-                f'sees no ground inside the grid (x {extent.x_min_m:g} to {extent.x_max_m:g} m, '
-                f'y {extent.y_min_m:g} to {extent.y_max_m:g} m): turn it down, or move the grid'
-            )
+    eye: tuple[float, float, float]
+    x: Singles
+    y: Singles
+    z: Singles
+    axis: Singles
 
-    def shows(self, points_m: Floats) -> Mask:
-        """Return which points of the ground (..., 2) fall into the picture."""
-        camera = self.camera
-        flat = points_m.reshape(-1, 2)
-        ahead = np.column_stack((flat - self.foot_m, np.full(len(flat), -camera.z)))
-        optical = ahead @ camera.rotation
-        front = optical[:, 2] > _AHEAD * np.linalg.norm(optical, axis=1)
-        shown = np.zeros(len(flat), np.bool_)
-        shown[front] = self._is_in_picture(optical[front])
-        return shown.reshape(points_m.shape[:-1])
-
-    def _is_in_picture(self, optical: Floats) -> Mask:
-        """Return which points in front of the camera (N, 3) it shows."""
-        camera = self.camera
-        shown = np.zeros(len(optical), np.bool_)
-        unfolded = np.hypot(optical[:, 0], optical[:, 1]) <= self._widest * optical[:, 2]
-        if unfolded.any():
-            u, v = _project(camera, optical[unfolded]).T
-            inside = (u >= -0.5) & (u < camera.width - 0.5)
-            shown[unfolded] = inside & (v >= -0.5) & (v < camera.height - 0.5)
-        return shown
-
-    @cached_property
-    def _widest(self) -> float:
-        """Return the tangent of the angle beyond which distortion folds rays back."""
-        tangents = np.tan(np.linspace(0, math.acos(_AHEAD), _PROFILE))
-        on_axis = np.column_stack((tangents, 0 * tangents, np.ones(_PROFILE)))
-        radii = _project(self.camera, on_axis)[:, 0]
-        falling = np.flatnonzero(~(np.diff(radii) > 0))
-        return float(tangents[falling[0]] if len(falling) else tangents[-1])
+    @classmethod
+    def of(cls, camera: SceneCamera) -> View:
+        """Make the tables of a camera."""
+        rays = camera.rays()
+        a, b, c = camera.rotation[:, 2].tolist()
+        axis = rays[..., 0] * a + rays[..., 1] * b + rays[..., 2] * c
+        x, y, z = (np.ascontiguousarray(rays[..., i], np.float32) for i in range(3))
+        return cls((camera.x, camera.y, camera.z), x, y, z, axis.astype(np.float32))
 
     @property
-    def directions(self) -> Floats:
-        """float64 (B, 2): unit vectors of the bearings on which ground of the grid is in view,
-        counter-clockwise, STEP_RAD apart.
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.x.shape[0], self.x.shape[1]
+
+    @cached_property
+    def pixel_rad(self) -> float:
+        """How wide a pixel in the middle of the picture is."""
+        row, column = (max(size - 1, 0) // 2 for size in self.size)
+        ends = [(row, column), (row, min(column + 1, self.size[1] - 1))]
+        rays = (self.x, self.y, self.z)
+        first, second = (np.array([part[end] for part in rays]) for end in ends)
+        return float(np.abs(first - second).max()) or 1e-3
+
+    @cached_property
+    def _sky(self) -> tuple[Ints, Ints]:
+        """Column and row of the picture of the sky that each pixel shows."""
+        turn = np.arctan2(self.y.astype(np.float64), self.x) / (-2 * math.pi)
+        column = np.floor(turn * SKY_COLUMNS).astype(np.int32)
+        up = np.arcsin(np.clip(self.z.astype(np.float64), 0, 1)) / (math.pi / 2)
+        row = np.floor((1 - up) * (SKY_ROWS - 1)).astype(np.int32)
+        return column, row * SKY_COLUMNS
+
+    def sky_address(self, page: Page, pose: Pose) -> Ints:
+        """Return the address of the sky that each pixel would show: int32 (H, W)."""
+        column, row = self._sky
+        turned = math.atan2(pose.sine, pose.cosine) / (-2 * math.pi) * SKY_COLUMNS
+        address = column + np.int32(math.floor(turned))
+        address &= SKY_COLUMNS - 1
+        address += row
+        address += np.int32(page.start)
+        return address
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Blocks of pixels, and between which directions each looks: (rows, columns) each.
+
+    middle, reach: azimuth in rad and how far it goes to either side; low, high: slopes.
+    """
+
+    edge: tuple[int, int]
+    size: tuple[int, int]
+    middle: Singles
+    reach: Singles
+    low: Singles
+    high: Singles
+
+    @classmethod
+    def of(cls, view: View) -> Blocks:
+        """Divide the picture of a view."""
+        height, width = view.size
+        edge = max(4, math.ceil(height / BLOCKS)), max(4, math.ceil(width / BLOCKS))
+        flat = np.sqrt(view.x * view.x + view.y * view.y)
+        slope = view.z / np.maximum(flat, np.float32(1e-6))
+        azimuth = np.arctan2(view.y, view.x)
+        middle = _blocks(azimuth, edge)[:, :, 0]
+        away = _wrapped(_blocks(azimuth, edge) - middle[:, :, None])
+        slopes = _blocks(slope, edge)
+        reach = np.abs(away).max(axis=2) + np.float32(_MARGIN_RAD)
+        reach[np.abs(slopes).max(axis=2) > 20] = math.pi
+        return cls(edge, view.size, middle, reach, slopes.min(axis=2), slopes.max(axis=2))
+
+    def rectangles(self, patches: Patches, eye: tuple[float, float, float]) -> Ints:
+        """Return rows and columns within which each patch is seen: (M, 4), empty where it is not.
+
+        Each row holds first row, end row, first column, end column, in pixels.
         """
-        return self._stretches[0]
-
-    @property
-    def near_m(self) -> Floats:
-        """float64 (B,): how far from the foot the view begins on each bearing."""
-        return self._stretches[1]
-
-    @property
-    def far_m(self) -> Floats:
-        """float64 (B,): how far from the foot view or grid ends on each bearing."""
-        return self._stretches[2]
-
-    @cached_property
-    def _stretches(self) -> tuple[Floats, Floats, Floats]:
-        count = math.ceil(2 * math.pi / STEP_RAD)
-        bearings = (np.arange(count) + 0.5) * (2 * math.pi / count) - math.pi
-        directions = np.column_stack((np.cos(bearings), np.sin(bearings)))
-        corners = np.array(
-            [
-                (x, y)
-                for x in (self.extent.x_min_m, self.extent.x_max_m)
-                for y in (self.extent.y_min_m, self.extent.y_max_m)
-            ]
-        )
-        farthest_m = np.linalg.norm(corners - self.foot_m, axis=1).max() + 1.0
-        ranges_m = np.geomspace(_NEAREST_M, farthest_m, _SAMPLES)
-        shown = self._within(directions, ranges_m)
-        some = np.asarray(shown.any(axis=1))
-        begin = shown.argmax(axis=1)
-        after = np.arange(_SAMPLES) >= begin[:, None]
-        ended = after & ~shown
-        end = np.where(ended.any(axis=1), ended.argmax(axis=1), _SAMPLES - 1)
-        kept = _longest_arc(some)
-        directions, begin, end = directions[kept], begin[kept], end[kept]
-        near_m = self._edge(directions, ranges_m[begin], ranges_m[np.maximum(begin - 1, 0)])
-        far_m = self._edge(directions, ranges_m[end - 1], ranges_m[end])
-        return directions, near_m, far_m
-
-    def _within(self, directions: Floats, ranges_m: Floats) -> Mask:
-        points = self.foot_m + ranges_m[..., None] * directions[:, None]
-        within = self.extent.holds(points)
-        within[within] = self.shows(points[within])
-        return within
-
-    def _edge(self, directions: Floats, inside_m: Floats, outside_m: Floats) -> Floats:
-        """Return the edge of the view between ranges (B,) inside and outside of it."""
-        for _ in range(_HALVINGS):
-            middle_m = (inside_m + outside_m) / 2
-            is_inside = self._within(directions, middle_m[:, None])[:, 0]
-            inside_m = np.where(is_inside, middle_m, inside_m)
-            outside_m = np.where(is_inside, outside_m, middle_m)
-        return inside_m
+        middle, reach, low, high = (value[:, None, None] for value in _bounds(patches, eye))
+        seen = np.abs(_wrapped(self.middle - middle)) <= self.reach + reach
+        seen &= (self.low <= high) & (self.high >= low)
+        ends = [
+            end * edge
+            for axis, edge in ((2, self.edge[0]), (1, self.edge[1]))
+            for end in _ends(seen.any(axis=axis))
+        ]
+        rows = np.minimum(ends[:2], self.size[0])
+        columns = np.minimum(ends[2:], self.size[1])
+        return np.concatenate((rows, columns)).T.astype(np.int32)
 
 
-def _project(camera: SceneCamera, optical: Floats) -> Floats:
-    """Return the pixels (N, 2) of points (N, 3) of the optical frame."""
-    fisheye = camera.model == 'equidistant'
-    project = cv2.fisheye.projectPoints if fisheye else cv2.projectPoints
-    d = np.array(camera.coefficients or (0.0,) * 4)
-    pixels = project(optical.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), camera.k, d)[0]
-    return np.asarray(pixels.reshape(-1, 2))
+def _blocks(values: Singles, edge: tuple[int, int]) -> Singles:
+    """Return the values of each block: (rows, columns, pixels); the last ones are repeated."""
+    height, width = values.shape
+    pad = [(0, -size % step) for size, step in zip((height, width), edge, strict=True)]
+    padded = np.pad(values, pad, mode='edge')
+    rows, columns = padded.shape[0] // edge[0], padded.shape[1] // edge[1]
+    split = padded.reshape(rows, edge[0], columns, edge[1])
+    return split.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
 
 
-def _longest_arc(some: Mask) -> NDArray[np.int64]:
-    """Return the bearings of the view in one run, counter-clockwise, beginning after the largest
-    gap of the circle.
+def _ends(seen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Return the first True of each row, and one past the last; 0 and 0 where there is none."""
+    any_seen = seen.any(axis=1)
+    first = np.argmax(seen, axis=1) * any_seen
+    end = (seen.shape[1] - np.argmax(seen[:, ::-1], axis=1)) * any_seen
+    return first.astype(np.int32), end.astype(np.int32)
+
+
+def _wrapped(angle: Singles) -> Singles:
+    """Return angles between -pi and pi."""
+    return np.asarray(angle - np.float32(2 * math.pi) * np.rint(angle / np.float32(2 * math.pi)))
+
+
+def _bounds(
+    patches: Patches, eye: tuple[float, float, float]
+) -> tuple[Singles, Singles, Singles, Singles]:
+    """Return between which azimuths (middle, reach) and slopes (low, high) patches are seen."""
+    corner = patches.corner - eye
+    across = patches.across * patches.size_m[:, :1]
+    up = patches.up * patches.size_m[:, 1:]
+    corners = np.stack((corner, corner + across, corner + across + up, corner + up))
+    x, y, z = corners.transpose(2, 0, 1).astype(np.float32)
+    azimuth = np.arctan2(y, x)
+    middle = np.arctan2(y.sum(axis=0), x.sum(axis=0))
+    reach = np.abs(_wrapped(azimuth - middle)).max(axis=0) + np.float32(_MARGIN_RAD)
+    nearest = np.maximum(_nearest(x, y), np.float32(1e-3))
+    farthest = np.sqrt(x * x + y * y).max(axis=0)
+    top, bottom = z.max(axis=0), z.min(axis=0)
+    high = top / np.where(top > 0, nearest, farthest) + np.float32(_MARGIN_RAD)
+    low = bottom / np.where(bottom < 0, nearest, farthest) - np.float32(_MARGIN_RAD)
+    return middle, reach, low, high
+
+
+def _nearest(x: Singles, y: Singles) -> Singles:
+    """Return how near the edges of quadrilaterals (4, M) come to the origin, seen from above."""
+    next_x, next_y = np.roll(x, -1, 0), np.roll(y, -1, 0)
+    along_x, along_y = next_x - x, next_y - y
+    length = along_x * along_x + along_y * along_y
+    part = -(x * along_x + y * along_y) / np.maximum(length, np.float32(1e-9))
+    part = np.clip(part, 0, 1)
+    at_x, at_y = x + part * along_x, y + part * along_y
+    return np.asarray(np.sqrt(at_x * at_x + at_y * at_y).min(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class GroundView:
+    """The ground under the pixels of some rows, in base_link.
+
+    rows: those in which any pixel looks down. distance: float32, infinite where a pixel looks
+    up. x, y: where it looks. start, along, across: the page of the street that is fine enough,
+    and by how many halvings.
     """
-    places = np.flatnonzero(some)
-    if not len(places):
-        return places
-    gaps = np.diff(np.append(places, places[0] + len(some)))
-    return np.roll(places, -1 - int(gaps.argmax()))
+
+    rows: slice
+    distance: Singles
+    x: Singles
+    y: Singles
+    start: Ints
+    along: Ints
+    across: Ints
+
+    @classmethod
+    def of(cls, view: View, atlas: Atlas) -> GroundView:
+        """Make the tables of a view."""
+        down = np.flatnonzero((view.z < 0).any(axis=1))
+        rows = slice(int(down[0]), int(down[-1]) + 1) if len(down) else slice(0, 0)
+        z = view.z[rows]
+        with np.errstate(divide='ignore'):
+            distance = np.where(z < 0, np.float32(-view.eye[2]) / z, np.float32(np.inf))
+        reach = np.where(z < 0, np.minimum(distance, np.float32(FAR_M)), 0)
+        x = np.float32(view.eye[0]) + reach * view.x[rows]
+        y = np.float32(view.eye[1]) + reach * view.y[rows]
+        along, across = _halvings(x), _halvings(y)
+        across = np.minimum(across, STREET_LEVELS[1] - 1)
+        along = np.clip(along, across, np.minimum(across + STREET_FLATTEST, STREET_LEVELS[0] - 1))
+        starts = np.zeros(STREET_LEVELS, np.int32)
+        for level, page in atlas.street.items():
+            starts[level] = page.start
+        return cls(rows, distance, x, y, starts[along, across], along, across)
+
+
+def _halvings(place: Singles) -> Ints:
+    """Return how often texels are to be halved to be as wide as a pixel, along one axis."""
+    if min(place.shape) < 2:
+        return np.zeros(place.shape, np.int32)
+    down, right = np.gradient(place)
+    texels = np.maximum(np.abs(down), np.abs(right)) * np.float32(TEXELS_PER_M)
+    levels = sum((texels > np.float32(1.5 * 2.0**level)).astype(np.int32) for level in range(10))
+    return np.asarray(levels, np.int32)

@@ -1,0 +1,235 @@
+"""How bright and how clear each pixel is: sun, shadows, haze, rain and dusk."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.scenes.atlas import Atlas
+from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.kinds import Kind
+from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.painter import CHUNK, Canvas
+from mfaranet_ros.scenes.pictures.noise import fractal
+from mfaranet_ros.scenes.pictures.sky import HORIZON
+from mfaranet_ros.scenes.pose import Pose
+from mfaranet_ros.scenes.scene import GROUND, SKY, Scene
+from mfaranet_ros.scenes.things import Thing
+from mfaranet_ros.scenes.view import GroundView, Ints, Singles
+
+CELLS_PER_M = 8
+SHADOW_CELLS = (512, 1024)
+"""Rows (y) and columns (x) of the map of shadows around base_link."""
+
+_SHIFT = 4
+"""Corners of shadows are given in sixteenths of a cell."""
+
+_ROOMY = frozenset({Kind.CAR, Kind.TRUCK, Kind.BUS})
+"""Under and beside these the ground is dark in any light."""
+
+STAINS_M = 128
+"""Length after which the uneven brightness of the ground repeats, a power of two."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """The light of one drive."""
+
+    options: DriveOptions
+    seed: int
+
+    @cached_property
+    def sun(self) -> tuple[float, float, float]:
+        """Where the sun stands, in the world: a unit vector."""
+        azimuth = math.radians(self.options.sun_azimuth_deg)
+        height = math.radians(self.options.sun_elevation_deg)
+        flat = math.cos(height)
+        vector = (flat * math.cos(azimuth), flat * math.sin(azimuth), math.sin(height))
+        return tuple(round(value, 9) for value in vector)  # type: ignore[return-value]
+
+    @cached_property
+    def day(self) -> float:
+        """How much of the daylight is left."""
+        return 1 - 0.82 * self.options.dusk
+
+    @cached_property
+    def tint(self) -> Singles:
+        """What the light makes of red, green and blue."""
+        dusk = np.array((-0.18, -0.12, 0.12)) * self.options.dusk
+        rain = np.array((-0.02, 0.0, 0.02)) * self.options.rain
+        return np.asarray((1 + dusk + rain) * self.day, np.float32)
+
+    @cached_property
+    def haze(self) -> Singles:
+        """The colour of the haze."""
+        grey = np.array((178, 184, 190), np.float32)
+        return np.asarray(HORIZON + (grey - HORIZON) * np.float32(self.options.rain), np.float32)
+
+    @cached_property
+    def haze_m(self) -> float:
+        """Distance at which haze hides half."""
+        clear = self.options.haze_m or 1e9
+        return clear / (1 + 4 * self.options.rain)
+
+    @cached_property
+    def stains(self) -> NDArray[np.float32]:
+        """Uneven brightness of the ground, two cells a metre: float32 (256, 256)."""
+        noise = fractal(generator(self.seed, Purpose.TEXTURE, 3), (256, 256), 6, 1.5)
+        return 1 + noise * np.float32(0.16 / 128)
+
+    def gains(self, canvas: Canvas, pose: Pose) -> Singles:
+        """Return how bright each patch is, then the sky and the ground: float32 (M + 2,).
+
+        The last two stand where the numbers SKY and GROUND, counted from the end, find them.
+        """
+        x, y, z = self.sun
+        x, y = (float(value) for value in pose.turn_back(np.float64(x), np.float64(y)))
+        normal = canvas.patches.normals
+        facing = np.clip(normal[:, 0] * x + normal[:, 1] * y + normal[:, 2] * z, 0, 1)
+        strength = self.options.shadow
+        gains = 1 + strength * (0.75 * facing - 0.42)
+        return np.append(gains, (1.0, 1.0)).astype(np.float32)
+
+    def shadows(self, scene: Scene, pose: Pose) -> NDArray[np.uint8]:
+        """Return how lit the ground around base_link is: uint8 SHADOW_CELLS, 255 is in the sun."""
+        lit = np.full(SHADOW_CELLS, 255, np.uint8)
+        x, y, z = self.sun
+        x, y = (-float(value) / z for value in pose.turn_back(np.float64(x), np.float64(y)))
+        dark = 255 - round(165 * self.options.shadow)
+        for thing in scene.things:
+            place = _place(thing, pose)
+            if abs(place[0]) < 90 and abs(place[1]) < 60 and dark < 255:
+                self._cast_shadow(lit, thing, pose, place, (x, y), dark)
+        for thing in scene.things:
+            if thing.kind in _ROOMY:
+                corners = _foot(thing, pose, 0.22)
+                cv2.fillConvexPoly(lit, _cells(corners), 70, cv2.LINE_8, _SHIFT)
+        return np.asarray(cv2.blur(lit, (5, 5)))
+
+    def _cast_shadow(
+        self, lit: NDArray[np.uint8], thing: Thing, pose: Pose, place: tuple[float, float],
+        per_m: tuple[float, float], dark: int,
+    ) -> None:  # fmt: skip
+        if thing.shape == 'tree':
+            middle = np.array([place]) + np.array([per_m]) * (0.66 * thing.height_m)
+            axes = (round(0.36 * thing.height_m * CELLS_PER_M),) * 2
+            center = _cells(middle)[0] >> _SHIFT
+            cv2.circle(lit, (int(center[0]), int(center[1])), axes[0], (255 + dark) // 2, -1)
+            return
+        foot = _foot(thing, pose, 0.0)
+        top = foot + np.array(per_m) * thing.height_m
+        hull = cv2.convexHull(_cells(np.vstack((foot, top))))
+        cv2.fillConvexPoly(lit, hull, dark, cv2.LINE_8, _SHIFT)
+
+
+def _place(thing: Thing, pose: Pose) -> tuple[float, float]:
+    """Return where a thing is in base_link."""
+    x, y = pose.to_base(np.float64(thing.x_m), np.float64(thing.y_m))
+    return float(x), float(y)
+
+
+def _foot(thing: Thing, pose: Pose, margin_m: float) -> NDArray[np.float64]:
+    """Return the corners of a thing's foot in base_link: float64 (4, 2)."""
+    x, y = _place(thing, pose)
+    cosine, sine = pose.turn_back(np.float64(thing.cosine), np.float64(thing.sine))
+    a, b = thing.length_m / 2 + margin_m, thing.width_m / 2 + margin_m
+    ahead, aside = np.array((a, a, -a, -a)), np.array((b, -b, -b, b))
+    return np.column_stack((x + ahead * cosine - aside * sine, y + ahead * sine + aside * cosine))
+
+
+def _cells(places: NDArray[np.float64]) -> Ints:
+    """Return places of base_link as column and row in sixteenths of a cell."""
+    middle = np.array((SHADOW_CELLS[1] / 2, SHADOW_CELLS[0] / 2))
+    cells = (places * CELLS_PER_M + middle - 0.5) * (1 << _SHIFT)
+    return np.rint(np.clip(cells, -1e6, 1e6)).astype(np.int32)
+
+
+class Shader:
+    """Turns what pixels show into colours, for one camera and one light."""
+
+    def __init__(self, light: Light, atlas: Atlas, ground: GroundView, vignette: Singles) -> None:
+        self._light = light
+        self._colors = atlas.colors
+        self._ground = ground
+        self._vignette = vignette
+        self._cell = _shadow_cells(ground)
+        options = light.options
+        self._wet = np.float32(options.rain)
+        lamps = 1.5 * options.dusk / light.day
+        ahead = ground.x
+        beam = (ahead > 0) & (np.abs(ground.y) < 2 + ahead / 4)
+        fall = 1 / (1 + (ahead / 14) ** 2)
+        self._lamps = np.where(beam, 1 + fall * lamps, 1).astype(np.float32)
+
+    def shade(self, canvas: Canvas, scene: Scene, pose: Pose) -> NDArray[np.uint8]:
+        """Return the picture: uint8 (H, W, 3)."""
+        gains = self._light.gains(canvas, pose)
+        shadows = self._light.shadows(scene, pose).ravel().astype(np.float32) / np.float32(255)
+        height, width = canvas.address.shape
+        rgb = np.empty((height, width, 3), np.uint8)
+        step = max(1, CHUNK // width)
+        for first in range(0, height, step):
+            rows = slice(first, min(first + step, height))
+            number = canvas.number[rows]
+            gain = np.take(gains, number)
+            below = self._ground.rows
+            inner = slice(max(first, below.start), min(rows.stop, below.stop))
+            if inner.start < inner.stop:
+                part = slice(inner.start - first, inner.stop - first)
+                bright = self._on_ground(inner, pose, shadows)
+                np.copyto(gain[part], bright, where=number[part] == GROUND)
+            gain *= self._vignette[rows]
+            self._blend(rgb[rows], canvas, rows, gain)
+        return rgb
+
+    def _on_ground(self, rows: slice, pose: Pose, shadows: Singles) -> Singles:
+        """Return how bright the ground is."""
+        there = slice(rows.start - self._ground.rows.start, rows.stop - self._ground.rows.start)
+        x, y = self._ground.x[there], self._ground.y[there]
+        cosine, sine = np.float32(2 * pose.cosine), np.float32(2 * pose.sine)
+        across = (2 * pose.x_m) % (2 * STAINS_M) + 4 * STAINS_M
+        down = (2 * pose.y_m) % (2 * STAINS_M) + 4 * STAINS_M
+        column = (x * cosine - y * sine + np.float32(across)).astype(np.int32) & 255
+        row = (x * sine + y * cosine + np.float32(down)).astype(np.int32) & 255
+        row <<= 8
+        row += column
+        bright = np.take(self._light.stains.ravel(), row)
+        bright *= np.take(shadows, self._cell[there])
+        bright *= self._lamps[there]
+        bright *= 1 - np.float32(0.35) * self._wet
+        return np.asarray(bright)
+
+    def _blend(self, rgb: NDArray[np.uint8], canvas: Canvas, rows: slice, gain: Singles) -> None:
+        """Put light and haze on the colours of some rows."""
+        light = self._light
+        reach = np.float32(light.haze_m)
+        number, distance = canvas.number[rows], canvas.distance[rows]
+        clear = reach / (distance + reach)
+        if self._wet:
+            mirror = np.float32(0.55) * self._wet * distance / (distance + np.float32(9))
+            clear *= np.where(number == GROUND, 1 - mirror, 1)
+        np.copyto(clear, 1 - np.float32(0.8) * self._wet, where=number == SKY)
+        colors = np.take(self._colors, canvas.address[rows])
+        gain *= clear
+        clear -= 1
+        for channel in range(3):
+            value = (colors >> np.uint32(8 * channel) & np.uint32(255)).astype(np.float32)
+            value *= gain
+            value -= clear * light.haze[channel]
+            value *= light.tint[channel] * np.float32(light.options.exposure)
+            np.minimum(value, 255, out=value)
+            rgb[..., channel] = value
+
+
+def _shadow_cells(ground: GroundView) -> Ints:
+    """Return the cell of the map of shadows that each pixel shows; far away that of a corner."""
+    column = ground.x * CELLS_PER_M + np.float32(SHADOW_CELLS[1] / 2)
+    row = ground.y * CELLS_PER_M + np.float32(SHADOW_CELLS[0] / 2)
+    inside = (column >= 0) & (column < SHADOW_CELLS[1]) & (row >= 0) & (row < SHADOW_CELLS[0])
+    cell = row.astype(np.int32) * SHADOW_CELLS[1] + column.astype(np.int32)
+    return np.where(inside, cell, 0).astype(np.int32)
