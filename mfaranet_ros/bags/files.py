@@ -17,10 +17,12 @@ from mfaranet_ros.errors import SourceError
 
 METADATA = 'metadata.yaml'
 
+ZSTD = b'\x28\xb5\x2f\xfd'
+
 SIGNATURES = {
     b'\x89MCAP': 'mcap',
     b'SQLite format 3\x00': 'sqlite3',
-    b'\x28\xb5\x2f\xfd': 'zstd',
+    ZSTD: 'zstd',
     b'#ROSBAG': 'ros1',
 }
 """How files begin, and what they are then."""

@@ -13,10 +13,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from mfaranet_ros.bags.files import find_files
-from mfaranet_ros.bags.storage import Record, Storage, Topic, WholeFile
+import zstandard
+
+from mfaranet_ros.bags.files import ZSTD, BagFile, find_files
+from mfaranet_ros.bags.opening import open_file
+from mfaranet_ros.bags.storage import Record, Storage, Topic
 from mfaranet_ros.bags.types import MessageTypes
 from mfaranet_ros.errors import DecodeError, SourceError
 from mfaranet_ros.frame import MessageLike
@@ -70,7 +74,7 @@ class Bag:
         with ExitStack() as stack:
             self._storages = []
             for file in found.files:
-                storage: Storage = WholeFile(file.path)
+                storage = open_file(file, _scratch(file, stack))
                 stack.callback(storage.close)
                 self._storages.append(storage)
             self._stack = stack.pop_all()
@@ -150,7 +154,8 @@ class Bag:
             raise SourceError(f'{self.name} has no topic {missing[0]!r}; it has {self.listing()}')
         parts = [storage.records(names, start_ns, stop_ns) for storage in self._storages]
         for record in heapq.merge(*parts, key=_logged):
-            yield BagMessage(self.topics[record.topic], record.time_ns, record.raw, self.types)
+            raw = _unpacked(record.raw)
+            yield BagMessage(self.topics[record.topic], record.time_ns, raw, self.types)
 
     def first(self, topic: str) -> BagMessage | None:
         """Return the message of a topic that was logged first."""
@@ -182,6 +187,23 @@ class Bag:
 def open_bag(paths: str | Path | Sequence[str | Path]) -> Bag:
     """Open a recording: a folder, a .mcap or .db3 file, or several of them as one recording."""
     return Bag([paths] if isinstance(paths, (str, Path)) else list(paths))
+
+
+def _scratch(file: BagFile, stack: ExitStack) -> Path:
+    """Return a folder for what is unpacked of a file, which goes away with the bag."""
+    if not file.zipped:
+        return file.path.parent
+    return Path(stack.enter_context(TemporaryDirectory(prefix='mfaranet_bag_')))
+
+
+def _unpacked(raw: bytes | memoryview) -> bytes | memoryview:
+    """Unpack a message that is compressed for itself; what is in CDR begins otherwise."""
+    if raw[:4] != ZSTD:
+        return raw
+    try:
+        return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(raw))
+    except zstandard.ZstdError:
+        return raw  # which cannot be read as a message either, and is reported as such
 
 
 def _logged(record: Record) -> int:
