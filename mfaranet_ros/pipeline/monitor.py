@@ -116,13 +116,17 @@ class Clockwork:
 
     def __init__(self, size: int) -> None:
         self._moments_ns: deque[int] = deque(maxlen=size)
+        self._counted_from_ns: int | None = None
 
     def tick(self, now_ns: int) -> None:
         if self._moments_ns and now_ns < self._moments_ns[-1]:
             self._moments_ns.clear()  # the clock jumped back: a replay began anew
         self._moments_ns.append(now_ns)
 
-    def clear(self) -> None:
+    def begin_anew(self, now_ns: int) -> None:
+        """Forget the rate; let the age of what came last count from now."""
+        if self._moments_ns:
+            self._counted_from_ns = now_ns
         self._moments_ns.clear()
 
     def rate_hz(self, now_ns: int) -> float | None:
@@ -136,7 +140,8 @@ class Clockwork:
         return intervals * 1e9 / span_ns if span_ns > 0 else None
 
     def age_ms(self, now_ns: int) -> float | None:
-        return (now_ns - self._moments_ns[-1]) / 1e6 if self._moments_ns else None
+        last_ns = self._moments_ns[-1] if self._moments_ns else self._counted_from_ns
+        return None if last_ns is None else (now_ns - last_ns) / 1e6
 
 
 class Monitor:
@@ -194,6 +199,21 @@ class Monitor:
             else:
                 conditions[name] = condition
 
+    def clock_jumped(self, now_ns: int, is_back: bool) -> None:
+        """Count times anew: what was before the clock's jump cannot be compared with now.
+
+        Counts of frames stay. is_back: it went back, else it was told for the first time.
+        """
+        with self._lock:
+            self._warned['clock_jumped_back'] += is_back
+            for clockwork in (self._input, self._output, self._output_stamps):
+                clockwork.begin_anew(now_ns)
+            self._capture_to_publish.values.clear()
+            self._last_at_ns.clear()
+            self._last_stamp_ns = None
+            self._future_ms = 0.0
+            self._active_since_ns = now_ns
+
     def frame_received(self, stamp_ns: int, now_ns: int) -> None:
         """Count an image message and judge its stamp."""
         with self._lock:
@@ -248,7 +268,9 @@ class Monitor:
             for stage, elapsed_ms in stage_ms.items():
                 self._stage_counts[stage] += 1
                 self._times.setdefault(stage, Window(self._size)).values.append(elapsed_ms)
-            self._capture_to_publish.values.append((now_ns - stamp_ns) / 1e6)
+            age_ms = (now_ns - stamp_ns) / 1e6
+            if age_ms >= -FUTURE_TOLERANCE_MS:  # else it is not known
+                self._capture_to_publish.values.append(age_ms)
             self._output.tick(now_ns)
             self._output_stamps.tick(stamp_ns)
             self._judge_budget(stage_ms[PROCESSING], steady_ns)

@@ -35,6 +35,12 @@ DROPPED = {
 """Why a frame was dropped; a frame that cannot be decoded is counted as `decode_REASON`."""
 
 
+WARNED = (
+    'stamp_zero', 'stamp_jumped_back', 'stamp_repeated', 'stamp_in_future', 'clock_jumped_back',
+)  # fmt: skip
+"""What is counted besides."""
+
+
 @dataclass(frozen=True)
 class Status:
     """The field values of one diagnostic_msgs/DiagnosticStatus, `name` without the node's."""
@@ -252,7 +258,7 @@ def _input_values(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     ]
     reasons = [*DROPPED, *sorted(set(snapshot.dropped) - set(DROPPED))]
     values += [(f'dropped_{reason}', str(snapshot.dropped.get(reason, 0))) for reason in reasons]
-    for reason in ('stamp_zero', 'stamp_jumped_back', 'stamp_repeated', 'stamp_in_future'):
+    for reason in WARNED:
         values.append((reason, str(snapshot.warned.get(reason, 0))))
     return (
         *values,

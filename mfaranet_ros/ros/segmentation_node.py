@@ -30,6 +30,7 @@ from mfaranet_ros.pipeline.stopwatch import Stopwatch
 from mfaranet_ros.pipeline.worker import Worker
 from mfaranet_ros.ros.calibration import Calibration
 from mfaranet_ros.ros.camera_input import CameraInput
+from mfaranet_ros.ros.clock_watch import ClockWatch
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
 from mfaranet_ros.ros.live_ladder import LiveLadder
 from mfaranet_ros.ros.logs import forward_logs
@@ -77,6 +78,7 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         self.create_service(SetBool, '~/enable', self._enable)
         self.create_timer(WATCH_PERIOD_S, self._watch_for_silence)
+        self._clock_watch = ClockWatch(self, self.monitor.clock_jumped)
 
     # -- lifecycle --------------------------------------------------------------------------
 
@@ -141,6 +143,7 @@ class SegmentationNode(LifecycleNode):
         """Stop and free everything, from any state."""
         self._active = False
         self._release()
+        self._clock_watch.close()
         self._logs.close()
 
     def _open(self) -> None:

@@ -191,6 +191,39 @@ def test_a_clock_that_jumps_back_does_not_spoil_the_rates(drive):
     assert float(drive.values('output')['frame_rate_node']) == pytest.approx(10.0, rel=0.01)
 
 
+def test_a_clock_set_back_is_counted_and_no_fault(drive):
+    for _ in range(5):
+        drive.frame(every_ms=100)
+    drive.monitor.frames_lost(1, drive.now_ns)
+    drive.now_ns = START_NS - 100_000 * MS
+    drive.monitor.clock_jumped(drive.now_ns, True)
+    snapshot = drive.monitor.snapshot(drive.now_ns + 100 * MS)
+    assert (snapshot.input_age_ms, snapshot.output_age_ms) == (100, 100)
+    assert (snapshot.active_ms, snapshot.recent) == (100, set())
+    assert (snapshot.input_rate_hz, snapshot.capture_to_publish) == (None, None)
+    drive.frame(every_ms=100)
+    assert {drive.status(name).level for name in ('input', 'output', 'latency')} == {Level.OK}
+    values = drive.values('input')
+    assert (values['clock_jumped_back'], values['stamp_jumped_back']) == ('1', '0')
+    assert (values['frames_processed'], values['frames_lost']) == ('6', '1')
+
+
+def test_a_frame_of_before_the_jump_has_no_age(drive):
+    drive.frame()
+    drive.monitor.clock_jumped(drive.now_ns - 9000 * MS, True)
+    drive.now_ns -= 9000 * MS
+    drive.frame(stamp_ns=drive.now_ns + 9000 * MS)
+    assert drive.monitor.snapshot(drive.now_ns).capture_to_publish is None
+
+
+def test_the_first_word_of_the_clock_is_no_silence():
+    monitor = Monitor(LatencyConfig(), DiagnosticsConfig())
+    monitor.set_state('active', 0)
+    monitor.clock_jumped(START_NS, False)
+    snapshot = monitor.snapshot(START_NS + 10 * MS)
+    assert (snapshot.active_ms, snapshot.warned['clock_jumped_back']) == (10, 0)
+
+
 def test_nobody_listening_is_no_fault(drive):
     drive.now_ns += 2000 * MS
     drive.monitor.frame_received(drive.now_ns, drive.now_ns)

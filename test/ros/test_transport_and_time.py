@@ -73,7 +73,9 @@ def test_ages_are_those_of_the_simulated_clock_also_across_a_jump_back(vehicle):
     vehicle.wait_until(lambda: len(masks) == 2, 'a mask after the jump')
     for now_s in (101, 102, 103):
         set_clock(now_s)
-    vehicle.wait_until(
-        lambda: any('back in time' in s.message for d in diagnostics for s in d.status),
+    status = vehicle.wait_until(
+        lambda: vehicle.status_of(diagnostics, 'input'),
         'diagnostics, which the simulated clock drives',
     )
+    values = vehicle.values_of(status)
+    assert (values['clock_jumped_back'], 'back in time' in status.message) == ('1', False)
