@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.frame import UNLABELED
 from mfaranet_ros.scenes.atlas import atlas
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.ground import LANE_M
@@ -29,6 +30,7 @@ class DriveFrame:
 
     rgb: uint8 (H, W, 3). labels: uint8 (H, W), class ids of the drive's label set.
     depth_m: float32 (H, W), along the optical axis (as REP-118 has it), infinite in the sky.
+    Pixels on which the lens lets no light fall are black, 255 and NaN.
     pose: of base_link in the world. stamp_ns: from the start of the drive.
     """
 
@@ -82,6 +84,9 @@ class Drive:
         pose, scene, stamp_ns = self.pose(index), self.scene(index), self.stamp_ns(index)
         canvas = self._painter.paint(scene, pose)
         rgb = self._lens.take(self._shader.shade(canvas, scene, pose), index)
+        if self._view.dark is not None:
+            rgb[self._view.dark] = 0
+            canvas.kinds[self._view.dark] = UNLABELED
         labels = np.take(label_table(self.label_set), canvas.kinds)
         depth_m = canvas.distance * self._view.axis
         return DriveFrame(index, rgb, labels, depth_m, pose, stamp_ns)

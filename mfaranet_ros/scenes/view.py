@@ -32,7 +32,7 @@ class View:
     """Tables over the pixels, all (H, W); directions and places are those of base_link.
 
     x, y, z: float32, unit vectors. eye: the camera. axis: how far along the optical axis a ray
-    goes per unit of length.
+    goes per unit of length, NaN on pixels that no light falls on; dark: those, None: there are none.
     """
 
     eye: tuple[float, float, float]
@@ -40,6 +40,7 @@ class View:
     y: Singles
     z: Singles
     axis: Singles
+    dark: NDArray[np.bool_] | None
 
     @classmethod
     def of(cls, camera: SceneCamera) -> View:
@@ -47,8 +48,11 @@ class View:
         rays = camera.rays()
         a, b, c = camera.rotation[:, 2].tolist()
         axis = rays[..., 0] * a + rays[..., 1] * b + rays[..., 2] * c
+        dark = np.isnan(axis)
+        rays[dark] = (0.0, 0.0, 1.0)
         x, y, z = (np.ascontiguousarray(rays[..., i], np.float32) for i in range(3))
-        return cls((camera.x, camera.y, camera.z), x, y, z, axis.astype(np.float32))
+        eye = camera.x, camera.y, camera.z
+        return cls(eye, x, y, z, axis.astype(np.float32), dark if dark.any() else None)
 
     @property
     def size(self) -> tuple[int, int]:
