@@ -1,4 +1,4 @@
-"""The camera of the drive: its calibration, its place on the ego car, and where its pixels look."""
+"""The camera of the drive: its calibration, its place on the car, and where its pixels look."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class View:
     """Tables over the pixels, all (H, W); directions and places are those of base_link.
 
     x, y, z: float32, unit vectors. eye: the camera. axis: how far along the optical axis a ray
-    goes per unit of length, NaN on pixels that no light falls on; dark: those, None: there are none.
+    goes per unit of length, NaN where no light falls. dark: these pixels, None: there are none.
     """
 
     eye: tuple[float, float, float]
