@@ -191,9 +191,12 @@ def test_requirements_are_what_is_imported(metadata):
 
 
 # The wheels that come with that of rclpy, and what there is no wheel of: the node does without.
-WITH_RCLPY = {'ament_index_python', 'builtin_interfaces', 'lifecycle_msgs', 'rcl_interfaces'}
+WITH_RCLPY = {
+    'ament_index_python', 'builtin_interfaces', 'lifecycle_msgs', 'rcl_interfaces',
+    'rosgraph_msgs',
+}  # fmt: skip
 WITHOUT_WHEEL = {
-    'cv_bridge', 'launch', 'launch_ros', 'sensor_msgs_py', 'tf2_ros', 'vision_msgs',
+    'cv_bridge', 'launch', 'launch_ros', 'sensor_msgs_py', 'tf2_msgs', 'tf2_ros', 'vision_msgs',
 }  # fmt: skip
 
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mfaranet_ros.bags.reader import open_bag
 from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.pipeline.config import setting
+from mfaranet_ros.pipeline.config import setting, settings_of
+from mfaranet_ros.playback.recording import Recording
 from mfaranet_ros.playback.sources import ImageFolder, Source, VideoFile
 
-SOURCES: dict[str, Callable[[PlayerConfig], Source]] = {
+SOURCES: dict[str, Callable[[PlayerConfig], Source | Recording]] = {
     'images': lambda config: ImageFolder(config.images),
     'video': lambda config: VideoFile(config.video),
+    'bag': lambda config: open_recording(config),
 }
 """What can be played; a row is reached by its name as `source`, or by giving its setting."""
+
+OF_PICTURES = ('rate_hz', 'transport', 'frame_id', 'calibration', 'hfov_deg')
+OF_BAGS = (
+    'image_topic', 'camera_info_topic', 'topics', 'rate', 'start_s', 'clock_rate_hz', 'pace',
+    'answer_topic', 'answer_timeout_s',
+)  # fmt: skip
+"""The settings that mean nothing to the other kind of source."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +39,16 @@ class PlayerConfig:
         '', 'folder of pictures; labels/ beside it holds their truth, class ids as png'
     )
     video: str = setting('', 'video file')
+    bag: str = setting('', 'recorded bag: a folder, or its .mcap or .db3 file')
     rate_hz: float = setting(
         0.0, 'pictures per second; 0: as recorded, 10 where that is unknown',
         unit='Hz', low=0.0, high=1000.0,
     )  # fmt: skip
     loop: bool = setting(False, 'begin anew when through; false: end')
     duration_s: float = setting(
-        0.0, 'end after so long at the latest; 0: when through', unit='s', low=0.0, high=1e9
-    )
+        0.0, 'end after so long at the latest (a bag: of its own time); 0: when through',
+        unit='s', low=0.0, high=1e9,
+    )  # fmt: skip
     transport: str = setting(
         'raw',
         'raw: sensor_msgs/Image on `image`; compressed: CompressedImage on `image/compressed`, '
@@ -54,16 +66,73 @@ class PlayerConfig:
     wait_for_subscribers: int = setting(
         1, 'subscribers of the image to wait for before the first picture', low=0, high=1000
     )
+    image_topic: str = setting('', 'of the bag: its image topic; empty: the only one')
+    camera_info_topic: str = setting(
+        '', 'of the bag: the calibration; empty: camera_info beside the image topic'
+    )
+    topics: str = setting(
+        'camera',
+        'of the bag; camera: image, calibration and transforms; all: every topic there is',
+        choices=('camera', 'all'),
+    )
+    rate: float = setting(
+        1.0, 'of a bag: how many times as fast as recorded', low=0.01, high=100.0
+    )
+    start_s: float = setting(
+        0.0, 'of a bag: leave out so much of its beginning', unit='s', low=0.0, high=1e9
+    )
+    clock_rate_hz: float = setting(
+        100.0, 'of a bag: how often /clock is told', unit='Hz', low=1.0, high=1000.0
+    )
+    pace: str = setting(
+        'time',
+        'of a bag; time: at the recorded moments; answer: each picture when the mask of the one '
+        'before has come',
+        choices=('time', 'answer'),
+    )
+    answer_topic: str = setting(
+        'segmentation/mask', 'masks, by whose stamps pictures are answered'
+    )
+    answer_timeout_s: float = setting(
+        10.0, 'go on without an answer after so long', unit='s', low=0.1, high=1e6
+    )
 
 
-def open_source(config: PlayerConfig) -> Source:
+def open_source(config: PlayerConfig) -> Source | Recording:
     """Open what is to be played; raises ConfigError or SourceError."""
+    kind = _kind(config)
+    foreign = OF_PICTURES if kind == 'bag' else OF_BAGS
+    for each in settings_of(config):
+        if each.name in foreign and getattr(config, each.name) != each.default:
+            other = 'a bag brings its own' if kind == 'bag' else f'{kind} has none'
+            raise ConfigError(f'{each.name} is given, but {other}: leave it out')
+    return SOURCES[kind](config)
+
+
+def _kind(config: PlayerConfig) -> str:
+    """Return the name of the row of SOURCES that is meant."""
     given = [name for name in SOURCES if getattr(config, name, None)]
     if config.source == 'auto' and len(given) == 1:
-        return SOURCES[given[0]](config)
+        return given[0]
     if config.source == 'auto':
         what = f'{" and ".join(given)} are both given' if given else 'nothing to play is given'
         raise ConfigError(f'{what}: set one of {", ".join(SOURCES)}, or source as well')
     if hasattr(config, config.source) and not getattr(config, config.source):
         raise ConfigError(f'source = {config.source!r}, but {config.source} is empty: set it')
-    return SOURCES[config.source](config)
+    return config.source
+
+
+def open_recording(config: PlayerConfig) -> Recording:
+    """Open the bag and find its camera; raises SourceError."""
+    if config.pace == 'answer' and config.topics == 'all':
+        raise ConfigError(
+            'pace = answer goes with topics = camera only: masks in the bag would be taken for '
+            'answers'
+        )
+    return Recording(
+        open_bag(config.bag),
+        image_topic=config.image_topic,
+        camera_info_topic=config.camera_info_topic,
+        everything=config.topics == 'all',
+        start_s=config.start_s,
+    )

@@ -1,7 +1,7 @@
 """The node `player`: recorded pictures as a camera would publish them.
 
 It opens what is to be played, waits until someone listens, lets a show play (picture_show.py for
-pictures), and ends the process when that is through.
+pictures, bag_show.py for bags), and ends the process when that is through.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from rclpy.node import Node
 from mfaranet_ros.errors import MfaranetError
 from mfaranet_ros.pipeline.monitor import Level
 from mfaranet_ros.pipeline.status import Status
+from mfaranet_ros.playback.recording import Recording
+from mfaranet_ros.ros.bag_show import BagShow
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
 from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
@@ -34,7 +36,8 @@ REMIND_S = 10.0
 class PlayerNode(Node):
     """Plays once it is listened to, and ends the process by finish(0) when it is through.
 
-    Raises ConfigError, SourceError or CalibrationError for what cannot be played.
+    Where a bag is cut off it plays what there is, and it is finish(3). Raises ConfigError,
+    SourceError or CalibrationError for what cannot be played.
     """
 
     def __init__(self, finish: Callable[[int], None], **node_arguments: Any) -> None:
@@ -46,7 +49,9 @@ class PlayerNode(Node):
         self._state = 'waiting'
         self._problem = ''
         self._timer: Any = None
-        self._show = PictureShow(self, open_source(self.config))
+        source = open_source(self.config)
+        show = BagShow if isinstance(source, Recording) else PictureShow
+        self._show = show(self, source)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
 
     # -- from waiting to the end ------------------------------------------------------------
@@ -57,8 +62,8 @@ class PlayerNode(Node):
         self._waits = 0
         self.call_every(WATCH_PERIOD_S, self._watch_for_subscribers)
 
-    def call_every(self, seconds: float, do: Callable[[], None], clock: Any = None) -> None:
-        """Call something periodically, instead of what was called so far.
+    def call_every(self, seconds: float, do: Callable[[], None], clock: Any = None) -> Any:
+        """Call something periodically, instead of what was called so far; return the timer.
 
         clock: by which the seconds count; a steady one if none is given.
         """
@@ -66,6 +71,7 @@ class PlayerNode(Node):
             self.destroy_timer(self._timer)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(seconds, do, clock=clock or steady)
+        return self._timer
 
     def _watch_for_subscribers(self) -> None:
         image, wanted = self._show.image, self.config.wait_for_subscribers

@@ -1,0 +1,293 @@
+"""A recorded bag as it was: what the player does with one.
+
+Messages go out as the bytes that were recorded: the camera's on `image` (or `image/compressed`)
+and `camera_info`, all others under their own names. /clock tells the time of the recording. It
+leads by a margin: it stands before the first message when a pass begins and runs on behind the
+last one, so that whoever follows it never takes a message of one pass by the clock of another.
+
+There are two paces. By `time` messages go out at the moments of their log. By `answer` a picture
+goes out when the mask of the one before has come, so that the node handles every one of them.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+from mfaranet_ros.bags.reader import BagMessage
+from mfaranet_ros.bags.storage import Topic
+from mfaranet_ros.errors import MfaranetError
+from mfaranet_ros.playback.bag_time import BagTime
+from mfaranet_ros.playback.recording import (
+    LATCHED_AT_MOST,
+    Recording,
+    Tape,
+    header_stamp_ns,
+    is_latched,
+)
+from mfaranet_ros.ros.conversions import message_class
+from mfaranet_ros.ros.player_config import PlayerConfig
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=LATCHED_AT_MOST,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+MARGIN_S = 0.1
+"""Of the steady clock, from a jump of /clock to the first message and from the last to a jump."""
+
+CLOCK_LEAD_S = 0.005
+"""Of the steady clock, by which /clock is told before a picture that is sent for an answer."""
+
+LOOK_S = 0.05
+AT_ONCE = 100
+"""So many messages may go out before the executor has a look at other things."""
+
+TRUNCATED = 3
+"""The exit code where all that can be read was played, and something is missing."""
+
+
+class BagShow:
+    """Publishes a recording with its clock.
+
+    player: the node, which waits for subscribers before it calls `begin`, and is told of the end.
+    """
+
+    def __init__(self, player: Any, recording: Recording) -> None:
+        self._player = player
+        self._config: PlayerConfig = player.config
+        self._recording = recording
+        self._tape = Tape(recording)
+        self._time = BagTime(self._config.rate)
+        self._clock = player.create_publisher(Clock, '/clock', NEWEST)
+        self._not_installed: list[str] = []
+        self._publishers = self._create_publishers()
+        self.image = self._publishers[recording.camera.image.name]
+        self._sent = self._messages = self._unanswered = 0
+        self._late_ms = 0.0
+        self._played_ns = self._first_ns = self._last_ns = 0
+        self._awaited_ns: int | None = None
+        self._give_up_s = 0.0
+        self._answers: Any = None
+        if self._config.pace == 'answer':
+            self._answers = player.create_subscription(
+                Image, self._config.answer_topic, self._take_answer, RELIABLE, raw=True
+            )
+
+    def _create_publishers(self) -> dict[str, Any]:
+        camera, image = self._recording.camera, self._player.resolve_topic_name('image')
+        if camera.compressed:
+            image += '/compressed'
+        found = {camera.image.name: self._create(camera.image, image, RELIABLE)}
+        if camera.info is not None:
+            found[camera.info.name] = self._create(camera.info, 'camera_info', RELIABLE)
+        for topic in self._recording.others:
+            try:
+                qos = LATCHED if is_latched(topic) else RELIABLE
+                found[topic.name] = self._create(topic, topic.name, qos)
+            except (ImportError, AttributeError):
+                self._not_installed.append(f'{topic.name} ({topic.type})')
+                self._recording.leave_out(topic)
+        return found
+
+    def _create(self, topic: Topic, name: str, qos: QoSProfile) -> Any:
+        return self._player.create_publisher(message_class(topic.type), name, qos)
+
+    # -- what the player asks ---------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self._recording.name
+
+    @property
+    def awaited(self) -> str:
+        """What it still waits for before the first message, besides subscribers of the image."""
+        if self._answers is None or self._player.count_publishers(self._answers.topic_name):
+            return ''
+        return f'a publisher of {self._answers.topic_name}, whose masks are the answers'
+
+    def describe(self) -> str:
+        """Say what will be played, and where."""
+        camera, config = self._recording.camera, self._config
+        pace = f'{config.rate:g} times as fast as recorded'
+        if self._answers is not None:
+            pace = f'one by one, as {self._answers.topic_name} answers'
+        info = camera.info.name if camera.info else 'none'
+        text = (
+            f'{camera.image.name} of {self.name} on {self.image.topic_name}, {pace}; '
+            f'camera_info: {info}'
+        )
+        notes = [*self._recording.bag.notes]
+        if self._not_installed:
+            types = ', '.join(self._not_installed)
+            notes.append(f'not played, as their types are not installed: {types}')
+        return '; '.join((text, *notes))
+
+    @property
+    def mishaps(self) -> str:
+        """What went wrong so far, without being the end."""
+        unanswered = f'{self._unanswered} pictures not answered' if self._unanswered else ''
+        found = (unanswered, self._tape.oddities, self._recording.bag.truncated)
+        return '; '.join(text for text in found if text)
+
+    @property
+    def summary(self) -> str:
+        """Say at the end what was played."""
+        text = f'{self._sent} pictures sent, {self._messages} messages in all'
+        return f'{text}; {self.mishaps}' if self.mishaps else text
+
+    @property
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """What the diagnostics show."""
+        return (
+            ('rate', f'{self._config.rate:g}'),
+            ('pace', self._config.pace),
+            ('pass', str(self._tape.passes)),
+            ('pictures_sent', str(self._sent)),
+            ('messages_sent', str(self._messages)),
+            ('pictures_not_answered', str(self._unanswered)),
+            ('late_ms_max', f'{self._late_ms:.3f}'),
+            ('stamps_repeated', str(self._tape.stamps.repeated.count)),
+            ('stamps_backward', str(self._tape.stamps.backward.count)),
+        )
+
+    def close(self) -> None:
+        self._recording.bag.close()
+
+    # -- from the beginning of a pass to its end --------------------------------------------
+
+    def begin(self) -> None:
+        try:
+            for message in self._recording.latched():
+                self._publish(message)
+        except MfaranetError as error:
+            self._player.fail(error)
+            return
+        self._begin_pass()
+
+    def _begin_pass(self) -> None:
+        """Set /clock to shortly before the first message and go on from there."""
+        first = self._tape.next_message
+        self._first_ns = self._last_ns = first.time_ns
+        self._time.set(first.time_ns - self._margin_ns, time.monotonic_ns())
+        self._tell_time(first.time_ns - self._margin_ns)
+        if self._answers is None:
+            self._timer = self._player.call_every(1 / self._config.clock_rate_hz, self._keep_time)
+        else:
+            self._player.call_every(MARGIN_S, self._play_to_next_picture)
+
+    @property
+    def _margin_ns(self) -> int:
+        return round(MARGIN_S * self._config.rate * 1e9)
+
+    def _is_over(self, bag_ns: int) -> bool:
+        """Return whether so much was played that the whole play ends here."""
+        played_ns = self._played_ns + bag_ns - self._first_ns
+        return 0 < self._config.duration_s * 1e9 <= played_ns
+
+    def _end_pass(self) -> None:
+        """Begin anew where it loops, else end the play."""
+        if not self._config.loop:
+            return self._end()
+        self._played_ns += self._last_ns - self._first_ns
+        try:
+            self._tape.rewind()
+        except MfaranetError as error:
+            return self._player.fail(error)
+        self._player.get_logger().info(f'begins anew: pass {self._tape.passes}')
+        return self._begin_pass()
+
+    def _end(self) -> None:
+        if truncated := self._recording.bag.truncated:
+            self._player.get_logger().warning(truncated)
+        self._player.end(TRUNCATED if truncated else 0)
+
+    def _tell_time(self, bag_ns: int) -> None:
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(max(0, bag_ns), 10**9)
+        self._clock.publish(message)
+
+    def _publish(self, message: BagMessage) -> None:
+        self._publishers[message.topic.name].publish(bytes(message.raw))
+        self._messages += 1
+
+    def _play(self, message: BagMessage) -> None:
+        """Publish the message that is due and read the one behind it."""
+        self._tape.take()
+        self._publish(message)
+        self._last_ns = message.time_ns
+        if self._is_picture(message):
+            self._sent += 1
+            self._tape.watch_stamp(header_stamp_ns(message.raw))
+
+    def _is_picture(self, message: BagMessage) -> bool:
+        return message.topic.name == self._recording.camera.image.name
+
+    # -- by time ----------------------------------------------------------------------------
+
+    def _keep_time(self) -> None:
+        """Tell the time and play what is due; called again when there is something to do."""
+        now_ns = self._time.now_ns(time.monotonic_ns())
+        self._tell_time(now_ns)
+        if self._is_over(now_ns):
+            return self._end()
+        for _ in range(AT_ONCE):
+            message = self._tape.next_message
+            if message is None or message.time_ns > now_ns:
+                break
+            late_ms = (now_ns - message.time_ns) / self._config.rate / 1e6
+            self._late_ms = max(self._late_ms, late_ms)
+            self._play(message)
+        if self._tape.next_message is None and now_ns > self._last_ns + self._margin_ns:
+            return self._end_pass()
+        return self._call_again()
+
+    def _call_again(self) -> None:
+        """Ask to be called for the next message or the next telling of the time."""
+        wait_s, message = 1 / self._config.clock_rate_hz, self._tape.next_message
+        if message is not None:
+            until_s = self._time.until_s(message.time_ns, time.monotonic_ns())
+            wait_s = min(wait_s, max(0.0, until_s))
+        self._timer.timer_period_ns = max(1, round(wait_s * 1e9))
+        self._timer.reset()
+
+    # -- by answer --------------------------------------------------------------------------
+
+    def _play_to_next_picture(self) -> None:
+        """Play what was logged before the next picture, and tell its time."""
+        while (message := self._tape.next_message) is not None and not self._is_picture(message):
+            self._tell_time(message.time_ns)
+            self._play(message)
+        if message is not None and not self._is_over(message.time_ns):
+            self._tell_time(message.time_ns)
+            self._player.call_every(CLOCK_LEAD_S, lambda: self._ask(message))
+        elif message is not None:
+            self._end()
+        else:
+            self._tell_time(self._last_ns + self._margin_ns)
+            self._player.call_every(MARGIN_S, self._end_pass)
+
+    def _ask(self, message: BagMessage) -> None:
+        self._awaited_ns = header_stamp_ns(message.raw)
+        self._give_up_s = time.monotonic() + self._config.answer_timeout_s
+        self._player.call_every(LOOK_S, self._look)
+        self._play(message)
+
+    def _take_answer(self, raw: bytes) -> None:
+        if header_stamp_ns(raw) == self._awaited_ns:
+            self._awaited_ns = None
+            self._play_to_next_picture()
+
+    def _look(self) -> None:
+        """Go on without an answer when there was none for too long."""
+        if time.monotonic() > self._give_up_s:
+            self._unanswered += 1
+            self._awaited_ns = None
+            self._play_to_next_picture()
