@@ -19,6 +19,12 @@ from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.encode import Style
 from mfaranet_ros.pipeline.monitor import PROCESSING
 from mfaranet_ros.pipeline.stopwatch import Stopwatch
+from mfaranet_ros.pipeline.topics import (
+    CAMERA_INFO_NAME,
+    DEBUG_STAGES,
+    LABEL_INFO_NAME,
+    RESULT_TOPICS,
+)
 from mfaranet_ros.ros.camera_input import policy_name
 from mfaranet_ros.ros.conversions import message_class, to_message
 from mfaranet_ros.ros.parameters import OutputTopics
@@ -30,8 +36,6 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-IMAGE = 'sensor_msgs/msg/Image'
 
 
 @dataclass(frozen=True)
@@ -45,27 +49,19 @@ class Row:
     encode: Callable[[Segmentation, Style], Any]
 
 
-ROWS = (
-    Row(Output.MASK, '~/mask', IMAGE, RELIABLE, encode.mask),
-    Row(Output.CONFIDENCE, '~/confidence', IMAGE, RELIABLE, encode.confidence),
-    Row(Output.OVERLAY, '~/overlay', IMAGE, RELIABLE, encode.overlay),
-    Row(Output.COLOR_MASK, '~/color_mask', IMAGE, RELIABLE, encode.color_mask),
-    Row(Output.DRIVABLE_MASK, '~/drivable/mask', IMAGE, RELIABLE, encode.drivable_mask),
-    Row(Output.GRID, '~/drivable/grid', 'nav_msgs/msg/OccupancyGrid', LATCHED, encode.grid),
+_QOS = {Output.GRID: LATCHED, Output.POINTS: BEST_EFFORT}
+
+ROWS = tuple(
     Row(
-        Output.BOUNDARY, '~/drivable/boundary', 'geometry_msgs/msg/PolygonStamped', RELIABLE,
-        encode.boundary,
-    ),
-    Row(
-        Output.POINTS, '~/drivable/points', 'sensor_msgs/msg/PointCloud2', BEST_EFFORT,
-        encode.points,
-    ),
+        topic.output, f'~/{topic.name}', topic.type_name, _QOS.get(topic.output, RELIABLE),
+        topic.encode,
+    )
+    for topic in RESULT_TOPICS
 )  # fmt: skip
 
-CAMERA_INFO_TOPIC = '~/camera_info'
-LABEL_INFO_TOPIC = '~/label_info'
+CAMERA_INFO_TOPIC = f'~/{CAMERA_INFO_NAME}'
+LABEL_INFO_TOPIC = f'~/{LABEL_INFO_NAME}'
 
-DEBUG_STAGES = ('decode', 'preprocess', 'inference', 'postprocess', 'drivable', 'publish')
 DEBUG_TOPICS = (
     f'{PROCESSING}_ms', 'pipeline_latency_ms', *(f'{stage}_ms' for stage in DEBUG_STAGES)
 )  # fmt: skip
