@@ -11,17 +11,12 @@ class Purpose(enum.IntEnum):
     """What random numbers are drawn for; each has a stream of its own."""
 
     ROAD = 0
-    LOT = 1
-    ONCOMING = 2
-    LEADING = 3
-    CYCLIST = 4
-    WALKER = 5
-    CROSSING = 6
-    TEXTURE = 7
-    NOISE = 8
-    CLOUDS = 9
-    RAIN = 10
-    BLOCK = 11
+    BLOCK = 1
+    LOT = 2
+    TRAFFIC = 3
+    TEXTURE = 4
+    NOISE = 5
+    RAIN = 6
 
 
 def generator(seed: int, purpose: Purpose, *keys: int) -> np.random.Generator:

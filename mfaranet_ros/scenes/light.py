@@ -19,7 +19,6 @@ from mfaranet_ros.scenes.pictures.noise import fractal
 from mfaranet_ros.scenes.pictures.sky import HORIZON
 from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.scene import GROUND, SKY, Scene
-from mfaranet_ros.scenes.things import Thing
 from mfaranet_ros.scenes.view import GroundView, Ints, Singles
 
 CELLS_PER_M = 8
@@ -31,6 +30,9 @@ _SHIFT = 4
 
 _ROOMY = frozenset({Kind.CAR, Kind.TRUCK, Kind.BUS})
 """Under and beside these the ground is dark in any light."""
+
+_SHADOWED_M = np.array((75.0, 45.0))
+"""Ahead and aside of base_link; what is further away throws no shadow that is drawn."""
 
 STAINS_M = 128
 """Length after which the uneven brightness of the ground repeats, a power of two."""
@@ -98,55 +100,47 @@ class Light:
     def shadows(self, scene: Scene, pose: Pose) -> NDArray[np.uint8]:
         """Return how lit the ground around base_link is: uint8 SHADOW_CELLS, 255 is in the sun."""
         lit = np.full(SHADOW_CELLS, 255, np.uint8)
-        x, y, z = self.sun
-        x, y = (-float(value) / z for value in pose.turn_back(np.float64(x), np.float64(y)))
+        feet = _feet(scene, pose)
+        near = np.flatnonzero((np.abs(feet).min(axis=1) < _SHADOWED_M).all(axis=1)).tolist()
         dark = 255 - round(165 * self.options.shadow)
-        for thing in scene.things:
-            place = _place(thing, pose)
-            if abs(place[0]) < 90 and abs(place[1]) < 60 and dark < 255:
-                self._cast_shadow(lit, thing, pose, place, (x, y), dark)
-        for thing in scene.things:
-            if thing.kind in _ROOMY:
-                corners = _foot(thing, pose, 0.22)
-                cv2.fillConvexPoly(lit, _cells(corners), 70, cv2.LINE_8, _SHIFT)
+        x, y, z = self.sun
+        per_m = -np.array(pose.turn_back(np.float64(x), np.float64(y))) / z
+        for number in near if dark < 255 else ():
+            thing, foot = scene.things[number], feet[number]
+            if thing.shape == 'tree':
+                middle = foot.sum(axis=0) / 4 + per_m * (0.66 * thing.height_m)
+                column, row = (int(value) >> _SHIFT for value in _cells(middle))
+                radius = round(0.36 * thing.height_m * CELLS_PER_M)
+                cv2.circle(lit, (column, row), radius, (255 + dark) // 2, -1)
+            else:
+                outline = _cells(np.vstack((foot, foot + per_m * thing.height_m)))
+                cv2.fillConvexPoly(lit, cv2.convexHull(outline), dark, cv2.LINE_8, _SHIFT)
+        for number in near:
+            if scene.things[number].kind in _ROOMY:
+                cv2.fillConvexPoly(lit, _cells(feet[number]), 70, cv2.LINE_8, _SHIFT)
         return np.asarray(cv2.blur(lit, (5, 5)))
 
-    def _cast_shadow(
-        self, lit: NDArray[np.uint8], thing: Thing, pose: Pose, place: tuple[float, float],
-        per_m: tuple[float, float], dark: int,
-    ) -> None:  # fmt: skip
-        if thing.shape == 'tree':
-            middle = np.array([place]) + np.array([per_m]) * (0.66 * thing.height_m)
-            axes = (round(0.36 * thing.height_m * CELLS_PER_M),) * 2
-            center = _cells(middle)[0] >> _SHIFT
-            cv2.circle(lit, (int(center[0]), int(center[1])), axes[0], (255 + dark) // 2, -1)
-            return
-        foot = _foot(thing, pose, 0.0)
-        top = foot + np.array(per_m) * thing.height_m
-        hull = cv2.convexHull(_cells(np.vstack((foot, top))))
-        cv2.fillConvexPoly(lit, hull, dark, cv2.LINE_8, _SHIFT)
 
+def _feet(scene: Scene, pose: Pose) -> NDArray[np.float64]:
+    """Return the corners of the feet of all things in base_link: float64 (T, 4, 2).
 
-def _place(thing: Thing, pose: Pose) -> tuple[float, float]:
-    """Return where a thing is in base_link."""
-    x, y = pose.to_base(np.float64(thing.x_m), np.float64(thing.y_m))
-    return float(x), float(y)
-
-
-def _foot(thing: Thing, pose: Pose, margin_m: float) -> NDArray[np.float64]:
-    """Return the corners of a thing's foot in base_link: float64 (4, 2)."""
-    x, y = _place(thing, pose)
-    cosine, sine = pose.turn_back(np.float64(thing.cosine), np.float64(thing.sine))
-    a, b = thing.length_m / 2 + margin_m, thing.width_m / 2 + margin_m
-    ahead, aside = np.array((a, a, -a, -a)), np.array((b, -b, -b, b))
-    return np.column_stack((x + ahead * cosine - aside * sine, y + ahead * sine + aside * cosine))
+    Those under which it is dark in any light are a little larger.
+    """
+    rows = [(*thing.pose, thing.length_m, thing.width_m) for thing in scene.things]
+    x, y, cosine, sine, length, width = np.array(rows, np.float64).reshape(-1, 6).T[:, :, None]
+    x, y = pose.to_base(x, y)
+    cosine, sine = pose.turn_back(cosine, sine)
+    roomy = np.array([[thing.kind in _ROOMY] for thing in scene.things]).reshape(-1, 1) * 0.4
+    ahead = (length + roomy) / 2 * np.array((1, 1, -1, -1))
+    aside = (width + roomy) / 2 * np.array((1, -1, -1, 1))
+    corners = (x + ahead * cosine - aside * sine, y + ahead * sine + aside * cosine)
+    return np.stack(corners, axis=-1)
 
 
 def _cells(places: NDArray[np.float64]) -> Ints:
     """Return places of base_link as column and row in sixteenths of a cell."""
     middle = np.array((SHADOW_CELLS[1] / 2, SHADOW_CELLS[0] / 2))
-    cells = (places * CELLS_PER_M + middle - 0.5) * (1 << _SHIFT)
-    return np.rint(np.clip(cells, -1e6, 1e6)).astype(np.int32)
+    return np.rint((places * CELLS_PER_M + middle - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
 
 class Shader:

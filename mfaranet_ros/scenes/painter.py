@@ -64,6 +64,10 @@ class Painter:
         """Return what each pixel shows from a pose of base_link."""
         size, eye = self._view.size, self._view.eye
         patches = seen_from(self._placed(scene, pose), eye)
+        rectangles, nearest = self._blocks.extents(patches, eye)
+        seen = np.flatnonzero(rectangles[:, 1] > rectangles[:, 0])
+        seen = seen[np.argsort(nearest[seen], kind='stable')]
+        patches = patches.only(seen)
         canvas = Canvas(
             self._view.sky_address(self._atlas.sky, pose),
             np.full(size, SKY, np.int16),
@@ -72,10 +76,13 @@ class Painter:
             patches,
         )
         self._paint_ground(canvas, pose)
-        rectangles = self._blocks.rectangles(patches, eye).tolist()
-        for number, meeting in enumerate(meetings(patches, eye)):
-            for rows, columns in _chunks(*rectangles[number]):
-                self._paint_patch(canvas, number, meeting, rows, columns)
+        near_to_far = zip(
+            meetings(patches, eye), rectangles[seen].tolist(), nearest[seen].tolist(), strict=True
+        )
+        for number, (meeting, rectangle, least) in enumerate(near_to_far):
+            for where in _chunks(*rectangle):
+                if canvas.distance[where].max() > least:
+                    self._paint_patch(canvas, number, meeting, where)
         if len(patches):
             kinds = scene.kinds[patches.thing]
             np.copyto(canvas.kinds, np.take(kinds, canvas.number), where=canvas.number >= 0)
@@ -88,10 +95,9 @@ class Painter:
         return placed(scene.parts, *pose.to_base(x, y), *pose.turn_back(cosine, sine))
 
     def _paint_patch(
-        self, canvas: Canvas, number: int, meeting: Meeting, rows: slice, columns: slice
+        self, canvas: Canvas, number: int, meeting: Meeting, where: tuple[slice, slice]
     ) -> None:
         """Paint a patch where it is nearer than what is there, within a rectangle."""
-        where = rows, columns
         view = self._view
         distance, u, v, met = meeting.rays(view.x[where], view.y[where], view.z[where])
         met &= distance < canvas.distance[where]

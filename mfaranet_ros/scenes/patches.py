@@ -136,12 +136,16 @@ class Meeting:
         distance = 1 / (a * x + b * y + c * z)
         u = distance * _dot(self.across, x, y, z) + self.u_0
         v = distance * _dot(self.up, x, y, z) + self.v_0
-        met = (distance > NEAREST) & (v >= 0) & (v <= self.height)
+        met = distance > NEAREST
+        met &= v >= 0
+        met &= v <= self.height
         left, right = self.lean
         if left or right:
-            met &= (u >= v * (left / self.height)) & (u <= self.width - v * (right / self.height))
+            met &= u >= v * (left / self.height)
+            met &= u <= self.width - v * (right / self.height)
         else:
-            met &= (u >= 0) & (u <= self.width)
+            met &= u >= 0
+            met &= u <= self.width
         if self.mask is not None:
             met &= _inside(self.mask, u * (1 / self.width), v * (1 / self.height))
         return distance, u, v, met

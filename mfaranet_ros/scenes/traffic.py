@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mfaranet_ros.scenes.chance import Purpose, generator
 from mfaranet_ros.scenes.ground import HALF_ROAD_M, LANE_M
@@ -16,7 +17,10 @@ from mfaranet_ros.scenes.town import BUS_M, CAR_M, VAN_M, put
 
 ONCOMING_MPS = 9.0
 CYCLIST_MPS = 4.5
-LEAD_GAP_M = (16.0, 30.0)
+WALKER_MPS = 1.2
+STEPS_PER_S = 2
+
+LEAD_GAP_M = (17.0, 32.0)
 """Least and largest distance from base_link to the middle of the car ahead."""
 
 LEAD_PERIOD_S = 16.0
@@ -24,6 +28,40 @@ FOLLOW_GAP_M = 13.0
 
 _BIKE_M = (1.75, 0.5, 1.05)
 _RIDER_M = (0.5, 0.68, 1.78)
+
+
+@lru_cache(maxsize=8192)
+def _draw(*keys: int) -> tuple[float, float, int]:
+    """Return the random numbers of one moving thing: two shares and a variant."""
+    chance = generator(keys[0], Purpose.TRAFFIC, *keys[1:])
+    return chance.random(), chance.random(), int(chance.integers(0, 1 << 16))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What goes along the road one after the other at one speed, irregularly spaced.
+
+    sign: 1 where it goes along the road, -1 against. offset_m: from the middle, to its left.
+    """
+
+    name: int
+    spacing_m: float
+    speed_mps: float
+    sign: int
+    offset_m: float
+
+    def near(
+        self, seed: int, density: float, time_s: float, s: float, radius_m: float
+    ) -> Iterator[tuple[int, float, tuple[float, float, int]]]:
+        """Yield number, place and random numbers of what is within a radius of a place."""
+        if density == 0:
+            return
+        spacing = self.spacing_m / density
+        moved = self.sign * self.speed_mps * time_s
+        first, last = (math.floor((s - moved + end * radius_m) / spacing) for end in (-1, 1))
+        for number in range(first, last + 1):
+            draw = _draw(seed, self.name, number)
+            yield number, (number + 0.7 * draw[0]) * spacing + moved, draw
 
 
 @dataclass(frozen=True)
@@ -36,10 +74,13 @@ class Traffic:
 
     def near(self, time_s: float, s: float, radius_m: float) -> Iterator[Thing]:
         """Yield what is on the move around a place of the road at a time."""
+        around = time_s, s, radius_m
         yield from self._own_lane(time_s)
-        yield from self._oncoming(time_s, s, radius_m)
-        yield from self._cyclists(time_s, s, radius_m)
-        yield from self._walkers(time_s, s, radius_m)
+        yield from self._oncoming(*around)
+        for way in (1, -1):
+            yield from self._cyclists(way, *around)
+            for side in (1, -1):
+                yield from self._walkers(way, side, *around)
 
     @property
     def _lane(self) -> int:
@@ -52,60 +93,38 @@ class Traffic:
         phase = time_s / LEAD_PERIOD_S
         swing = abs(2 * (phase - math.floor(phase)) - 1)
         near, far = LEAD_GAP_M
-        chance = generator(self.seed, Purpose.LEADING)
-        for gap in (near + (far - near) * swing, -FOLLOW_GAP_M):
-            variant = int(chance.integers(0, 1 << 16))
+        for number, gap in enumerate((near + (far - near) * swing, -FOLLOW_GAP_M)):
+            variant = _draw(self.seed, 0, number)[2]
             yield put(self.road, Kind.CAR, 'car', ego + gap, self._lane * LANE_M, CAR_M, variant)
 
-    def _oncoming(self, time_s: float, s: float, radius_m: float) -> Iterator[Thing]:
-        for number, place in self._stream(
-            Purpose.ONCOMING, self.options.traffic, 42.0, -ONCOMING_MPS, time_s, s, radius_m
-        ):
-            chance = generator(self.seed, Purpose.ONCOMING, number, 1)
-            draw, variant = chance.random(), int(chance.integers(0, 1 << 16))
+    def _oncoming(self, *around: float) -> Iterator[Thing]:
+        stream = Stream(1, 42.0, ONCOMING_MPS, -1, -self._lane * LANE_M)
+        for _, place, (_, share, variant) in stream.near(self.seed, self.options.traffic, *around):
             kind, shape, size = (
-                (Kind.BUS, 'bus', BUS_M) if draw < 0.08
-                else (Kind.TRUCK, 'van', VAN_M) if draw < 0.2
+                (Kind.BUS, 'bus', BUS_M) if share < 0.08
+                else (Kind.TRUCK, 'van', VAN_M) if share < 0.2
                 else (Kind.CAR, 'car', CAR_M)
             )  # fmt: skip
-            yield put(self.road, kind, shape, place, -self._lane * LANE_M, size, variant, -1)
+            yield put(self.road, kind, shape, place, stream.offset_m, size, variant, -1)
 
-    def _cyclists(self, time_s: float, s: float, radius_m: float) -> Iterator[Thing]:
-        for sign in (1, -1):
-            for number, place in self._stream(
-                Purpose.CYCLIST, self.options.people, 48.0, sign * CYCLIST_MPS, time_s, s,
-                radius_m, sign,
+    def _cyclists(self, way: int, *around: float) -> Iterator[Thing]:
+        offset = way * self._lane * (LANE_M + 1.35)
+        stream = Stream(3 + way, 48.0, CYCLIST_MPS, way, offset)
+        for number, place, _ in stream.near(self.seed, self.options.people, *around):
+            for kind, shape, size in (
+                (Kind.BICYCLE, 'bicycle', _BIKE_M), (Kind.RIDER, 'rider', _RIDER_M),
             ):  # fmt: skip
-                offset = sign * self._lane * (LANE_M + 1.35)
-                for kind, shape, size in (
-                    (Kind.BICYCLE, 'bicycle', _BIKE_M), (Kind.RIDER, 'rider', _RIDER_M),
-                ):  # fmt: skip
-                    yield put(self.road, kind, shape, place, offset, size, number, sign)
+                yield put(self.road, kind, shape, place, offset, size, number, way)
 
-    def _walkers(self, time_s: float, s: float, radius_m: float) -> Iterator[Thing]:
-        for side in (1, -1):
-            for way in (1, -1):
-                for number, place in self._stream(
-                    Purpose.WALKER, self.options.people, 22.0, way * 1.2, time_s, s, radius_m,
-                    side, way,
-                ):  # fmt: skip
-                    chance = generator(self.seed, Purpose.WALKER, number, side, way, 1)
-                    offset = side * (HALF_ROAD_M + 0.9 + 1.1 * chance.random())
-                    height = 1.6 + 0.25 * chance.random()
-                    size = (0.4, 0.375 * height, height)
-                    variant = 2 * number + math.floor(2 * time_s + chance.random()) % 2
-                    yield put(self.road, Kind.PERSON, 'walker', place, offset, size, variant)
-
-    def _stream(
-        self, purpose: Purpose, density: float, spacing_m: float, speed_mps: float,
-        time_s: float, s: float, radius_m: float, *keys: int,
-    ) -> Iterator[tuple[int, float]]:  # fmt: skip
-        """Yield number and place of what goes along the road at one speed, irregularly spaced."""
-        if density == 0:
-            return
-        spacing = spacing_m / density
-        moved = speed_mps * time_s
-        first, last = (math.floor((s - moved + end * radius_m) / spacing) for end in (-1, 1))
-        for number in range(first, last + 1):
-            jitter = generator(self.seed, purpose, number, *keys, 0).random()
-            yield number, (number + 0.7 * jitter) * spacing + moved
+    def _walkers(self, way: int, side: int, *around: float) -> Iterator[Thing]:
+        stream = Stream(8 + 2 * way + side, 22.0, WALKER_MPS, way, 0.0)
+        for number, place, (phase, share, _) in stream.near(
+            self.seed, self.options.people, *around
+        ):
+            offset = side * (HALF_ROAD_M + 0.9 + 1.1 * share)
+            height = 1.6 + 0.25 * phase
+            size = (0.4, 0.375 * height, height)
+            step = math.floor(STEPS_PER_S * around[0] + 2 * phase) % 2
+            yield put(
+                self.road, Kind.PERSON, 'walker', place, offset, size, 2 * number + step, way
+            )

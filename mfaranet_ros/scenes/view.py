@@ -21,7 +21,7 @@ from mfaranet_ros.scenes.pose import Pose
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-BLOCKS = 32
+BLOCKS = 24
 """The picture is divided into so many columns and rows of blocks, about."""
 
 _MARGIN_RAD = 1e-3
@@ -117,22 +117,26 @@ class Blocks:
         reach[np.abs(slopes).max(axis=2) > 20] = math.pi
         return cls(edge, view.size, middle, reach, slopes.min(axis=2), slopes.max(axis=2))
 
-    def rectangles(self, patches: Patches, eye: tuple[float, float, float]) -> Ints:
-        """Return rows and columns within which each patch is seen: (M, 4), empty where it is not.
+    def extents(self, patches: Patches, eye: tuple[float, float, float]) -> tuple[Ints, Singles]:
+        """Return within which pixels patches are seen, and how near they come at most.
 
-        Each row holds first row, end row, first column, end column, in pixels.
+        The first is (M, 4): first row, end row, first column and end column, empty where a patch
+        is not in the picture. The second is in metres, (M,), and rather too near than too far.
         """
-        middle, reach, low, high = (value[:, None, None] for value in _bounds(patches, eye))
+        middle, reach, low, high, nearest = _bounds(patches, eye)
+        rectangles = np.zeros((len(patches), 4), np.int32)
+        maybe = np.flatnonzero((low <= self.high.max()) & (high >= self.low.min()))
+        middle, reach, low, high = (
+            value[maybe, None, None] for value in (middle, reach, low, high)
+        )
         seen = np.abs(_wrapped(self.middle - middle)) <= self.reach + reach
-        seen &= (self.low <= high) & (self.high >= low)
-        ends = [
-            end * edge
-            for axis, edge in ((2, self.edge[0]), (1, self.edge[1]))
-            for end in _ends(seen.any(axis=axis))
-        ]
-        rows = np.minimum(ends[:2], self.size[0])
-        columns = np.minimum(ends[2:], self.size[1])
-        return np.concatenate((rows, columns)).T.astype(np.int32)
+        seen &= self.low <= high
+        seen &= self.high >= low
+        for column, axis in ((0, 2), (2, 1)):
+            edge, size = self.edge[column // 2], self.size[column // 2]
+            for end, values in enumerate(_ends(seen.any(axis=axis))):
+                rectangles[maybe, column + end] = np.minimum(values * edge, size)
+        return rectangles, nearest
 
 
 def _blocks(values: Singles, edge: tuple[int, int]) -> Singles:
@@ -160,8 +164,11 @@ def _wrapped(angle: Singles) -> Singles:
 
 def _bounds(
     patches: Patches, eye: tuple[float, float, float]
-) -> tuple[Singles, Singles, Singles, Singles]:
-    """Return between which azimuths (middle, reach) and slopes (low, high) patches are seen."""
+) -> tuple[Singles, Singles, Singles, Singles, Singles]:
+    """Return where patches are seen: azimuth (middle, reach), slope (low, high), least distance.
+
+    All (M,); the distance is along the ground.
+    """
     corner = patches.corner - eye
     across = patches.across * patches.size_m[:, :1]
     up = patches.up * patches.size_m[:, 1:]
@@ -175,7 +182,7 @@ def _bounds(
     top, bottom = z.max(axis=0), z.min(axis=0)
     high = top / np.where(top > 0, nearest, farthest) + np.float32(_MARGIN_RAD)
     low = bottom / np.where(bottom < 0, nearest, farthest) - np.float32(_MARGIN_RAD)
-    return middle, reach, low, high
+    return middle, reach, low, high, nearest
 
 
 def _nearest(x: Singles, y: Singles) -> Singles:
