@@ -157,26 +157,35 @@ class TruthReader:
         holds other ids.
         """
         data = read_bytes(path)
-        frame = _decode(path, data)
+        frame = decode_bytes(path, data)
         # The name may lie; a png says its bit depth and colour type in the header.
         if not data.startswith(PNG_SIGNATURE) or data[24:26] != b'\x08\x00':
             raise SourceError(f'{path} must be an 8-bit gray png of class ids: convert it')
-        truth = frame.pixels[..., 0]
-        if frame.size != size:
-            raise SourceError(f'{path} is {_in_px(frame.size)}, its picture {_in_px(size)}')
-        if not self._allowed[truth].all():
-            outside = np.flatnonzero(~self._allowed & (np.bincount(truth.ravel(), None, 256) > 0))
+        return self.ids_of(str(path), frame.pixels[..., 0], size)
+
+    def ids_of(
+        self, where: str, values: NDArray[np.uint8], size: tuple[int, int]
+    ) -> NDArray[np.uint8]:
+        """Return values (H, W) of a truth as class ids; where: what errors call it.
+
+        Raises SourceError if it is of another size than the picture, or holds other ids.
+        """
+        if values.shape != size:
+            raise SourceError(f'{where} is {_in_px(values.shape)}, its picture {_in_px(size)}')
+        if not self._allowed[values].all():
+            seen = np.bincount(values.ravel(), None, 256) > 0
+            outside = np.flatnonzero(~self._allowed & seen)
             raise SourceError(
-                f'{path} holds the values {", ".join(map(str, outside))}, which are not of '
+                f'{where} holds the values {", ".join(map(str, outside))}, which are not of '
                 f'{self._set}: convert them, or have them ignored'
             )
-        ids: NDArray[np.uint8] = self._ids[truth]
+        ids: NDArray[np.uint8] = self._ids[values]
         return ids
 
 
 def read_frame(path: Path) -> Frame:
     """Read a picture as the node would get it; raises SourceError, which names the file."""
-    return _decode(path, read_bytes(path))
+    return decode_bytes(path, read_bytes(path))
 
 
 def check_pairs(
@@ -192,7 +201,7 @@ def check_pairs(
         try:
             data = read_bytes(pair.picture)
             total.update(data)
-            frame = _decode(pair.picture, data)
+            frame = decode_bytes(pair.picture, data)
             if pair.truth is not None:
                 read_truth(pair.truth, frame.size)
                 total.update(read_bytes(pair.truth))
@@ -212,7 +221,8 @@ def read_bytes(path: Path) -> bytes:
         raise SourceError(f'{path} cannot be read: {error.strerror}') from error
 
 
-def _decode(path: Path, data: bytes) -> Frame:
+def decode_bytes(path: Path, data: bytes) -> Frame:
+    """Decode what was read from a picture; raises SourceError, which names the file."""
     header = SimpleNamespace(stamp=SimpleNamespace(sec=0, nanosec=0), frame_id='')
     try:
         return decode(SimpleNamespace(header=header, format=path.suffix[1:], data=data))
@@ -226,5 +236,5 @@ def _listed(texts: Sequence[str], separator: str = ', ') -> str:
     return separator.join(texts[:SHOWN]) + more
 
 
-def _in_px(size: tuple[int, int]) -> str:
+def _in_px(size: tuple[int, ...]) -> str:
     return f'{size[1]}x{size[0]} px'

@@ -25,21 +25,21 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
             'name': entry.name,
             'role': entry.role.name.lower(),
             'pixels': int(matrix.counts[entry.id].sum() + matrix.unlabeled[entry.id]),
-            **_plain(asdict(scores)),
+            **plain(asdict(scores)),
         }
-        for entry, scores in zip(label_set.classes, _class_scores(evaluation), strict=True)
+        for entry, scores in zip(label_set.classes, class_scores(evaluation), strict=True)
     ]
     return {
         'mean_iou': _number(matrix.mean_iou()),
         'pixel_accuracy': _number(matrix.pixel_accuracy()),
-        'drivable': _plain(asdict(matrix.drivable(label_set))),
+        'drivable': plain(asdict(matrix.drivable(label_set))),
         'pixels': matrix.pixels,
         'classes': classes,
         'confusion': {
             'rows_are_truth': matrix.counts.tolist(),
             'unlabeled': matrix.unlabeled.tolist(),
         },
-        'pictures': [_plain(asdict(picture)) for picture in evaluation.pictures],
+        'pictures': [plain(asdict(picture)) for picture in evaluation.pictures],
     }
 
 
@@ -47,30 +47,32 @@ def describe(evaluation: Evaluation) -> str:
     """Return the scores as a table, with the worst pictures under it."""
     matrix, label_set = evaluation.matrix, evaluation.label_set
     rows = [('class', 'IoU', 'precision', 'recall', 'share')]
-    for entry, scores in zip(label_set.classes, _class_scores(evaluation), strict=True):
+    for entry, scores in zip(label_set.classes, class_scores(evaluation), strict=True):
         pixels = int(matrix.counts[entry.id].sum() + matrix.unlabeled[entry.id])
         share = f'{100 * pixels / matrix.pixels:.2f} %' if matrix.pixels else '-'
         rows.append((entry.name, *_cells(scores), share))
     rows.append(('drivable', *_cells(matrix.drivable(label_set)), ''))
-    rows.append(('mean', _cell(matrix.mean_iou()), '', '', ''))
+    rows.append(('mean', cell(matrix.mean_iou()), '', '', ''))
     lines = [table(rows, '<>>>>')]
-    lines.append(f'pixel accuracy {_cell(matrix.pixel_accuracy())}')
+    lines.append(f'pixel accuracy {cell(matrix.pixel_accuracy())}')
     scored = [picture for picture in evaluation.pictures if not math.isnan(picture.mean_iou)]
     worst = sorted(scored, key=lambda picture: picture.mean_iou)[:WORST]
     named = (f'{picture.name} ({picture.mean_iou:.3f})' for picture in worst)
     return '\n'.join([*lines, f'lowest mean IoU: {", ".join(named) or "-"}'])
 
 
-def _class_scores(evaluation: Evaluation) -> list[BinaryScores]:
+def class_scores(evaluation: Evaluation) -> list[BinaryScores]:
+    """Return the scores of each class against all others, in the order of the ids."""
     classes = range(len(evaluation.label_set))
     return [evaluation.matrix.binary(np.arange(len(classes)) == number) for number in classes]
 
 
 def _cells(scores: BinaryScores) -> tuple[str, str, str]:
-    return _cell(scores.iou), _cell(scores.precision), _cell(scores.recall)
+    return cell(scores.iou), cell(scores.precision), cell(scores.recall)
 
 
-def _cell(value: float) -> str:
+def cell(value: float) -> str:
+    """Return a score for a table, a dash for nan."""
     return '-' if math.isnan(value) else f'{value:.4f}'
 
 
@@ -78,7 +80,7 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def plain(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values with None for nan, which JSON has no word for."""
     return {
         key: _number(value) if isinstance(value, float) else value for key, value in values.items()

@@ -62,12 +62,13 @@ def evaluate(
             matrix = ConfusionMatrix(len(label_set))
             matrix.update(labels, read_truth(pair.truth, frame.size))
             total.merge(matrix)
-            scores.append(_score(pair.name, matrix, label_set))
+            scores.append(score_picture(pair.name, matrix, label_set))
         on_labels(pair, labels)
     return Evaluation(label_set, total, tuple(scores))
 
 
-def _score(name: str, matrix: ConfusionMatrix, label_set: LabelSet) -> PictureScore:
+def score_picture(name: str, matrix: ConfusionMatrix, label_set: LabelSet) -> PictureScore:
+    """Return the scores of the picture that was counted in a matrix."""
     return PictureScore(
         name, matrix.mean_iou(), matrix.pixel_accuracy(), matrix.drivable(label_set).iou
     )

@@ -1,55 +1,65 @@
-"""Score a network on pictures with known labels: IoU of each class, mean IoU, drivable area.
+"""Score a network on pictures or bags: IoU, drivable area, flicker, confidence, latency.
 
-Every picture goes the way it goes in the node. With --submission the labels are also written as
-the server of Cityscapes wants them, for which no truth is needed.
+Every frame goes the way it goes in the node. Truth is a folder of class ids or, in a bag, a topic;
+without it there are flicker and latency. --out DIR gets report.html and report.json. With
+--submission the labels are also written as the server of Cityscapes wants them. The exit code is 3
+where a bag is cut off: what there is of it is scored.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import time
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from mfaranet_ros.errors import ConfigError, OutputError
-from mfaranet_ros.evaluation.cityscapes import to_label_ids
-from mfaranet_ros.evaluation.images import Pair, Pairs, TruthReader, check_pairs, find_pairs
-from mfaranet_ros.evaluation.method import METHODS, Method, Runner
-from mfaranet_ros.evaluation.report import describe, figures
-from mfaranet_ros.evaluation.run import Evaluation, Labels, evaluate
-from mfaranet_ros.labels import LabelSet
-from mfaranet_ros.pipeline.config import PipelineConfig, settings_of, value_of
+from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.evaluation.bag_source import BagChoice
+from mfaranet_ros.evaluation.images import Pairs, TruthReader, check_pairs, find_pairs
+from mfaranet_ros.evaluation.jobs import MakeSink
+from mfaranet_ros.evaluation.method import METHODS, Method
+from mfaranet_ros.evaluation.sample import Selection
+from mfaranet_ros.evaluation.specs import BagSpec, FolderSpec, Spec, name_bags
+from mfaranet_ros.pipeline.config import PipelineConfig
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
-from mfaranet_ros.tools.about import about
 from mfaranet_ros.tools.arguments import (
     add_model_arguments,
     model_config,
     parse_numbers,
     parse_size,
 )
-from mfaranet_ros.tools.report import write_json
-from mfaranet_ros.tools.video import write_picture
+from mfaranet_ros.tools.evaluate_run import Wanted, run
+from mfaranet_ros.tools.evaluate_sinks import MakeVideo, make_submission
 
 WHOLE = 'whole'
 
+CUT_OFF = 3
+"""The exit code where a bag is cut off."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the pictures, the network, how it is run, and what is written."""
-    parser.add_argument(
-        '--images', type=Path, required=True, metavar='DIR', help='folder of the pictures'
-    )
+    """Declare the frames, their truth, the network, how it is run, and what is written."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--images', type=Path, metavar='DIR', help='folder of the pictures')
+    source.add_argument(
+        '--bag', type=Path, nargs='+', metavar='BAG',
+        help='recordings: folders, .mcap or .db3 files; each is scored alone and all together',
+    )  # fmt: skip
     parser.add_argument(
         '--truth', type=Path, metavar='DIR',
-        help='folder of their class ids as 8-bit png of the same stems (Cityscapes: gtFine/val)',
+        help='folder of their class ids as 8-bit png of the same stems (Cityscapes: gtFine/val); '
+        'for bags named by stamp, in ns or as SECONDS.NANOSECONDS',
     )  # fmt: skip
     parser.add_argument(
         '--ignore', default='', metavar='IDS',
         help='further ids of the truth that mean no class, as 30,31 (255 always does)',
     )  # fmt: skip
+    parser.add_argument(
+        '--frames', default='', metavar='START:STOP:STEP', help='which of each, as 100:200:5'
+    )
+    _add_bag_arguments(parser)
     add_model_arguments(parser)
     parser.add_argument(
         '--method', default=WHOLE, choices=METHODS,
@@ -58,78 +68,141 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--window', metavar='HxW', help='size of the parts, in px')
     parser.add_argument('--zooms', metavar='LIST', help='enlargements to add up, as 0.5,1,1.5')
     parser.add_argument('--flip', action='store_true', default=None, help='mirror each, too')
-    parser.add_argument(
+    _add_output_arguments(parser)
+
+
+def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('bags')
+    group.add_argument(
+        '--image-topic', default='', metavar='TOPIC', help='default: the only camera there is'
+    )
+    group.add_argument(
+        '--truth-topic', default='', metavar='TOPIC', help='class ids as Image of mono8'
+    )
+    group.add_argument(
+        '--grid-topic', default='', metavar='TOPIC', help='true grids as OccupancyGrid'
+    )
+    group.add_argument(
+        '--tolerance-ms', type=float, default=0.0, metavar='MS',
+        help='how much the stamps of a frame and its truth may differ; default: 0',
+    )  # fmt: skip
+    group.add_argument(
+        '--jobs', type=int, default=1, metavar='N',
+        help='so many bags at a time, each in its own process; the figures stay the same',
+    )  # fmt: skip
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('output')
+    group.add_argument(
+        '--out', type=Path, metavar='DIR', help='a new folder for report.html and report.json'
+    )
+    group.add_argument('--overwrite', action='store_true', help='--out may be there already')
+    group.add_argument(
+        '--resume', action='store_true', help='go on with what is in --out; the result is the same'
+    )
+    group.add_argument('--video', action='store_true', help='an annotated video in --out')
+    group.add_argument(
         '--submission', type=Path, metavar='DIR', help='write label ids of Cityscapes there'
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
+    group.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
 
 
 def main(args: argparse.Namespace) -> int:
     """Check everything, run the network, print the scores and write what is asked for."""
-    if args.truth is None and args.submission is None:
-        raise ConfigError('nothing to do: give --truth DIR to score, or --submission DIR to write')
+    _check(args)
     config, method = _config(args), _method(args)
-    pairs = find_pairs(args.images, args.truth)
+    selection, ignored = Selection.parse(args.frames), _ignored(args.ignore)
+    pairs = find_pairs(args.images, args.truth) if args.images else None
+    wanted = Wanted(
+        method, selection.step, args.jobs, args.out, args.overwrite, args.resume, args.json
+    )
     pipeline = SegmentationPipeline(config)
     try:
-        return _run(args, pipeline, method, pairs)
+        sinks = _sinks(args, pipeline)
+        if pairs is None:
+            specs = _bags(args, selection, ignored)
+        else:
+            specs = [_folder(args, pairs, pipeline, selection, ignored)]
+        results = run(pipeline, specs, wanted, sinks)
     finally:
         pipeline.close()
-
-
-def _run(
-    args: argparse.Namespace, pipeline: SegmentationPipeline, method: Method, pairs: Pairs
-) -> int:
-    read_truth = TruthReader(pipeline.label_set, pairs.layout, _ignored(args.ignore))
-    write = _submission(args.submission, pipeline.label_set)
-    with _progress(pairs, 'checking') as bar:
-        input_sha256 = check_pairs(pairs, read_truth, lambda: bar.update())
-    facts = dict(pipeline.prepare())
-    start = time.monotonic()
-    with _progress(pairs, 'evaluating') as bar:
-
-        def on_labels(pair: Pair, labels: Labels) -> None:
-            write(pair, labels)
-            bar.update()
-
-        runner = Runner(pipeline, method)
-        result = evaluate(runner, pairs, read_truth, pipeline.label_set, on_labels)
-    seconds = time.monotonic() - start
-    print(_heading(facts, method, len(pairs), seconds))
-    if args.truth is not None:
-        print(describe(result))
     if args.submission is not None:
-        print(f'label ids of {len(pairs)} pictures written to {args.submission}')
-    if args.json:
-        given: dict[str, Any] = {
-            'images': str(args.images),
-            'truth': str(args.truth) if args.truth else None,
-            'pictures': len(pairs),
-            'sha256': input_sha256,
-        }
-        write_json(args.json, _report(pipeline.config, facts, method, given, seconds, result))
-    return 0
+        print(f'label ids of {len(results.together.frames)} pictures written to {args.submission}')
+    for text in results.truncated:
+        print(f'warning: {text}', file=sys.stderr)
+    return CUT_OFF if results.truncated else 0
 
 
-def _report(
-    config: PipelineConfig,
-    facts: dict[str, str],
-    method: Method,
-    given: dict[str, Any],
-    seconds: float,
-    result: Evaluation,
-) -> dict[str, Any]:
-    return {
-        'model': facts,
-        'method': dataclasses.asdict(method),
-        'input': given,
-        'versions': about(),
-        'config': {
-            setting.name: value_of(config, setting.name) for setting in settings_of(config)
-        },
-        'seconds': round(seconds, 3),
-        'scores': figures(result) if result.pictures else None,
-    }
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what contradicts itself; raises ConfigError."""
+    idle = args.truth is None and args.submission is None and args.out is None
+    for wrong, text in (
+        (
+            args.images and idle,
+            'nothing to do: give --truth DIR to score, --out DIR to look at, or --submission DIR '
+            'to write',
+        ),
+        (
+            args.images and (args.image_topic or args.truth_topic or args.grid_topic),
+            'topics are of bags: give --bag, or leave out --image-topic, --truth-topic and '
+            '--grid-topic',
+        ),
+        (args.truth and args.truth_topic, 'give --truth DIR or --truth-topic TOPIC, not both'),
+        (args.bag and args.submission, '--submission is for --images'),
+        (args.jobs < 1, f'--jobs {args.jobs}: must be 1 or more'),
+        (
+            not 0 <= args.tolerance_ms < float('inf'),
+            f'--tolerance-ms {args.tolerance_ms:g}: must be 0 or more',
+        ),
+        (
+            args.out is None and (args.resume or args.overwrite or args.video),
+            '--resume, --overwrite and --video are about --out: give --out DIR',
+        ),
+        (
+            args.resume and (args.overwrite or args.video or args.submission),
+            '--resume goes on with what is there: leave out --overwrite, --video and --submission',
+        ),
+        (
+            args.grid_topic and _method(args) != METHODS[WHOLE],
+            '--grid-topic: only the method whole finds the grid, leave out the others',
+        ),
+    ):
+        if wrong:
+            raise ConfigError(text)
+
+
+def _folder(
+    args: argparse.Namespace,
+    pairs: Pairs,
+    pipeline: SegmentationPipeline,
+    selection: Selection,
+    ignored: tuple[int, ...],
+) -> FolderSpec:
+    """Return a folder whose pictures and truths have all been read once."""
+    read_truth = TruthReader(pipeline.label_set, pairs.layout, ignored)
+    with tqdm(total=len(pairs), desc='checking', unit='picture', leave=False, disable=None) as bar:
+        sha256 = check_pairs(pairs, read_truth, lambda: bar.update())
+    return FolderSpec(args.images, args.truth, pairs, sha256, selection, ignored)
+
+
+def _bags(args: argparse.Namespace, selection: Selection, ignored: tuple[int, ...]) -> list[Spec]:
+    choice = BagChoice(
+        args.image_topic, args.truth_topic or args.truth, args.grid_topic, args.tolerance_ms
+    )
+    return [
+        BagSpec(name, (path,), choice, selection, ignored)
+        for name, path in name_bags(args.bag).items()
+    ]
+
+
+def _sinks(args: argparse.Namespace, pipeline: SegmentationPipeline) -> tuple[MakeSink, ...]:
+    sinks: list[MakeSink] = []
+    if args.submission is not None:
+        sinks.append(make_submission(args.submission, pipeline.label_set))
+    if args.video:
+        sinks.append(MakeVideo(args.out))
+    return tuple(sinks)
 
 
 def _config(args: argparse.Namespace) -> PipelineConfig:
@@ -153,47 +226,8 @@ def _method(args: argparse.Namespace) -> Method:
     return dataclasses.replace(METHODS[args.method], **changed)
 
 
-def _ignored(text: str) -> list[int]:
+def _ignored(text: str) -> tuple[int, ...]:
     ids = parse_numbers(text, '--ignore') if text else ()
     if not all(number in range(256) for number in ids):
         raise ConfigError(f'--ignore {text}: ids are integers from 0 to 255')
-    return [int(number) for number in ids]
-
-
-def _submission(folder: Path | None, label_set: LabelSet) -> Callable[[Pair, Labels], None]:
-    """Return what writes one picture's labels; raises ConfigError or OutputError."""
-    if folder is None:
-        return lambda pair, labels: None
-    if label_set.name != 'cityscapes':
-        raise ConfigError(
-            f'--submission is for cityscapes, but the weights know {label_set.name}: leave it out '
-            'or give weights trained on cityscapes'
-        )
-    ids = to_label_ids()
-
-    def write(pair: Pair, labels: Labels) -> None:
-        path = folder / Path(pair.name).with_name(f'{pair.picture.stem}.png')
-        _make_folder(path.parent)
-        write_picture(path, ids[labels])
-
-    _make_folder(folder)
-    return write
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make {folder}: {error.strerror}; give another DIR') from error
-
-
-def _progress(pairs: Pairs, what: str) -> Any:
-    return tqdm(total=len(pairs), desc=what, unit='picture', leave=False, disable=None)
-
-
-def _heading(facts: dict[str, str], method: Method, pictures: int, seconds: float) -> str:
-    return (
-        f'{facts["name"]}, scales {facts["scales"]}, {facts["label_set"]}, {facts["precision"]} '
-        f'on {facts["device"]}\n{facts["weights"]} (sha256 {facts["weights_sha256"][:12]})\n'
-        f'{pictures} pictures, {method}, {pictures / seconds:.2f} pictures/s\n'
-    )
+    return tuple(int(number) for number in ids)

@@ -1,0 +1,214 @@
+"""The images of a bag as frames to be scored, with truth, calibration and mounting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mfaranet_ros.bags.cameras import choose_camera
+from mfaranet_ros.bags.pairing import Pairing, Shot
+from mfaranet_ros.bags.reader import IMAGE, IMAGES, open_bag
+from mfaranet_ros.bags.sources import PairingReport
+from mfaranet_ros.bags.transforms import static_transforms
+from mfaranet_ros.bags.truth import Truth
+from mfaranet_ros.errors import CalibrationError, SourceError
+from mfaranet_ros.evaluation.counts import Labels
+from mfaranet_ros.evaluation.images import TruthReader
+from mfaranet_ros.evaluation.sample import Entry, MetricTruth, Sample, Selection, Viewpoint
+from mfaranet_ros.frame import Frame, Grid, MessageLike
+from mfaranet_ros.pipeline.config import GroundConfig
+from mfaranet_ros.pipeline.decode import decode
+from mfaranet_ros.pipeline.ground import MountingPose, read_camera_info
+from mfaranet_ros.pipeline.stopwatch import Stopwatch
+
+OCCUPANCY_GRID = 'nav_msgs/msg/OccupancyGrid'
+
+LABEL_ENCODINGS = ('mono8', '8UC1')
+
+
+@dataclass(frozen=True)
+class BagChoice:
+    """What is read of a bag.
+
+    image_topic: empty for the only camera there is. truth: a topic of class ids or a folder of png
+    files named by stamp; None for none. grid_topic: a topic of true grids, empty for none.
+    """
+
+    image_topic: str = ''
+    truth: str | Path | None = None
+    grid_topic: str = ''
+    tolerance_ms: float = 0.0
+
+
+class BagSource:
+    """The images of one camera of a bag in the order in which they were logged.
+
+    name: what reports call the bag. ground: the mounting where /tf_static does not tell it.
+    Raises SourceError for what is no bag, and for topics that are not there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        choice: BagChoice,
+        read_truth: TruthReader,
+        selection: Selection,
+        ground: GroundConfig,
+    ) -> None:
+        self.name = name
+        self._choice = choice
+        self._read_truth = read_truth
+        self._selection = selection
+        with ExitStack() as stack:
+            self.bag = stack.enter_context(open_bag([*paths]))
+            truths = [truth for truth in (choice.truth, choice.grid_topic) if truth]
+            besides = tuple(truth for truth in truths if isinstance(truth, str))
+            self.camera = choose_camera(self.bag, choice.image_topic, besides=besides)
+            self._check_types()
+            self._pairing = Pairing(
+                self.bag, self.camera, truths, tolerance_ns=round(choice.tolerance_ms * 1e6)
+            )
+            self._mounting = Mounting(self, ground)
+            self._stack = stack.pop_all()
+        self.frames = selection.count(self.camera.image.count)
+
+    def _check_types(self) -> None:
+        if isinstance(self._choice.truth, str):
+            self.bag.topic(self._choice.truth, *IMAGES)
+        if self._choice.grid_topic:
+            self.bag.topic(self._choice.grid_topic, OCCUPANCY_GRID)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the bag."""
+        return self.bag.files
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd about the bag, in lines; complete when the last entry was taken."""
+        return (*self.bag.notes, *self._pairing.report.notes, *self._mounting.notes)
+
+    @property
+    def report(self) -> PairingReport:
+        """What was paired and what was not; complete when the last entry was taken."""
+        return self._pairing.report
+
+    @property
+    def truncated(self) -> str:
+        """What is missing of the bag, empty if nothing is; known when the last entry was taken."""
+        return self.bag.truncated
+
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Yield the images whose number is start or more, in order; go through them once."""
+        shots = iter(self._pairing)
+        while True:
+            begin_ns = time.perf_counter_ns()
+            shot = next(shots, None)
+            read_ms = (time.perf_counter_ns() - begin_ns) / 1e6
+            if shot is None:
+                return
+            if shot.number >= start and self._selection.takes(shot.number):
+                yield Entry(shot.number, shot.name, partial(self._load, shot, read_ms))
+
+    def _load(self, shot: Shot, read_ms: float) -> Sample:
+        watch = Stopwatch()
+        watch.ms['read'] = read_ms
+        with watch('decode'):
+            frame = decode(shot.image.message)
+        labels, grid = self._truths(shot)
+        with watch('truth'):
+            truth = self._labels(labels, frame) if labels else None
+            metric = MetricTruth(_grid(grid)) if grid else None
+        return Sample(frame, truth, self._mounting.view(shot, frame), metric, watch.ms)
+
+    def _truths(self, shot: Shot) -> tuple[Truth | None, Truth | None]:
+        found = list(shot.truths)
+        labels = found.pop(0) if self._choice.truth else None
+        grid = found.pop(0) if self._choice.grid_topic else None
+        return labels, grid
+
+    def _labels(self, truth: Truth, frame: Frame) -> Labels:
+        if truth.path is not None:
+            return self._read_truth(truth.path, frame.size)
+        assert truth.message is not None
+        message, topic = truth.message.message, truth.message.topic
+        where = f'{topic.name} at {truth.name} s'
+        if topic.type == IMAGE and message.encoding not in LABEL_ENCODINGS:
+            raise SourceError(
+                f'{where} has the encoding {message.encoding!r}: class ids are '
+                f'{" or ".join(LABEL_ENCODINGS)}'
+            )
+        found = decode(message)
+        if found.encoding != 'mono8':
+            raise SourceError(f'{where} is a {found.encoding} picture: class ids are mono8')
+        return self._read_truth.ids_of(where, found.pixels[..., 0], frame.size)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stack.close()
+
+
+class Mounting:
+    """Where the camera is mounted: of /tf_static, else of the settings, as in the node."""
+
+    def __init__(self, source: BagSource, config: GroundConfig) -> None:
+        self._config = config
+        self._transforms = static_transforms(source.bag)
+        self._poses: dict[str, MountingPose | None] = {}
+        self._info: MessageLike | None = None
+        self._view: Viewpoint | None = None
+        self.notes: tuple[str, ...] = ()
+
+    def view(self, shot: Shot, frame: Frame) -> Viewpoint | None:
+        """Return the calibrated camera of a frame, the same object while nothing changes."""
+        info = shot.camera_info
+        if info is None:
+            return None
+        if self._view is None or info is not self._info:
+            self._info, self._view = info, None
+            try:
+                pose = self._pose(frame.frame_id)
+                self._view = Viewpoint(read_camera_info(info), pose)
+            except CalibrationError as error:
+                self._note(f'no distances: {error}')
+        return self._view
+
+    def _pose(self, frame_id: str) -> MountingPose:
+        config = self._config
+        if config.extrinsics != 'parameters':
+            found = self._transforms.find(config.base_frame, frame_id)
+            if found is not None:
+                return MountingPose.from_transform(found.translation, found.quaternion)
+            why = f'/tf_static joins no {config.base_frame} with {frame_id!r}'
+            if config.extrinsics == 'tf':
+                raise CalibrationError(f'{why}: set ground.extrinsics to parameters')
+            self._note(f'{why}: the mounting is that of ground.x to ground.yaw')
+        return MountingPose.from_xyz_rpy(
+            config.x, config.y, config.z, config.roll, config.pitch, config.yaw
+        )
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes = (*self.notes, text)
+
+
+def _grid(truth: Truth) -> Grid:
+    """Return the grid of an OccupancyGrid whose axes are those of the base frame."""
+    assert truth.message is not None
+    message = truth.message.message
+    info = message.info
+    origin, turn = info.origin.position, info.origin.orientation
+    if abs(turn.x) + abs(turn.y) + abs(turn.z) > 1e-6:
+        raise SourceError(
+            f'{truth.message.topic.name} at {truth.name} s is turned: its axes must be those of '
+            'the base frame'
+        )
+    cells = np.asarray(message.data, np.int8).reshape(int(info.height), int(info.width))
+    return Grid(cells, float(info.resolution), float(origin.x), float(origin.y))

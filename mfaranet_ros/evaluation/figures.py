@@ -1,0 +1,109 @@
+"""The measures of an evaluation as plain values, as report.json holds them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from mfaranet_ros.evaluation.counts import NOWHERE
+from mfaranet_ros.evaluation.measures import Spread, flicker, reliability
+from mfaranet_ros.evaluation.metric import BANDS_M, metric_figures
+from mfaranet_ros.evaluation.parts import Part, flicker_share
+from mfaranet_ros.evaluation.record import FrameRecord
+from mfaranet_ros.evaluation.report import figures, plain
+from mfaranet_ros.labels import LabelSet, Role
+
+
+def measures(part: Part, budget_ms: float) -> dict[str, Any]:
+    """Return all measures of the frames of a part; None where there is nothing to measure."""
+    counts = part.counts
+    return {
+        'frames': len(part.frames),
+        'scores': figures(part.scores) if part.scores else None,
+        'distance': distances(part),
+        'metric': metric_figures(counts.metric) if part.is_metric else None,
+        'flicker': plain(asdict(flicker(counts.flicker))),
+        'confidence': _confidence(part),
+        'found_pixels': _found(part),
+        'latency': latency(part, budget_ms),
+    }
+
+
+def distances(part: Part) -> list[dict[str, Any]] | None:
+    """Return the scores in the image by distance; None without truth or without distances."""
+    if part.scores is None or not part.counts.pixels[:NOWHERE].any():
+        return None
+    edges = (0.0, *BANDS_M)
+    rows = []
+    for band in range(NOWHERE):
+        matrix = part.counts.matrix(band)
+        rows.append(
+            {
+                'from_m': edges[band],
+                'to_m': edges[band + 1] if math.isfinite(edges[band + 1]) else None,
+                'pixels': matrix.pixels,
+                **plain({'mean_iou': matrix.mean_iou()}),
+                'drivable': plain(asdict(matrix.drivable(part.label_set))),
+            }
+        )
+    return rows
+
+
+def latency(part: Part, budget_ms: float) -> dict[str, Any]:
+    """Return the spread of every stage, and how many frames were over the budget."""
+    return {
+        'budget_ms': budget_ms,
+        'over_budget': part.over(budget_ms),
+        'frames': len(part.frames),
+        'stages': {stage: _spread(spread) for stage, spread in part.spreads.items()},
+    }
+
+
+def frame_figures(frame: FrameRecord, label_set: LabelSet) -> dict[str, Any]:
+    """Return one frame; `classes` and `drivable` are pixels hit, true and found."""
+    matrix = frame.counts.matrix()
+    hits, truth = matrix.counts.diagonal(), matrix.counts.sum(axis=1) + matrix.unlabeled
+    found = matrix.counts.sum(axis=0)
+    road = label_set.roles[: len(label_set)] == Role.DRIVABLE
+    inside = matrix.counts[road][:, road].sum()
+    result: dict[str, Any] = {
+        'source': frame.source,
+        'number': frame.number,
+        'name': frame.name,
+        'stamp_ns': frame.stamp_ns,
+        'size': list(frame.size),
+        'ms': {stage: round(ms, 3) for stage, ms in frame.ms.items()},
+        **plain({'flicker': flicker_share(frame)}),
+    }
+    if frame.truth:
+        result |= {
+            **plain({'mean_iou': matrix.mean_iou()}),
+            'classes': [hits.tolist(), truth.tolist(), found.tolist()],
+            'drivable': [int(inside), int(truth[road].sum()), int(found[road].sum())],
+        }
+    return result
+
+
+def _confidence(part: Part) -> dict[str, Any] | None:
+    found = reliability(part.counts.certainty)
+    if not found.pixels:
+        return None
+    return {
+        'ece': found.ece,
+        'pixels': found.pixels,
+        'bins': [plain(asdict(each)) for each in found.bins],
+    }
+
+
+def _found(part: Part) -> Mapping[str, int]:
+    names = (*part.label_set.names, 'unlabeled')
+    return dict(zip(names, part.counts.found.tolist(), strict=True))
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, int) else round(value, 3)
+        for name, value in asdict(spread).items()
+    }

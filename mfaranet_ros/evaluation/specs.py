@@ -1,0 +1,142 @@
+"""Where frames are to be taken from: values that any process can open."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mfaranet_ros.bags.files import find_files
+from mfaranet_ros.bags.sources import SourceReport
+from mfaranet_ros.errors import SourceError
+from mfaranet_ros.evaluation.bag_source import BagChoice, BagSource
+from mfaranet_ros.evaluation.folder_source import FolderSource
+from mfaranet_ros.evaluation.images import Layout, Pairs, TruthReader
+from mfaranet_ros.evaluation.sample import Selection
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+
+_BLOCK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a source was found to hold when all of it was read.
+
+    frames: the images in it; taken: those that `--frames` chose. pairing: what became of each
+    source of truth of a bag. notes: what is odd, one line each. truncated: what is missing of a
+    damaged bag, else empty.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    sha256: str
+    frames: int
+    taken: int
+    pairing: tuple[SourceReport, ...] = ()
+    notes: tuple[str, ...] = ()
+    truncated: str = ''
+
+
+@dataclass(frozen=True)
+class FolderSpec:
+    """A folder of pictures, matched with their truth and checked. sha256: of all of them."""
+
+    images: Path
+    truth: Path | None
+    pairs: Pairs
+    sha256: str
+    selection: Selection
+    ignored: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.images.expanduser().resolve().name
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as the report says it."""
+        truth = str(self.truth) if self.truth else None
+        return {'images': str(self.images), 'truth': truth}
+
+    def identity(self) -> dict[str, Any]:
+        """Return plain values by which the same frames and truth are known again."""
+        return {'sha256': self.sha256, 'ignored': self.ignored, **asdict(self.selection)}
+
+    def open(self, pipeline: SegmentationPipeline) -> FolderSource:
+        """Return the pictures; raises ConfigError for truth of another label set."""
+        read = TruthReader(pipeline.label_set, self.pairs.layout, self.ignored)
+        return FolderSource(self.name, self.pairs, read, self.selection)
+
+    def account(self, source: FolderSource) -> Account:
+        """Say what was in it."""
+        return Account(self.name, (str(self.images),), self.sha256, len(self.pairs), source.frames)
+
+
+@dataclass(frozen=True)
+class BagSpec:
+    """A bag, of one file or several."""
+
+    name: str
+    paths: tuple[Path, ...]
+    choice: BagChoice
+    selection: Selection
+    ignored: tuple[int, ...] = ()
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as the report says it."""
+        choice = asdict(self.choice)
+        return {**choice, 'truth': str(choice['truth']) if choice['truth'] else None}
+
+    def identity(self) -> dict[str, Any]:
+        """Return plain values by which the same frames and truth are known again."""
+        files = find_files(self.paths).files
+        sizes = {str(file.path): file.path.stat().st_size for file in files}
+        choice = {name: str(value) for name, value in asdict(self.choice).items()}
+        return {'files': sizes, **choice, 'ignored': self.ignored, **asdict(self.selection)}
+
+    def open(self, pipeline: SegmentationPipeline) -> BagSource:
+        """Open the bag; raises SourceError for what is none, or lacks a topic."""
+        read = TruthReader(pipeline.label_set, Layout(), self.ignored)
+        return BagSource(
+            self.name, self.paths, self.choice, read, self.selection, pipeline.config.ground
+        )
+
+    def account(self, source: BagSource) -> Account:
+        """Say what was in it, after all of it was read."""
+        report = source.report
+        return Account(
+            self.name,
+            tuple(str(path) for path in source.files),
+            hash_files(source.files),
+            report.images,
+            self.selection.count(report.images),
+            report.sources,
+            source.notes,
+            source.truncated,
+        )
+
+
+Spec = FolderSpec | BagSpec
+
+
+def name_bags(bags: Sequence[Path]) -> dict[str, Path]:
+    """Return bags by the names that reports call them: short where that is clear."""
+    stems = [bag.expanduser().resolve().stem for bag in bags]
+    names = stems if len(set(stems)) == len(stems) else [str(bag) for bag in bags]
+    if len(set(names)) < len(names):
+        raise SourceError(f'--bag {" ".join(names)}: give each bag once')
+    return dict(zip(names, bags, strict=True))
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return the sha256 of files, one after the other; raises SourceError."""
+    total = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open('rb') as file:
+                while block := file.read(_BLOCK_BYTES):
+                    total.update(block)
+        except OSError as error:
+            raise SourceError(f'{path} cannot be read: {error.strerror}') from error
+    return total.hexdigest()

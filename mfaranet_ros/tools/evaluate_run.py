@@ -1,0 +1,253 @@
+"""Runs an evaluation with a progress bar and writes what came of it."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from mfaranet_ros.errors import OutputError, SourceError
+from mfaranet_ros.evaluation.describe import describe_results, heading
+from mfaranet_ros.evaluation.html.page import render
+from mfaranet_ros.evaluation.jobs import Begun, Event, MakeSink, Order, run_apart, run_here
+from mfaranet_ros.evaluation.ledger import Ledger
+from mfaranet_ros.evaluation.method import Method
+from mfaranet_ros.evaluation.parts import Results, assemble
+from mfaranet_ros.evaluation.pictures import choose, show
+from mfaranet_ros.evaluation.record import FrameRecord, Record
+from mfaranet_ros.evaluation.report_file import About, report
+from mfaranet_ros.evaluation.score import Scorer
+from mfaranet_ros.evaluation.specs import Account, Spec
+from mfaranet_ros.pipeline.config import PipelineConfig, settings_of, value_of
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.tools.about import about
+from mfaranet_ros.tools.report import write_json, write_text
+
+LEDGER, REPORT, PAGE = 'frames.jsonl', 'report.json', 'report.html'
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How the frames are run, and where what comes of it goes.
+
+    step: by how much the numbers of consecutive frames differ. jobs: processes.
+    out: a new folder, unless overwrite or resume; json: a file; None where not asked for.
+    """
+
+    method: Method
+    step: int = 1
+    jobs: int = 1
+    out: Path | None = None
+    overwrite: bool = False
+    resume: bool = False
+    json: Path | None = None
+
+
+def run(
+    pipeline: SegmentationPipeline,
+    specs: Sequence[Spec],
+    wanted: Wanted,
+    sinks: tuple[MakeSink, ...] = (),
+) -> Results:
+    """Run all frames, print the scores and write the reports.
+
+    Raises SourceError for sources that cannot be opened or hold no frame, OutputError for what
+    cannot be written, ConfigError to go on with another evaluation.
+    """
+    frames = _count(specs, pipeline)
+    threads = pipeline.config.runtime.threads or torch.get_num_threads()
+    order = Order(pipeline.config, wanted.method, threads, step=wanted.step, sinks=sinks)
+    with ExitStack() as stack:
+        ledger, old = _open_ledger(pipeline, specs, wanted)
+        if ledger is not None:
+            stack.enter_context(ledger)
+        model = pipeline.prepare()
+        start = time.monotonic()
+        gathered = _Gathered(ledger, stack.enter_context(_bar(frames, len(old))), list(old))
+        _run_all(pipeline, specs, order, wanted.jobs, gathered)
+        seconds = time.monotonic() - start
+    accounts = [gathered.accounts[spec.name] for spec in specs]
+    results = assemble(gathered.records, accounts, pipeline.label_set)
+    _check_frames(results)
+    speed = _speed(wanted.jobs, threads, len(gathered.records) - len(old), len(old), seconds)
+    told = _about(pipeline, dict(model), specs, results, wanted, speed, seconds)
+    print(heading(told, results), describe_results(results, told.budget_ms), sep='\n')
+    _write(told, results, wanted, specs, pipeline)
+    return results
+
+
+@dataclass
+class _Gathered:
+    """What came so far; it is written down at once."""
+
+    ledger: Ledger | None
+    bar: Any
+    records: list[Record]
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    def take(self, event: Event) -> None:
+        """Take a record, or the account of a source that is done."""
+        if isinstance(event, Account):
+            self.accounts[event.name] = event
+            return
+        self.records.append(event)
+        if self.ledger is not None:
+            self.ledger.write(event)
+        self.bar.update()
+
+
+def _count(specs: Sequence[Spec], pipeline: SegmentationPipeline) -> int:
+    """Open every source once, so that what is wrong is said before anything is run."""
+    frames = 0
+    for spec in specs:
+        source = spec.open(pipeline)
+        frames += source.frames
+        source.close()
+    return frames
+
+
+def _open_ledger(
+    pipeline: SegmentationPipeline, specs: Sequence[Spec], wanted: Wanted
+) -> tuple[Ledger | None, list[Record]]:
+    """Return the file for the records, and those that are in it already."""
+    if wanted.out is None:
+        return None, []
+    weights = pipeline.network.weights
+    identity = {
+        'config': _settings(pipeline.config),
+        'method': asdict(wanted.method),
+        'weights': weights.sha256 if weights else None,
+        'label_set': pipeline.label_set.name,
+        'sources': {spec.name: spec.identity() for spec in specs},
+    }
+    path = wanted.out / LEDGER
+    if wanted.resume:
+        return Ledger.go_on(path, identity, len(pipeline.label_set))
+    _make_folder(wanted.out, wanted.overwrite)
+    return Ledger.begin(path, identity), []
+
+
+def _make_folder(folder: Path, overwrite: bool) -> None:
+    """Make the folder; of one that is there only our own files are replaced."""
+    try:
+        folder.mkdir(parents=True, exist_ok=overwrite)
+        for name in (LEDGER, REPORT, PAGE):
+            (folder / name).unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise OutputError(
+            f'{folder} exists: give a new DIR, --overwrite to replace the report in it, or '
+            '--resume to go on with it'
+        ) from error
+    except OSError as error:
+        raise OutputError(f'cannot make {folder}: {error.strerror}; give another DIR') from error
+
+
+def _run_all(
+    pipeline: SegmentationPipeline,
+    specs: Sequence[Spec],
+    order: Order,
+    jobs: int,
+    gathered: _Gathered,
+) -> None:
+    begun = {spec.name: _begun(gathered.records, spec.name) for spec in specs}
+    if jobs > 1 and len(specs) > 1:
+        run_apart(specs, order, begun, jobs, gathered.take)
+    else:
+        run_here(pipeline, specs, order, begun, gathered.take)
+
+
+def _begun(records: Iterable[Record], name: str) -> Begun:
+    """Return how far a source was run, by its records."""
+    done = [record for record in records if record.source == name]
+    if not done:
+        return Begun()
+    last = max(done, key=lambda record: record.number)
+    return Begun(last.number + 1, last.number if isinstance(last, FrameRecord) else None)
+
+
+def _check_frames(results: Results) -> None:
+    together = results.together
+    if not together.frames:
+        names = ', '.join(account.name for account in together.accounts)
+        why = f': {together.skipped[0].why}' if together.skipped else ', or --frames takes none'
+        raise SourceError(f'no frame of {names} can be scored{why}')
+
+
+def _bar(frames: int, done: int) -> Any:
+    return tqdm(
+        total=frames, initial=done, desc='evaluating', unit='frame', leave=False, disable=None
+    )
+
+
+def _settings(config: PipelineConfig) -> dict[str, Any]:
+    return {setting.name: value_of(config, setting.name) for setting in settings_of(config)}
+
+
+def _speed(jobs: int, threads: int, run: int, resumed: int, seconds: float) -> dict[str, Any]:
+    """Return how fast it went, as the report says it."""
+    peak_kb = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return {
+        'jobs': jobs,
+        'threads': threads,
+        'frames': run,
+        'frames_run_before': resumed,
+        'frames_per_s': round(run / seconds, 3) if seconds else None,
+        'memory_peak_mb': round(peak_kb / 1024),
+    }
+
+
+def _about(
+    pipeline: SegmentationPipeline,
+    model: dict[str, str],
+    specs: Sequence[Spec],
+    results: Results,
+    wanted: Wanted,
+    speed: dict[str, Any],
+    seconds: float,
+) -> About:
+    accounts = results.together.accounts
+    given = {
+        **specs[0].given(),
+        'pictures': len(results.together.frames),
+        'sha256': accounts[0].sha256 if len(accounts) == 1 else None,
+        'sources': {account.name: account.sha256 for account in accounts},
+    }
+    return About(
+        model=model,
+        method=wanted.method,
+        given=given,
+        versions=about(),
+        config=_settings(pipeline.config),
+        run=speed,
+        seconds=seconds,
+        budget_ms=pipeline.config.latency.budget_ms,
+    )
+
+
+def _write(
+    told: About,
+    results: Results,
+    wanted: Wanted,
+    specs: Sequence[Spec],
+    pipeline: SegmentationPipeline,
+) -> None:
+    if wanted.json is None and wanted.out is None:
+        return
+    content = report(told, results)
+    if wanted.json is not None:
+        write_json(wanted.json, content)
+    if wanted.out is not None:
+        shown = show(choose(results.together), specs, pipeline, Scorer(pipeline, wanted.method))
+        write_json(wanted.out / REPORT, content)
+        write_text(wanted.out / PAGE, render(told, results, shown))
+        print(f'report written to {wanted.out / PAGE}')

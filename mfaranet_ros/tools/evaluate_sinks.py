@@ -1,0 +1,123 @@
+"""What `mfaranet evaluate` writes of every frame: label ids of Cityscapes, a video."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mfaranet_ros.errors import ConfigError, OutputError
+from mfaranet_ros.evaluation.cityscapes import to_label_ids
+from mfaranet_ros.evaluation.parts import flicker_share
+from mfaranet_ros.evaluation.pictures import overlay
+from mfaranet_ros.evaluation.score import Outcome
+from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.pipeline.monitor import PROCESSING
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.style import Style
+from mfaranet_ros.tools.pictures import Pixels
+from mfaranet_ros.tools.video import VideoWriter, write_picture
+
+VIDEO_RATE_HZ = 10.0
+VIDEO_WIDTH_PX = 1280
+BAR_PX = 36
+
+
+@dataclass(frozen=True)
+class MakeSubmission:
+    """Makes what writes the labels of each picture below a folder."""
+
+    folder: Path
+
+    def __call__(self, name: str, pipeline: SegmentationPipeline) -> Submission:
+        return Submission(self.folder)
+
+
+def make_submission(folder: Path, label_set: LabelSet) -> MakeSubmission:
+    """Return it after the folder was made; raises ConfigError or OutputError."""
+    if label_set.name != 'cityscapes':
+        raise ConfigError(
+            f'--submission is for cityscapes, but the weights know {label_set.name}: leave it out '
+            'or give weights trained on cityscapes'
+        )
+    _make_folder(folder)
+    return MakeSubmission(folder)
+
+
+class Submission:
+    """Writes label ids of Cityscapes, a picture for each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ids = to_label_ids()
+
+    def take(self, outcome: Outcome) -> None:
+        """Write the labels of one picture; raises OutputError."""
+        path = self._folder / f'{outcome.sample.file or outcome.record.name}.png'
+        _make_folder(path.parent)
+        write_picture(path, self._ids[outcome.result.labels])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True)
+class MakeVideo:
+    """Makes the annotated video of a bag or folder in a folder."""
+
+    folder: Path
+
+    def __call__(self, name: str, pipeline: SegmentationPipeline) -> Video:
+        config = pipeline.config.output
+        style = Style(pipeline.label_set, None, config.palette, config.overlay_alpha)
+        return Video(self.folder / f'{Path(name).name}.mp4', style)
+
+
+class Video:
+    """Writes every frame under its labels, with its name and figures above it."""
+
+    def __init__(self, path: Path, style: Style) -> None:
+        self._writer = VideoWriter(path, VIDEO_RATE_HZ)
+        self._style = style
+
+    def take(self, outcome: Outcome) -> None:
+        """Append a frame; raises OutputError."""
+        self._writer.write(annotate(outcome, self._style))
+
+    def close(self) -> None:
+        """Finish the file; raises OutputError where not all frames are there."""
+        self._writer.close()
+
+
+def annotate(outcome: Outcome, style: Style) -> Pixels:
+    """Return a frame under its labels with a line of figures above it, BGR, of even size."""
+    picture = cv2.cvtColor(overlay(outcome.result, style), cv2.COLOR_RGB2BGR)
+    scale = min(1.0, VIDEO_WIDTH_PX / picture.shape[1])
+    width, height = (2 * max(1, round(side * scale / 2)) for side in picture.shape[1::-1])
+    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    bar = np.full((BAR_PX, width, 3), 30, np.uint8)
+    cv2.putText(
+        bar, _figures(outcome), (10, BAR_PX - 12), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235,) * 3, 1,
+        cv2.LINE_AA,
+    )  # fmt: skip
+    return np.vstack((bar, picture))
+
+
+def _figures(outcome: Outcome) -> str:
+    record = outcome.record
+    parts = [record.name, f'{record.ms[PROCESSING]:.0f} ms']
+    if record.truth:
+        mean_iou = record.counts.matrix().mean_iou()
+        parts += [] if math.isnan(mean_iou) else [f'mean IoU {mean_iou:.3f}']
+    share = flicker_share(record)
+    return '   '.join([*parts, *([] if math.isnan(share) else [f'flicker {share:.1%}'])])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'cannot make {folder}: {error.strerror}; give another DIR') from error
