@@ -1,7 +1,10 @@
 """The zoo: networks as published, their registry and their weights (torch only)."""
 
-from mfaranet_ros.models import eseg as eseg  # each family enters the registry here
+from mfaranet_ros.models import early_fusion as early_fusion  # each family enters the registry
+from mfaranet_ros.models import eseg as eseg
 from mfaranet_ros.models import mfaranet as mfaranet
+from mfaranet_ros.models import mmbconv_unet as mmbconv_unet
+from mfaranet_ros.models.backbone_weights import load_backbone
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs, check_scales
 from mfaranet_ros.models.create import create_model
 from mfaranet_ros.models.registry import ModelEntry, get_model_entry, list_models
@@ -19,6 +22,7 @@ __all__ = [
     'find_weights',
     'get_model_entry',
     'list_models',
+    'load_backbone',
     'load_weights',
     'read_weights',
     'save_weights',

@@ -1,14 +1,15 @@
 """The ResNets that the networks stand on.
 
-Deep Residual Learning for Image Recognition (arXiv 1512.03385) with the deep stem that PSPNet
-(arXiv 1612.01105) made common in segmentation: three 3x3 convolutions of 64, 64 and 128 channels
-in place of one 7x7. Names are those of torchvision's ResNet.
+Deep Residual Learning for Image Recognition (arXiv 1512.03385), as published or with the deep stem
+that PSPNet (arXiv 1612.01105) made common in segmentation: three 3x3 convolutions of 64, 64 and
+128 channels in place of one 7x7. Names are those of torchvision's ResNet.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 
@@ -65,6 +66,13 @@ def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
     )
 
 
+STEM_CHANNELS = 128
+"""Of the deep stem."""
+
+PLAIN_STEM_CHANNELS = 64
+"""Of the stem as published."""
+
+
 @dataclass(frozen=True)
 class ResNet:
     """The kind of blocks of a ResNet, and how many of them each stage has."""
@@ -77,10 +85,10 @@ class ResNet:
         """The output channels of the four stages, at strides 4, 8, 16 and 32."""
         return tuple(width * self.block.expansion for width in (64, 128, 256, 512))
 
-    def stage(self, number: int, dilation: int = 1) -> nn.Sequential:
-        """Return stage 1, 2, 3 or 4; all but the first halve the size."""
+    def stage(self, number: int, dilation: int = 1, stem: int = STEM_CHANNELS) -> nn.Sequential:
+        """Return stage 1, 2, 3 or 4; all but the first halve the size. stem: its channels."""
         stride = 1 if number == 1 else 2
-        inputs = STEM_CHANNELS if number == 1 else self.channels[number - 2]
+        inputs = stem if number == 1 else self.channels[number - 2]
         outputs, width = self.channels[number - 1], 32 << number
         blocks = [self.block(inputs, width, stride, dilation)]
         for _ in range(self.depths[number - 1] - 1):
@@ -91,8 +99,6 @@ class ResNet:
 RESNET18 = ResNet(BasicBlock, (2, 2, 2, 2))
 RESNET50 = ResNet(Bottleneck, (3, 4, 6, 3))
 RESNET101 = ResNet(Bottleneck, (3, 4, 23, 3))
-
-STEM_CHANNELS = 128
 
 
 def deep_stem() -> nn.Sequential:
@@ -112,6 +118,44 @@ def deep_stem() -> nn.Sequential:
         nn.ReLU(inplace=True),
         nn.MaxPool2d(3, stride=2, padding=1),  # (N, 128, H / 4, W / 4)
     )
+
+
+class PlainResNet(nn.Module):
+    """The features of a ResNet as published, with a stem of one 7x7 convolution."""
+
+    CLASSIFIER = 'fc'
+    HEAD: tuple[str, ...] = ()
+
+    def __init__(self, resnet: ResNet) -> None:
+        super().__init__()
+        self.resnet = resnet
+        self.conv1 = nn.Conv2d(3, PLAIN_STEM_CHANNELS, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(PLAIN_STEM_CHANNELS)
+        self.relu = nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = resnet.stage(1, stem=PLAIN_STEM_CHANNELS)
+        self.layer2 = resnet.stage(2)
+        self.layer3 = resnet.stage(3)
+        self.layer4 = resnet.stage(4)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return features of (N, 3, H, W) at strides 2, 4, 8, 16 and 32, sizes rounded up."""
+        features = [self.relu(self.bn1(self.conv1(x)))]  # (N, 64, H / 2, W / 2)
+        x = self.maxpool(features[0])
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+            features.append(x)
+        return features
+
+    def published(self) -> dict[str, Tensor]:
+        """Return the public network's state_dict without the classifier, on the meta device."""
+        with torch.device('meta'):
+            return PlainResNet(self.resnet).state_dict()
+
+    def translate(self, name: str) -> str:
+        """Return the name of a parameter, which is the same in timm and torchvision."""
+        return name
 
 
 def initialise(*modules: nn.Module) -> None:

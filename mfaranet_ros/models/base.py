@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -41,11 +42,15 @@ class StageOutputs:
         return fused
 
 
+Model = TypeVar('Model', bound='SegmentationModel')
+
+
 class SegmentationModel(nn.Module):
     """A semantic segmentation network as its paper publishes it.
 
     name: its name in the registry, set by `create_model`.
-    classes: number of classes C. scales: the kept scales, ascending.
+    classes: number of classes C. scales: the kept scales, ascending. frozen: whether the
+    backbone stays as it is while the rest is trained.
     Inputs are float (N, 3, H, W), RGB in 0..1, then normalised by the mean and std of the
     weights; H and W may be any size.
     """
@@ -62,6 +67,7 @@ class SegmentationModel(nn.Module):
         super().__init__()
         self.classes = classes
         self.scales = scales
+        self.frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, C, H, W) at the input's size."""
@@ -74,6 +80,24 @@ class SegmentationModel(nn.Module):
     @abstractmethod
     def stage_outputs(self, x: Tensor) -> StageOutputs:
         """Return what training needs: the scores of every kept scale, and what fuses them."""
+
+    def freeze_backbone(self, frozen: bool = True) -> None:
+        """Keep the backbone from training, its batch normalisation too, or let it train again.
+
+        No gradient is asked of it, so what it computes is not kept for the backward pass.
+        """
+        self.frozen = frozen
+        for name in self.BACKBONE:
+            self.get_submodule(name).requires_grad_(not frozen)
+        self.train(self.training)
+
+    def train(self: Model, mode: bool = True) -> Model:
+        """Set training or evaluation mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            for name in self.BACKBONE:
+                self.get_submodule(name).eval()
+        return self
 
     def check_size(self, x: Tensor, stride: int) -> None:
         """Raise ConfigError where a batch in training has a single cell at a stride.

@@ -9,8 +9,11 @@ timm's EfficientNet, and so is the padding: the same on both sides.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 HEAD_CHANNELS = 1280
@@ -126,7 +129,7 @@ class DepthwiseSeparable(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = self.se(self.act1(self.bn1(self.conv_dw(x))))
         out = self.bn2(self.conv_pw(out))
-        return out + x if self.is_residual else out
+        return out + x if self.is_residual else out  # type: ignore[no-any-return]
 
 
 class InvertedResidual(nn.Module):
@@ -150,7 +153,7 @@ class InvertedResidual(nn.Module):
         out = self.act1(self.bn1(self.conv_pw(x)))  # (N, wide, h, w)
         out = self.se(self.act2(self.bn2(self.conv_dw(out))))  # (N, wide, h / stride, ...)
         out = self.bn3(self.conv_pwl(out))
-        return out + x if self.is_residual else out
+        return out + x if self.is_residual else out  # type: ignore[no-any-return]
 
 
 def depthwise(channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -165,6 +168,9 @@ class EfficientNet(nn.Module):
     size: which one. with_head: with the convolution before the classifier, which no features
     need; its state_dict is then that of the public network without the classifier.
     """
+
+    CLASSIFIER = 'classifier'
+    HEAD: tuple[str, ...] = ('conv_head', 'bn2')
 
     def __init__(self, size: EfficientNetSize, *, with_head: bool = False) -> None:
         super().__init__()
@@ -191,6 +197,44 @@ class EfficientNet(nn.Module):
             if number in TAPS:
                 features.append(x)
         return features
+
+    def published(self) -> dict[str, Tensor]:
+        """Return the public network's state_dict without the classifier, on the meta device."""
+        with torch.device('meta'):
+            return EfficientNet(self.size, with_head=True).state_dict()
+
+    def translate(self, name: str) -> str:
+        """Return timm's name of a parameter for torchvision's; any other stays as it is."""
+        found = _TORCHVISION.fullmatch(name)
+        if found is None:
+            return name
+        stage, rest = int(found['stage']), found['rest']
+        if stage in (0, len(STAGES) + 1):
+            names = ('conv_stem', 'bn1') if stage == 0 else self.HEAD
+            return _replaced(rest, {'0.': f'{names[0]}.', '1.': f'{names[1]}.'})
+        block, _, rest = rest.partition('.block.')
+        table = _TORCHVISION_FIRST if STAGES[stage - 1].expansion == 1 else _TORCHVISION_BLOCK
+        return f'blocks.{stage - 1}.{block}.{_replaced(rest, table)}'
+
+
+_TORCHVISION = re.compile(r'features\.(?P<stage>[0-8])\.(?P<rest>.+)')
+
+_TORCHVISION_FIRST = {
+    '0.0.': 'conv_dw.', '0.1.': 'bn1.', '1.fc1.': 'se.conv_reduce.', '1.fc2.': 'se.conv_expand.',
+    '2.0.': 'conv_pw.', '2.1.': 'bn2.',
+}  # fmt: skip
+_TORCHVISION_BLOCK = {
+    '0.0.': 'conv_pw.', '0.1.': 'bn1.', '1.0.': 'conv_dw.', '1.1.': 'bn2.',
+    '2.fc1.': 'se.conv_reduce.', '2.fc2.': 'se.conv_expand.', '3.0.': 'conv_pwl.', '3.1.': 'bn3.',
+}  # fmt: skip
+"""How the names of a block's layers begin in torchvision, and what they are here."""
+
+
+def _replaced(name: str, table: Mapping[str, str]) -> str:
+    for theirs, ours in table.items():
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs)
+    return name
 
 
 def make_stage(size: EfficientNetSize, inputs: int, stage: Stage) -> nn.Sequential:

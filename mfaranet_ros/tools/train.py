@@ -36,6 +36,11 @@ FLAGS = {
     'leave-out': ('data.leave_out', 'DRIVES', 'validate on these drives of train, as 0001TP'),
     'model': ('network.name', 'NAME', 'network'),
     'weights': ('network.weights', 'FILE', 'begin with these instead of from scratch'),
+    'backbone-weights': (
+        'network.backbone_weights',
+        'FILE',
+        'begin the backbone with these of timm or torchvision',
+    ),
     'epochs': ('run.epochs', 'N', 'passes over the data'),
     'max-minutes': ('run.max_minutes', 'N', 'wall-clock budget that the schedule is fitted to'),
     'device': ('run.device', 'NAME', 'cpu, cuda, cuda:N or auto'),

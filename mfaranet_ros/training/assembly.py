@@ -15,14 +15,16 @@ from mfaranet_ros.models import (
     Weights,
     create_model,
     get_model_entry,
+    load_backbone,
     load_weights,
     read_weights,
 )
 from mfaranet_ros.pipeline.backends.warp import use_row_warp
-from mfaranet_ros.training.config import TrainConfig
+from mfaranet_ros.training.config import NetworkConfig, TrainConfig
 from mfaranet_ros.training.datasets import Cache, count_classes, open_data
 from mfaranet_ros.training.depthwise import keep_depthwise_precise
 from mfaranet_ros.training.feed import Feed
+from mfaranet_ros.training.freeze import freeze
 from mfaranet_ros.training.loader import Loader
 from mfaranet_ros.training.losses import JointLoss, class_weights
 from mfaranet_ros.training.optim import (
@@ -43,7 +45,8 @@ class Parts:
     """What one process trains with.
 
     data_hash: of the names of all pictures; a run is only resumed on the same.
-    begun_with: the weights file it began with, None from scratch.
+    begun_with: the weights file it began with, None from scratch. backbone: that of others which
+    its backbone began with, None without.
     """
 
     config: TrainConfig
@@ -57,6 +60,7 @@ class Parts:
     loader: Loader
     model: SegmentationModel
     begun_with: Weights | None
+    backbone: Weights | None
     loss: JointLoss
     optimizer: torch.optim.Optimizer
     average: MovingAverage | None
@@ -77,8 +81,8 @@ def assemble(config: TrainConfig, device: torch.device, world: World) -> Parts:
     limit = config.data.cache_gb * 1e9 / (len(train_set) + len(validation_set))
     train, validation = (Cache(d, limit * len(d)) for d in (train_set, validation_set))
     entry = get_model_entry(config.network.name)
-    begun_with = read_weights(config.network.weights) if config.network.weights else None
-    model = _make_model(config, len(label_set), begun_with, device, world)
+    begun_with, backbone = _read_beginning(config.network)
+    model = _make_model(config, len(label_set), begun_with, backbone, device, world)
     loader, weights = _make_loader(config, train, threads, device, world)
     return Parts(
         config=config,
@@ -92,6 +96,7 @@ def assemble(config: TrainConfig, device: torch.device, world: World) -> Parts:
         loader=loader,
         model=model,
         begun_with=begun_with,
+        backbone=backbone,
         loss=JointLoss(config.loss, None if weights is None else weights.to(device), world),
         optimizer=make_optimizer(model, config.optim),
         average=MovingAverage(model, config.optim.ema) if config.optim.ema else None,
@@ -107,10 +112,23 @@ def _check_batch(config: TrainConfig, world: World) -> None:
         )
 
 
+def _read_beginning(config: NetworkConfig) -> tuple[Weights | None, Weights | None]:
+    """Return the weights of the whole network and of its backbone, None where not given."""
+    if config.weights and config.backbone_weights:
+        raise ConfigError(
+            'network.weights and network.backbone_weights are both given, but the first hold the '
+            'backbone, too: give one of them'
+        )
+    paths = config.weights, config.backbone_weights
+    whole, backbone = (read_weights(path) if path else None for path in paths)
+    return whole, backbone
+
+
 def _make_model(
     config: TrainConfig,
     classes: int,
     begun_with: Weights | None,
+    backbone: Weights | None,
     device: torch.device,
     world: World,
 ) -> SegmentationModel:
@@ -118,6 +136,9 @@ def _make_model(
     model = create_model(config.network.name, classes=classes, training_heads=heads)
     if begun_with is not None:
         load_weights(model, begun_with)
+    if backbone is not None:
+        load_backbone(model, backbone)
+    freeze(model, config.network)
     synchronise_normalisation(model, device, world)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == 'cpu':

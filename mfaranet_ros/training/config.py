@@ -42,6 +42,14 @@ class NetworkConfig:
 
     name: str = setting('mfaranet_resnet18', 'network, one of `mfaranet models`')
     weights: str = setting('', 'weights file to begin with; empty: from scratch')
+    backbone_weights: str = setting(
+        '', 'state_dict of timm or torchvision that the backbone begins with; docs/models.md'
+    )
+    backbone: str = setting(
+        'auto',
+        'frozen: stays as its weights are; trained: learns with the rest; auto: as its paper says',
+        choices=('auto', 'frozen', 'trained'),
+    )
     dropout: float = setting(
         0.0, 'share of channels dropped after each stage of the backbone', low=0.0, high=0.9
     )

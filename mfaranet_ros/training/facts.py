@@ -14,7 +14,7 @@ from mfaranet_ros.training.assembly import Parts
 from mfaranet_ros.training.config import RECIPES, TrainConfig
 from mfaranet_ros.training.history import Row
 
-PRIVATE = ('data.root', 'network.weights')
+PRIVATE = ('data.root', 'network.weights', 'network.backbone_weights')
 """Settings that are paths of somebody's machine."""
 
 
@@ -32,6 +32,7 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
         'recipe': config.recipe,
         'changed': changed,
         'begun_with': _origin(parts.begun_with),
+        'backbone_begun_with': parts.backbone and {'sha256': parts.backbone.sha256},
         'data': config.data.kind,
         'pictures': len(parts.train),
         'names_sha256': parts.data_hash,
