@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mfaranet_ros.bags.ahead import read_ahead
 from mfaranet_ros.bags.cameras import Camera
 from mfaranet_ros.bags.reader import Bag, BagMessage
 from mfaranet_ros.bags.sources import PairingReport, Source
@@ -115,9 +116,10 @@ class Pairing:
         topics = [self._camera.image.name, *self._by_topic]
         if self._camera.info is not None:
             topics.append(self._camera.info.name)
-        for item in self._bag.messages(topics):
-            self._receive(item)
-            yield from self._give_out(item.time_ns)
+        with closing(read_ahead(self._bag.messages(topics))) as items:
+            for item in items:
+                self._receive(item)
+                yield from self._give_out(item.time_ns)
         yield from self._give_out(None)
         for source in self._sources:
             for truth in source.shelf:

@@ -31,6 +31,8 @@ SINCE_KILTED = {
 }
 """What we write and the store of rosbags does not hold."""
 
+UNKNOWN_HASH = 'RIHS01_' + 64 * '0'
+
 
 def standard_types() -> Any:
     """Return a new store of rosbags with the types of ROS Kilted and those we write besides."""
@@ -82,6 +84,25 @@ class MessageTypes:
                 f'{topic.name} is of type {topic.type}, which {what}: record it as mcap, which '
                 'holds definitions, or give another topic'
             )
+
+    def definition(self, topic: Topic) -> tuple[str, str]:
+        """Return the text of a type's definition and its hash: as the bag has it, else as known.
+
+        Raises SourceError for a type that is unknown.
+        """
+        known = topic.type in self.store.fielddefs
+        text = topic.definition
+        if known and (not text or topic.encoding == 'ros2idl'):
+            text, _ = self.store.generate_msgdef(topic.type, ros_version=2)
+        if not text:
+            self.check(topic)
+        return text, self._hash(topic.type) if known else UNKNOWN_HASH
+
+    def _hash(self, type_name: str) -> str:
+        try:
+            return str(self.store.hash_rihs01(type_name))
+        except (TypesysError, KeyError):  # a wide string, which rosbags does not hash
+            return UNKNOWN_HASH
 
     def read(self, raw: bytes | memoryview, topic: Topic) -> MessageLike:
         """Return the message; raises DecodeError where the bytes are none."""

@@ -7,13 +7,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
 from mfaranet_ros.bags.files import METADATA, SUFFIXES
 from mfaranet_ros.bags.reader import BagMessage
 from mfaranet_ros.bags.storage import Topic
-from mfaranet_ros.bags.types import standard_types
-from mfaranet_ros.errors import OutputError
+from mfaranet_ros.bags.types import MessageTypes, standard_types
+from mfaranet_ros.errors import OutputError, SourceError
+
+FOREVER = QosTime(9223372036, 854775807)
+
+LATCHED = Qos(
+    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, FOREVER,
+    FOREVER, QosLiveliness.AUTOMATIC, FOREVER, False,
+)  # fmt: skip
+"""How a topic is offered whose last message holds until the next."""
+
+ALWAYS_LATCHED = ('/tf_static',)
 
 METADATA_VERSION = 8
 """Which Jazzy and all later read, and Humble too."""
@@ -59,11 +77,15 @@ class BagWriter:
         """Return a message from its fields: what `pipeline.messages.build` takes as `make`."""
         return self._types.types[type_name](**fields)
 
-    def write(self, topic: str, message: Any, time_ns: int) -> None:
-        """Write a message that `make` returned, as logged at time_ns."""
+    def write(self, topic: str, message: Any, time_ns: int, *, latched: bool = False) -> None:
+        """Write a message that `make` returned, as logged at time_ns.
+
+        latched: the topic is offered to late subscribers, too, when the bag is played.
+        """
         type_name = message.__msgtype__
         raw = self._types.serialize_cdr(message, type_name)
-        self.write_raw(Topic(topic, type_name, 0), raw, time_ns)
+        qos = (LATCHED,) if latched else ()
+        self.write_raw(Topic(topic, type_name, 0, qos=qos), raw, time_ns)
 
     def copy(self, item: BagMessage) -> None:
         """Write a message of another recording byte for byte, as logged when it was there."""
@@ -92,29 +114,17 @@ class BagWriter:
         self.counts[topic.name] += 1
 
     def _connect(self, topic: Topic) -> Any:
-        definition, digest = self._definition(topic)
+        try:
+            definition, digest = MessageTypes([topic]).definition(topic)
+        except SourceError as error:
+            raise OutputError(f'{self.path} cannot hold a topic: {error}') from error
+        qos = topic.qos or ((LATCHED,) if topic.name in ALWAYS_LATCHED else ())
         try:
             return self._writer.add_connection(
-                topic.name,
-                topic.type,
-                msgdef=definition,
-                rihs01=digest,
-                offered_qos_profiles=topic.qos,
+                topic.name, topic.type, msgdef=definition, rihs01=digest, offered_qos_profiles=qos
             )
         except OSError as error:
             raise self._failed(error) from error
-
-    def _definition(self, topic: Topic) -> tuple[str, str]:
-        """Return the text and the hash of a type's definition."""
-        if topic.type in self._types.fielddefs:
-            text, _ = self._types.generate_msgdef(topic.type, ros_version=2)
-            return text, self._types.hash_rihs01(topic.type)
-        if not topic.definition:
-            raise OutputError(
-                f'{topic.name} is of type {topic.type}, whose definition is not known here: leave '
-                'the topic out'
-            )
-        return topic.definition, UNKNOWN_HASH
 
     def _failed(self, error: OSError) -> OutputError:
         count = sum(self.counts.values())
@@ -130,9 +140,6 @@ class BagWriter:
         except OSError as error:
             self._writer.abort()
             raise self._failed(error) from error
-
-
-UNKNOWN_HASH = 'RIHS01_' + 64 * '0'
 
 
 def _make_room(path: Path, overwrite: bool) -> None:
