@@ -27,7 +27,8 @@ class Verb:
 VERBS = {
     'demo': Verb('mfaranet_ros.tools.demo', 'play pictures or a video through the node'),
     'benchmark': Verb('mfaranet_ros.tools.benchmark', 'measure what this machine can do'),
-    'evaluate': Verb('mfaranet_ros.tools.evaluate', 'score a network on pictures with truth'),
+    'evaluate': Verb('mfaranet_ros.tools.evaluate', 'score a network on pictures or bags'),
+    'compare': Verb('mfaranet_ros.tools.compare', 'tell two evaluations from noise'),
     'train': Verb('mfaranet_ros.tools.train', 'train a network, or go on with a training'),
     'export': Verb('mfaranet_ros.tools.export', 'write a network as an ONNX file'),
     'models': Verb('mfaranet_ros.tools.models', 'list the networks, their size and weights'),

@@ -24,12 +24,14 @@ h3 { font-size: 14px; margin: 0 0 10px; }
 p { margin: 0 0 8px; max-width: 80ch; }
 .faint { color: var(--faint); }
 .tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); }
-.cards { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); }
+.cards {
+  display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr));
+}
 .card, .tile, figure {
   background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px;
   margin: 0; min-width: 0;
 }
-.tile b { display: block; font-size: 26px; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tile b { display: block; font-size: 24px; white-space: nowrap; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--faint); font-size: 13px; }
 .warn {
   background: var(--warn-page); color: var(--warn); border-radius: 10px; padding: 10px 14px;
@@ -45,8 +47,8 @@ th:first-child, td:first-child { text-align: left; }
 tbody tr { border-top: 1px solid var(--rule); }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .facts td:first-child { color: var(--faint); white-space: nowrap; width: 1%; }
-.pairs { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); }
-.pairs div { display: grid; gap: 4px; grid-template-columns: 1fr 1fr; }
+.pairs { display: grid; gap: 16px; grid-template-columns: 1fr; }
+.pairs div { display: grid; gap: 4px; grid-template-columns: 1fr; }
 .pairs img { width: 100%; height: auto; display: block; border-radius: 4px; }
 figcaption { margin-top: 8px; font-size: 13px; color: var(--faint); overflow-wrap: anywhere; }
 svg { display: block; width: 100%; height: auto; max-width: 560px; margin: 0 auto; }
@@ -60,5 +62,6 @@ svg .track { fill: var(--rule); fill-opacity: .45; }
 .swatch {
   display: inline-block; width: .8em; height: .8em; border-radius: 3px; margin-right: 8px;
 }
-@media (min-width: 900px) { .pairs { grid-template-columns: 1fr 1fr; } }
+@media (min-width: 560px) { .pairs div { grid-template-columns: 1fr 1fr; } }
+@media (min-width: 1000px) { .pairs { grid-template-columns: 1fr 1fr; } }
 """

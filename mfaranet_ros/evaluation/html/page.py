@@ -114,12 +114,16 @@ def _other_tiles(about: About, part: Part) -> Iterable[tuple[str, str]]:
         yield 'calibration error (ECE)', cell(believed.ece)
     if part.frames:
         spread = part.spreads[PROCESSING]
-        yield 'processing time, p50', f'{spread.p50:.1f} ms'
-        yield 'processing time, p99', f'{spread.p99:.1f} ms'
+        yield 'processing time, p50', _ms(spread.p50)
+        yield 'processing time, p99', _ms(spread.p99)
         yield (
             f'frames over {about.budget_ms:g} ms',
             f'{part.over(about.budget_ms)} of {spread.frames}',
         )
+
+
+def _ms(value: float) -> str:
+    return f'{value:.0f} ms' if value >= 100 else f'{value:.1f} ms'
 
 
 # -- plots ------------------------------------------------------------------------------------

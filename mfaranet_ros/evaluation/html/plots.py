@@ -74,7 +74,9 @@ def latency_histogram(part: Part, budget_ms: float) -> str:
         return ''
     top = max(float(np.percentile(values, 99)) * 1.25, float(np.median(values)) * 1.5)
     counts, edges = np.histogram(np.minimum(values, top), BINS, (0, top))
-    axes = Axes((0, top), (0, float(counts.max()) * 1.08), 'processing time, ms', 'frames')
+    axes = Axes(
+        (0, top), (0, max(4.0, float(counts.max()) * 1.08)), 'processing time, ms', 'frames'
+    )
     columns = [
         axes.column(low, high, count, 'bar', f'{low:.1f} to {high:.1f} ms: {count} frames')
         for count, low, high in zip(counts.tolist(), edges[:-1], edges[1:], strict=True)

@@ -1,4 +1,4 @@
-"""Plots as inline SVG, drawn in the colours of the page: classes of CSS, never colours of their own.
+"""Plots as inline SVG in the colours of the page: by classes of CSS, with no colour of their own.
 
 All are 400 wide, which is what a phone has room for, so that letters keep their size there.
 """
