@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -97,14 +99,11 @@ def drive(count: int = 6, *, truth: bool = True, size: tuple[int, int] = SIZE) -
 
 
 def write_rosbags(
-    path: Path,
-    entries: list[Entry],
-    storage: StoragePlugin = StoragePlugin.MCAP,
-    compression: CompressionMode = CompressionMode.NONE,
+    path: Path, entries: list[Entry], storage: str = 'MCAP', compression: str = 'NONE'
 ) -> Path:
-    """Write a folder by the writer of rosbags."""
-    writer = Writer(path, version=9, storage_plugin=storage)
-    writer.set_compression(compression, CompressionFormat.ZSTD)
+    """Write a folder by the writer of rosbags; the names are those of its enumerations."""
+    writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage])
+    writer.set_compression(CompressionMode[compression], CompressionFormat.ZSTD)
     with writer:
         connections = {}
         for entry in entries:
@@ -116,9 +115,13 @@ def write_rosbags(
     return path
 
 
-def write_mcap(path: Path, entries: list[Entry], **options: Any) -> Path:
+def write_mcap(
+    path: Path, entries: list[Entry], compression: str = 'ZSTD', **options: Any
+) -> Path:
     """Write one file by the library mcap; options are those of its Writer."""
     library = pytest.importorskip('mcap.writer', reason='mcap is not installed')
+    options['compression'] = library.CompressionType[compression]
+    path = path.with_suffix('.mcap')
     buffer = io.BytesIO()
     writer = library.Writer(buffer, **options)
     writer.start(profile='ros2', library='test')
@@ -134,3 +137,37 @@ def write_mcap(path: Path, entries: list[Entry], **options: Any) -> Path:
     writer.finish()
     path.write_bytes(buffer.getvalue())
     return path
+
+
+WITHOUT_INDEX = {'use_chunking': False, 'use_summary_offsets': False, 'use_statistics': False}
+
+WRITERS: dict[str, Callable[[Path, list[Entry]], Path]] = {
+    'rosbags-mcap': write_rosbags,
+    'rosbags-mcap-chunks-zstd': lambda *given: write_rosbags(*given, 'MCAP', 'STORAGE'),
+    'rosbags-mcap-messages-zstd': lambda *given: write_rosbags(*given, 'MCAP', 'MESSAGE'),
+    'rosbags-mcap-file-zstd': lambda *given: write_rosbags(*given, 'MCAP', 'FILE'),
+    'rosbags-sqlite3': lambda *given: write_rosbags(*given, 'SQLITE3'),
+    'rosbags-sqlite3-messages-zstd': lambda *given: write_rosbags(*given, 'SQLITE3', 'MESSAGE'),
+    'rosbags-sqlite3-file-zstd': lambda *given: write_rosbags(*given, 'SQLITE3', 'FILE'),
+    'mcap-zstd': write_mcap,
+    'mcap-lz4': lambda *given: write_mcap(*given, 'LZ4'),
+    'mcap-plain': lambda *given: write_mcap(*given, 'NONE'),
+    'mcap-small-chunks': lambda *given: write_mcap(*given, chunk_size=4000),
+    'mcap-without-chunks': lambda *given: write_mcap(*given, use_chunking=False),
+    'mcap-without-index': lambda *given: write_mcap(*given, **WITHOUT_INDEX),
+}
+"""Who writes a recording, and how; each returns what to open."""
+
+
+@pytest.fixture(scope='session')
+def recordings() -> SimpleNamespace:
+    """What makes messages and writes recordings."""
+    return SimpleNamespace(**globals())
+
+
+@pytest.fixture(scope='session', params=WRITERS)
+def recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A drive of 20 frames as one writer after the other writes it: its path and its entries."""
+    entries = drive(20)
+    path = WRITERS[request.param](tmp_path_factory.mktemp('recording') / 'drive', entries)
+    return SimpleNamespace(name=request.param, path=path, entries=entries)
