@@ -31,7 +31,10 @@ p { margin: 0 0 8px; max-width: 80ch; }
   background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px;
   margin: 0; min-width: 0;
 }
-.tile b { display: block; font-size: 24px; white-space: nowrap; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tile b {
+  display: block; font-size: 24px; white-space: nowrap; line-height: 1.2;
+  font-variant-numeric: tabular-nums;
+}
 .tile span { color: var(--faint); font-size: 13px; }
 .warn {
   background: var(--warn-page); color: var(--warn); border-radius: 10px; padding: 10px 14px;
