@@ -16,9 +16,10 @@ from mfaranet_ros.frame import Grid
 from mfaranet_ros.labels import Role, get_label_set
 from mfaranet_ros.scenes.drive import Drive, Pose
 from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.ground_in_view import GroundInView
 from mfaranet_ros.scenes.kinds import label_table
 from mfaranet_ros.scenes.scene import GROUND, Scene
-from mfaranet_ros.scenes.view import GroundView
+from mfaranet_ros.scenes.shapes import SHAPES
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,7 +40,8 @@ class MetricTruth:
 
     grid: 0 free (drivable and in sight), 100 blocked (in sight and not drivable, or the foot of
         something), -1 not in sight.
-    drivable: bool (rows, columns), whether one may drive there, in sight or not.
+    drivable: bool (rows, columns), whether it is road and nothing solid stands on it, in sight or
+        not. Under what is flat or overhangs (a person, a bicycle's frame) only feet are blocked.
     in_view: bool, whether the cell's centre is inside the picture.
     hidden: bool, whether it is inside the picture but something stands before it or on it.
     boundary_m: float64 (B, 2), x and y where the free ground in sight ends, on many bearings
@@ -65,14 +67,20 @@ class MetricTruthFinder:
     def __init__(self, drive: Drive, extent: GridExtent | None = None) -> None:
         self.drive = drive
         self.extent = extent or GridExtent()
-        self.view = GroundView(drive.camera, self.extent)
+        self.view = GroundInView(drive.camera, self.extent)
         roles = get_label_set(drive.label_set).roles
         self._drivable = roles[label_table(drive.label_set)] == Role.DRIVABLE
 
     def at(self, index: int) -> MetricTruth:
         """Return the truth of one frame; raises ConfigError for one the drive does not have."""
+        scene = self.drive.scene(index)
+        solid = tuple(thing for thing in scene.things if not SHAPES[thing.shape].turns)
         place = _Place(
-            self.drive.scene(index), self.drive.pose(index), self.drive.eye(index), self._drivable
+            scene,
+            Scene(scene.ground, solid),
+            self.drive.pose(index),
+            self.drive.eye(index),
+            self._drivable,
         )
         extent, in_view = self.extent, self.view.in_view
         centres = extent.centres()
@@ -127,9 +135,13 @@ _Test = Callable[[Floats], Mask]
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """The world around base_link at one frame; points are of the ground, (..., 2) in metres."""
+    """The world around base_link at one frame; points are of the ground, (..., 2) in metres.
+
+    solid: the things with a foot of their own; what is flat and turns to the viewer has none.
+    """
 
     scene: Scene
+    solid: Scene
     pose: Pose
     eye: Floats
     drivable_kinds: Mask
@@ -139,7 +151,7 @@ class _Place:
         world = self._world(points_m)
         x, y = world[:, 0], world[:, 1]
         fit = self.drivable_kinds[self.scene.ground.kinds(x, y)]
-        bare = self.scene.standing_on(x, y) == GROUND
+        bare = self.solid.standing_on(x, y) == GROUND
         return np.asarray((fit & bare).reshape(points_m.shape[:-1]))
 
     def is_in_sight(self, points_m: Floats) -> Mask:

@@ -22,16 +22,16 @@ class DriveOptions:
     curvature: float = setting(
         1.0, 'how much the road winds; 0: straight ahead', low=0.0, high=2.0
     )
-    parked: float = setting(0.5, 'share of the kerb taken by parked cars', low=0.0, high=1.0)
+    parked: float = setting(0.4, 'share of the kerb taken by parked cars', low=0.0, high=1.0)
     traffic: float = setting(1.0, 'moving cars; 0: none', low=0.0, high=3.0)
     people: float = setting(1.0, 'pedestrians and cyclists; 0: none', low=0.0, high=3.0)
     trees: float = setting(1.0, 'trees and hedges between the houses; 0: none', low=0.0, high=2.0)
     sun_azimuth_deg: float = setting(
-        135.0, 'where the sun stands, from the x axis of the world to the left', unit='deg',
+        -155.0, 'where the sun stands, from the x axis of the world to the left', unit='deg',
         low=-360.0, high=360.0,
     )  # fmt: skip
     sun_elevation_deg: float = setting(
-        35.0, 'how high the sun stands', unit='deg', low=5.0, high=90.0
+        40.0, 'how high the sun stands', unit='deg', low=5.0, high=90.0
     )
     shadow: float = setting(0.5, 'how dark shadows are; 0: overcast', low=0.0, high=1.0)
     haze_m: float = setting(

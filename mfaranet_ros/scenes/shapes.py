@@ -9,9 +9,14 @@ from functools import cache
 
 from mfaranet_ros.scenes.patches import UP, Patch, Patches
 from mfaranet_ros.scenes.pictures.catalog import FRONTS, PAINTS, RIDERS, TREES, WALKERS
+from mfaranet_ros.scenes.pictures.vehicles import BONNET, NOSE, VAN_NOSE, VAN_SCREEN
 
 Build = Callable[[float, float, float, int], list[Patch]]
 """From length, width, height (m) and variant to patches, front first."""
+
+_VAN_PAINTS = (1, 2, 2, 3, 5)
+_BUS_PAINTS = (4, 3, 2)
+"""Numbers of vehicles.PAINTS."""
 
 ROOF_PITCH = 0.75
 """How steep roofs are: rise per run."""
@@ -77,13 +82,14 @@ def _block(length: float, width: float, height: float, variant: int) -> list[Pat
 def _car(length: float, width: float, height: float, variant: int) -> list[Patch]:
     """Return a hatchback: a body, a bonnet, and a cabin with slanted screens."""
     paint = variant % PAINTS
-    a, waist, nose = length / 2, height * 0.63, height * 0.52
+    a, waist = length / 2, height * 0.63
+    nose = waist * (1 - NOSE)
     side, cabin = f'side_{paint}', f'cabin_{paint}'
     body = _walls(length, width, waist, (f'front_{paint}', side, f'rear_{paint}', side))
     body[0] = Patch(*_parts(body[0]), (width, nose), picture=f'front_{paint}')
-    foot, top = a - length * 0.27, a - length * 0.42
-    back, end = -a + length * 0.015, -a + length * 0.1
-    rise, run = height - waist, foot - back
+    foot, top = a - length * BONNET, a - length * 0.42
+    back, end = -a, -a + length * 0.09
+    sill, run = waist - 0.02, foot - back
     lean = (foot - top, end - back)
     b = width / 2
     return [
@@ -91,8 +97,8 @@ def _car(length: float, width: float, height: float, variant: int) -> list[Patch
         _slope(a, nose, foot, waist, width, f'lid_{paint}'),
         _slope(foot, waist, top, height, width, f'screen_{paint}'),
         _slope(back, waist, end, height, width, f'screen_{paint}'),
-        Patch((foot, b, waist), (-1.0, 0.0, 0.0), UP, (run, rise), lean, cabin),
-        Patch((back, -b, waist), (1.0, 0.0, 0.0), UP, (run, rise), lean[::-1], cabin),
+        Patch((foot, b, sill), (-1.0, 0.0, 0.0), UP, (run, height - sill), lean, cabin),
+        Patch((back, -b, sill), (1.0, 0.0, 0.0), UP, (run, height - sill), lean[::-1], cabin),
         Patch(
             (top, -b, height), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (2 * b, top - end),
             picture=f'lid_{paint}',
@@ -105,15 +111,28 @@ def _parts(patch: Patch) -> tuple[tuple[float, float, float], ...]:
 
 
 def _van(length: float, width: float, height: float, variant: int) -> list[Patch]:
-    paint = variant % PAINTS
-    side, end = f'van_side_{paint}', f'van_end_{paint}'
-    return _walls(length, width, height, (end, side, end, side))
+    """Return a van: its bonnet and its screen are one slope, the side is cut to fit."""
+    paint = _VAN_PAINTS[variant % len(_VAN_PAINTS)]
+    a, nose = length / 2, height * (1 - VAN_SCREEN)
+    side, front = f'van_side_{paint}', f'van_front_{paint}'
+    body = _walls(length, width, height, (front, side, f'van_rear_{paint}', side))
+    body[0] = Patch(*_parts(body[0]), (width, nose), picture=f'front_{paint}')
+    top = a - length * VAN_NOSE
+    return [
+        *body,
+        _slope(a, nose, top, height, width, f'screen_{paint}'),
+        Patch(
+            (top, -width / 2, height), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (width, top + a),
+            picture=f'lid_{paint}',
+        ),
+    ]  # fmt: skip
 
 
 def _bus(length: float, width: float, height: float, variant: int) -> list[Patch]:
-    paint = variant % PAINTS
-    side, end = f'bus_side_{paint}', f'van_end_{paint}'
-    return _walls(length, width, height, (end, side, end, side))
+    paint = _BUS_PAINTS[variant % len(_BUS_PAINTS)]
+    side = f'bus_side_{paint}'
+    pictures = (f'van_front_{paint}', side, f'van_rear_{paint}', side)
+    return _walls(length, width, height, pictures)
 
 
 def _barrier(picture: str) -> Build:

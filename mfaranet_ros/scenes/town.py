@@ -91,7 +91,9 @@ class _Place:
         elif draw < 0.22:
             variant = int(chance.integers(0, 3))
             things.append(self._put(Kind.POLE, 'pole', -1.0, near, (0.08, 0.08, 2.9)))
-            things.append(self._put(Kind.SIGN, 'sign', -1.0, near, (0.05, 0.7, 2.9), variant))
+            things.append(
+                self._put(Kind.SIGN, 'sign', -1.0, near, (0.05, 0.7, 2.9), variant, lane=-1)
+            )
         elif draw < 0.34:
             things.append(self._put(Kind.FENCE, 'railing', 0, near - 0.15, (LOT_M, 0.06, 1.05)))
         elif draw < 0.34 + 0.12 * self.town.options.trees:
@@ -99,7 +101,7 @@ class _Place:
         if self.number % 12 == 5:
             things.append(self._put(Kind.POLE, 'pole', 2.0, near, (0.11, 0.11, 2.4)))
             things.append(
-                self._put(Kind.TRAFFIC_LIGHT, 'traffic_light', 2.0, near, (0.3, 0.3, 3.2))
+                self._put(Kind.TRAFFIC_LIGHT, 'traffic_light', 2.0, near, (0.3, 0.3, 3.2), lane=-1)
             )
         return things
 
@@ -109,8 +111,8 @@ class _Place:
         variant = int(chance.integers(0, 1 << 16))
         along, away = 2 * chance.random() - 1, HALF_ROAD_M - 1.05
         if chance.random() < 0.1:
-            return [self._put(Kind.CAR, 'van', along, away, VAN_M, variant, lane=True)]
-        return [self._put(Kind.CAR, 'car', along, away, CAR_M, variant, lane=True)]
+            return [self._put(Kind.CAR, 'van', along, away, VAN_M, variant, lane=1)]
+        return [self._put(Kind.CAR, 'car', along, away, CAR_M, variant, lane=1)]
 
     def _tree(
         self, chance: np.random.Generator, along: float, away: float, height: float
@@ -120,16 +122,16 @@ class _Place:
 
     def _put(
         self, kind: Kind, shape: str, along: float, away: float,
-        size: tuple[float, float, float], variant: int = 0, *, lane: bool = False,
+        size: tuple[float, float, float], variant: int = 0, *, lane: int = 0,
     ) -> Thing:  # fmt: skip
         """Return a thing so far from the middle of the lot and of the road.
 
-        It points along the road with the road to its right, or, where lane is set, the way in
-        which this side of the road is driven.
+        It points along the road with the road to its right; or, where lane is 1, the way in which
+        this side of the road is driven, and where it is -1, against it.
         """
         s = (self.number + 0.5) * LOT_M + self.side * along
         lane_sign = 1 if self.town.options.side == 'left' else -1
-        sign = self.side * lane_sign if lane else self.side
+        sign = lane * self.side * lane_sign if lane else self.side
         return put(self.town.road, kind, shape, s, self.side * away, size, variant, sign)
 
 

@@ -111,10 +111,11 @@ class Traffic:
         offset = way * self._lane * (LANE_M + 1.35)
         stream = Stream(3 + way, 48.0, CYCLIST_MPS, way, offset)
         for number, place, _ in stream.near(self.seed, self.options.people, *around):
-            for kind, shape, size in (
-                (Kind.BICYCLE, 'bicycle', _BIKE_M), (Kind.RIDER, 'rider', _RIDER_M),
+            for kind, shape, size, ahead in (
+                (Kind.RIDER, 'rider', _RIDER_M, 0.0), (Kind.BICYCLE, 'bicycle', _BIKE_M, 0.1),
             ):  # fmt: skip
-                yield put(self.road, kind, shape, place, offset, size, number, way)
+                at = place + way * ahead
+                yield put(self.road, kind, shape, at, offset, size, number, way)
 
     def _walkers(self, way: int, side: int, *around: float) -> Iterator[Thing]:
         stream = Stream(8 + 2 * way + side, 22.0, WALKER_MPS, way, 0.0)

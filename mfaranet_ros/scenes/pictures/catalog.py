@@ -58,7 +58,8 @@ def _cars() -> dict[str, Draw]:
         'screen': vehicles.screen,
         'lid': vehicles.lid,
         'van_side': vehicles.van_side,
-        'van_end': vehicles.van_end,
+        'van_front': vehicles.van_front,
+        'van_rear': vehicles.van_rear,
         'bus_side': vehicles.bus_side,
     }
     return {

@@ -89,7 +89,8 @@ def shop(chance: np.random.Generator, wall: Rgb, floors: int) -> Picture:
         low, high = top + storey * 3 // 10, SIZE - storey // 10
         wall[low:high, left : left + width] = glass[low:high, left : left + width]
         for _ in range(5):
-            spot = tuple(int(value) for value in chance.integers(40, 190, 3))
+            grey, hue = int(chance.integers(40, 150)), chance.integers(-22, 30, 3)
+            spot = tuple(grey + int(value) for value in hue)
             x = left + int(chance.integers(0, width - 14))
             y = int(chance.integers(low, high - 12))
             rectangle(wall, x, y, 12, 10, spot)  # type: ignore[arg-type]

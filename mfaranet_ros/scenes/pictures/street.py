@@ -19,10 +19,10 @@ COLUMNS, ROWS = 2048, 1280
 SPAN_M = COLUMNS / TEXELS_PER_M
 HALF_WIDTH_M = ROWS / TEXELS_PER_M / 2
 
-ASPHALT: Color = (68, 72, 80)
-SLABS: Color = (92, 91, 91)
+ASPHALT: Color = (82, 86, 92)
+SLABS: Color = (122, 120, 116)
 GRASS: Color = (74, 80, 46)
-KERB: Color = (112, 111, 108)
+KERB: Color = (148, 146, 141)
 PAINT: Color = (205, 205, 200)
 
 KERB_M = 0.15
@@ -33,7 +33,7 @@ _JOINT = 0.75
 
 def street(chance: np.random.Generator) -> Rgb:
     """Return the picture: uint8 (ROWS, COLUMNS, 3)."""
-    fine = fractal(chance, (ROWS, COLUMNS), 7, 1.15)
+    fine = fractal(chance, (ROWS, COLUMNS), 7, 1.05)
     coarse = fractal(chance, (ROWS, COLUMNS), 8, 1.9)
     offset = HALF_WIDTH_M - (np.arange(ROWS) + 0.5) / TEXELS_PER_M
     along = (np.arange(COLUMNS) + 0.5) / TEXELS_PER_M
@@ -60,7 +60,7 @@ def _asphalt(
     oil = np.clip(1 - away / 0.5, 0, 1)
     gutter = np.clip(1 - (HALF_ROAD_M - np.abs(offset)) / 0.35, 0, 1)
     wear = (16 * track - 12 * oil - 38 * gutter).astype(np.int32)[:, None]
-    rgb = shaded(ASPHALT, fine + (coarse >> 1) + wear, 0.24)
+    rgb = shaded(ASPHALT, fine + (coarse >> 2) + wear, 0.24)
     for _ in range(7):
         left, top = (int(chance.integers(0, size)) for size in (COLUMNS, ROWS))
         width, height = (int(value) for value in chance.integers(40, 260, 2))

@@ -33,8 +33,11 @@ LAMP: Color = (222, 222, 214)
 TAIL: Color = (150, 24, 22)
 PLATE: Color = (206, 200, 150)
 
-BOTTOM = 0.16
-"""Share of the height of a body that is dark, below it."""
+BONNET, NOSE = 0.27, 0.17
+"""Share of a car's length that is its bonnet, and of its waist by which that slopes."""
+
+VAN_NOSE, VAN_SCREEN = 0.1, 0.44
+"""Share of a van's length that its screen leans back, and of its height that it takes."""
 
 
 def _lit(rgb: Rgb, color: Color, top: int, bottom: int) -> None:
@@ -52,16 +55,10 @@ def body_side(chance: np.random.Generator, color: Color) -> Picture:
     rectangle(rgb, 0, 30, 256, 2, dark)  # type: ignore[arg-type]
     for column in (96, 160):
         rectangle(rgb, column, 2, 1, 44, dark)  # type: ignore[arg-type]
-    rectangle(rgb, 0, 48, 256, 16, SHADE)
     rectangle(rgb, 246, 14, 10, 7, LAMP)
     rectangle(rgb, 0, 10, 8, 10, TAIL)
-    for middle in (50, 206):
-        cv2.circle(rgb, (middle, 44), 21, SHADE, -1)
-        cv2.circle(rgb, (middle, 45), 18, TYRE, -1)
-        cv2.circle(rgb, (middle, 45), 12, RIM, -1)
-        cv2.circle(rgb, (middle, 45), 4, TYRE, -1)
-    polygon(rgb, ((0.86, 0), (1, 0), (1, 0.2)), KEY)
-    polygon(rgb, ((0, 0), (0.03, 0), (0, 0.12)), KEY)
+    _wheels(rgb, (50, 206), 45, 18)
+    polygon(rgb, ((1 - BONNET, 0), (1, 0), (1, NOSE)), KEY)
     return cut_out(rgb)
 
 
@@ -124,39 +121,71 @@ def lid(chance: np.random.Generator, color: Color) -> Picture:
 
 
 def van_side(chance: np.random.Generator, color: Color) -> Picture:
-    """Return the whole side of a van or a lorry, its front to the right: 96 x 256."""
+    """Return the whole side of a van, its front to the right: 96 x 256."""
     rgb = blank(96, 256, color)
     _lit(rgb, color, 0, 96)
-    rectangle(rgb, 200, 18, 44, 26, GLASS)
-    rectangle(rgb, 0, 80, 256, 16, SHADE)
-    rectangle(rgb, 190, 4, 1, 74, tuple(part // 2 for part in color))  # type: ignore[arg-type]
-    for middle in (46, 212):
-        cv2.circle(rgb, (middle, 79), 17, SHADE, -1)
-        cv2.circle(rgb, (middle, 80), 15, TYRE, -1)
-        cv2.circle(rgb, (middle, 80), 9, RIM, -1)
+    polygon(rgb, ((0.79, 0.14), (0.91, 0.14), (0.95, 0.42), (0.79, 0.42)), GLASS)
+    dark = tuple(part * 2 // 3 for part in color)
+    for left in (62, 128, 196):
+        rectangle(rgb, left, 8, 1, 70, dark)  # type: ignore[arg-type]
+    rectangle(rgb, 0, 56, 256, 4, dark)  # type: ignore[arg-type]
+    _wheels(rgb, (46, 212), 79, 16)
+    polygon(rgb, ((1 - VAN_NOSE, 0), (1, 0), (1, VAN_SCREEN)), KEY)
+    return cut_out(rgb)
+
+
+def van_front(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the front of a van or a bus, below its roof: 128 x 128."""
+    rgb = _end(color)
+    polygon(rgb, ((0.08, 0.12), (0.92, 0.12), (0.97, 0.45), (0.03, 0.45)), GLASS)
+    polygon(rgb, ((0.09, 0.13), (0.91, 0.13), (0.93, 0.26), (0.07, 0.26)), (92, 102, 112))
+    rectangle(rgb, 34, 66, 60, 12, (28, 28, 30))
+    rectangle(rgb, 46, 86, 36, 8, (206, 206, 200))
+    for left in (6, 104):
+        rectangle(rgb, left, 66, 18, 13, LAMP)
     return Picture(rgb)
 
 
-def van_end(chance: np.random.Generator, color: Color) -> Picture:
-    """Return the front or the rear of a van or a bus: 128 x 128."""
+def van_rear(chance: np.random.Generator, color: Color) -> Picture:
+    """Return the rear of a van or a bus, with two doors: 128 x 128."""
+    rgb = _end(color)
+    for left in (12, 68):
+        rectangle(rgb, left, 16, 48, 36, GLASS)
+        rectangle(rgb, left, 16, 48, 12, (84, 92, 100))
+    rectangle(rgb, 63, 6, 2, 96, tuple(part // 2 for part in color))  # type: ignore[arg-type]
+    rectangle(rgb, 48, 84, 32, 9, PLATE)
+    for left in (2, 118):
+        rectangle(rgb, left, 58, 8, 30, TAIL)
+    return Picture(rgb)
+
+
+def _end(color: Color) -> Rgb:
     rgb = blank(128, 128, color)
     _lit(rgb, color, 0, 128)
-    rectangle(rgb, 10, 16, 108, 40, GLASS)
-    rectangle(rgb, 12, 18, 104, 14, (92, 102, 112))
-    rectangle(rgb, 48, 88, 32, 9, PLATE)
-    for left in (6, 104):
-        rectangle(rgb, left, 76, 18, 14, TAIL if chance.random() < 0.5 else LAMP)
-    rectangle(rgb, 0, 108, 128, 20, SHADE)
+    rectangle(rgb, 0, 98, 128, 12, (34, 34, 36))
+    rectangle(rgb, 0, 110, 128, 18, SHADE)
     for left in (8, 98):
         rectangle(rgb, left, 104, 22, 24, TYRE)
-    return Picture(rgb)
+    return rgb
+
+
+def _wheels(rgb: Rgb, middles: tuple[int, int], row: int, radius: int) -> None:
+    rectangle(rgb, 0, row + radius // 3, rgb.shape[1], rgb.shape[0], SHADE)
+    for middle in middles:
+        cv2.circle(rgb, (middle, row), radius + 2, SHADE, -1)
+        cv2.circle(rgb, (middle, row), radius, TYRE, -1)
+        cv2.circle(rgb, (middle, row), radius * 2 // 3, RIM, -1)
+        cv2.circle(rgb, (middle, row), radius // 4, TYRE, -1)
 
 
 def bus_side(chance: np.random.Generator, color: Color) -> Picture:
     """Return the side of a bus, a band of windows: 96 x 256."""
-    rgb = van_side(chance, color).rgb
+    rgb = blank(96, 256, color)
+    _lit(rgb, color, 0, 96)
+    rectangle(rgb, 0, 60, 256, 5, (210, 208, 200))
     rectangle(rgb, 0, 16, 256, 34, GLASS)
     rectangle(rgb, 0, 18, 256, 10, (84, 94, 104))
     for left in range(0, 256, 32):
         rectangle(rgb, left, 16, 3, 34, color)
+    _wheels(rgb, (46, 212), 82, 13)
     return Picture(rgb)

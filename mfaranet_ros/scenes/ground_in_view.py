@@ -1,0 +1,160 @@
+"""Which ground a camera can see, were nothing in the way: cells and stretches of bearings.
+
+It depends on camera and grid only, so it is computed once for a drive. Projection is OpenCV's, as
+in `camera.py`: it shares no code with the pipeline that is held against it.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.errors import CalibrationError
+from mfaranet_ros.scenes.camera import SceneCamera
+from mfaranet_ros.scenes.extent import GridExtent
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+STEP_RAD = 0.001
+"""From one bearing to the next."""
+
+_SAMPLES = 96
+_NEAREST_M = 0.05
+_HALVINGS = 16
+_PROFILE = 4096
+_AHEAD = 0.02
+"""A point must be so far in front of the camera, as a share of its distance."""
+
+
+class GroundInView:
+    """The part of a grid that is inside the picture of a camera.
+
+    foot_m: x and y of the point under the camera. Raises CalibrationError where it sees none.
+    """
+
+    def __init__(self, camera: SceneCamera, extent: GridExtent) -> None:
+        self.camera = camera
+        self.extent = extent
+        self.foot_m: Floats = np.array((camera.x, camera.y))
+        self.in_view: Mask = self.shows(extent.centres()).reshape(extent.shape)
+        """bool (rows, columns): cells whose centre is in the picture."""
+        if not self.in_view.any() or not len(self.directions):
+            raise CalibrationError(
+                f'the camera at {(camera.x, camera.y, camera.z)} m, pitch {camera.pitch:g} rad, '
+                f'sees no ground inside the grid (x {extent.x_min_m:g} to {extent.x_max_m:g} m, '
+                f'y {extent.y_min_m:g} to {extent.y_max_m:g} m): turn it down, or move the grid'
+            )
+
+    def shows(self, points_m: Floats) -> Mask:
+        """Return which points of the ground (..., 2) fall into the picture."""
+        camera = self.camera
+        flat = points_m.reshape(-1, 2)
+        ahead = np.column_stack((flat - self.foot_m, np.full(len(flat), -camera.z)))
+        optical = ahead @ camera.rotation
+        front = optical[:, 2] > _AHEAD * np.linalg.norm(optical, axis=1)
+        shown = np.zeros(len(flat), np.bool_)
+        shown[front] = self._is_in_picture(optical[front])
+        return shown.reshape(points_m.shape[:-1])
+
+    def _is_in_picture(self, optical: Floats) -> Mask:
+        """Return which points in front of the camera (N, 3) it shows."""
+        camera = self.camera
+        shown = np.zeros(len(optical), np.bool_)
+        unfolded = np.hypot(optical[:, 0], optical[:, 1]) <= self._widest * optical[:, 2]
+        if unfolded.any():
+            u, v = _project(camera, optical[unfolded]).T
+            inside = (u >= -0.5) & (u < camera.width - 0.5)
+            shown[unfolded] = inside & (v >= -0.5) & (v < camera.height - 0.5)
+        return shown
+
+    @cached_property
+    def _widest(self) -> float:
+        """Return the tangent of the angle beyond which distortion folds rays back."""
+        tangents = np.tan(np.linspace(0, math.acos(_AHEAD), _PROFILE))
+        on_axis = np.column_stack((tangents, 0 * tangents, np.ones(_PROFILE)))
+        radii = _project(self.camera, on_axis)[:, 0]
+        falling = np.flatnonzero(~(np.diff(radii) > 0))
+        return float(tangents[falling[0]] if len(falling) else tangents[-1])
+
+    @property
+    def directions(self) -> Floats:
+        """float64 (B, 2): unit vectors of the bearings on which ground of the grid is in view,
+        counter-clockwise, STEP_RAD apart.
+        """
+        return self._stretches[0]
+
+    @property
+    def near_m(self) -> Floats:
+        """float64 (B,): how far from the foot the view begins on each bearing."""
+        return self._stretches[1]
+
+    @property
+    def far_m(self) -> Floats:
+        """float64 (B,): how far from the foot view or grid ends on each bearing."""
+        return self._stretches[2]
+
+    @cached_property
+    def _stretches(self) -> tuple[Floats, Floats, Floats]:
+        count = math.ceil(2 * math.pi / STEP_RAD)
+        bearings = (np.arange(count) + 0.5) * (2 * math.pi / count) - math.pi
+        directions = np.column_stack((np.cos(bearings), np.sin(bearings)))
+        corners = np.array(
+            [
+                (x, y)
+                for x in (self.extent.x_min_m, self.extent.x_max_m)
+                for y in (self.extent.y_min_m, self.extent.y_max_m)
+            ]
+        )
+        farthest_m = np.linalg.norm(corners - self.foot_m, axis=1).max() + 1.0
+        ranges_m = np.geomspace(_NEAREST_M, farthest_m, _SAMPLES)
+        shown = self._within(directions, ranges_m)
+        some = np.asarray(shown.any(axis=1))
+        begin = shown.argmax(axis=1)
+        after = np.arange(_SAMPLES) >= begin[:, None]
+        ended = after & ~shown
+        end = np.where(ended.any(axis=1), ended.argmax(axis=1), _SAMPLES - 1)
+        kept = _longest_arc(some)
+        directions, begin, end = directions[kept], begin[kept], end[kept]
+        near_m = self._edge(directions, ranges_m[begin], ranges_m[np.maximum(begin - 1, 0)])
+        far_m = self._edge(directions, ranges_m[end - 1], ranges_m[end])
+        return directions, near_m, far_m
+
+    def _within(self, directions: Floats, ranges_m: Floats) -> Mask:
+        points = self.foot_m + ranges_m[..., None] * directions[:, None]
+        within = self.extent.holds(points)
+        within[within] = self.shows(points[within])
+        return within
+
+    def _edge(self, directions: Floats, inside_m: Floats, outside_m: Floats) -> Floats:
+        """Return the edge of the view between ranges (B,) inside and outside of it."""
+        for _ in range(_HALVINGS):
+            middle_m = (inside_m + outside_m) / 2
+            is_inside = self._within(directions, middle_m[:, None])[:, 0]
+            inside_m = np.where(is_inside, middle_m, inside_m)
+            outside_m = np.where(is_inside, outside_m, middle_m)
+        return inside_m
+
+
+def _project(camera: SceneCamera, optical: Floats) -> Floats:
+    """Return the pixels (N, 2) of points (N, 3) of the optical frame."""
+    fisheye = camera.model == 'equidistant'
+    project = cv2.fisheye.projectPoints if fisheye else cv2.projectPoints
+    d = camera.d
+    pixels = project(optical.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), camera.k, d)[0]
+    return np.asarray(pixels.reshape(-1, 2))
+
+
+def _longest_arc(some: Mask) -> NDArray[np.int64]:
+    """Return the bearings of the view in one run, counter-clockwise, beginning after the largest
+    gap of the circle.
+    """
+    places = np.flatnonzero(some)
+    if not len(places):
+        return places
+    gaps = np.diff(np.append(places, places[0] + len(some)))
+    return np.roll(places, -1 - int(gaps.argmax()))
