@@ -100,7 +100,7 @@ class ScannedMcap:
             raise
         if self.damage and not self._channels:
             self._file.close()
-            raise SourceError(f'{path} ends too early: not even its topics are there')
+            raise SourceError(f'{path} ends before its first topic: nothing can be read')
         by_name = {topic.name: topic for topic in self._channels.values()}
         self.topics = tuple(
             replace(topic, count=self._counts[name]) for name, topic in by_name.items()

@@ -77,9 +77,9 @@ class Bag:
                 storage = open_file(file, _scratch(file, stack))
                 stack.callback(storage.close)
                 self._storages.append(storage)
+            self.topics = _merge_topics(self._storages)
+            self.types = MessageTypes(self.topics.values())
             self._stack = stack.pop_all()
-        self.topics = _merge_topics(self._storages)
-        self.types = MessageTypes(self.topics.values())
 
     def __enter__(self) -> Bag:
         return self

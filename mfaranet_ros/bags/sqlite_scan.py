@@ -39,11 +39,11 @@ class ScannedSqlite:
         try:
             self._pages = Pages(path)
         except ValueError as error:
-            raise SourceError(f'{path} ends too early to hold a message: {error}') from error
+            raise SourceError(f'{path} is no bag, or it ends too early: {error}') from error
         topics = self._topics()
         if not topics:
             self.close()
-            raise SourceError(f'{path} ends too early: not even its topics are there')
+            raise SourceError(f'{path} has no topics: it is no bag, or it ends too early')
         self._messages = list(self._scan({key: topic.name for key, topic in topics.items()}))
         counts = Counter(stored.topic for stored in self._messages)
         self.topics = tuple(replace(topic, count=counts[topic.name]) for topic in topics.values())
