@@ -133,7 +133,7 @@ def test_damage_in_the_middle_is_said(recordings, name, tmp_path):
 def test_a_file_with_nothing_left_is_refused(recordings, entries, name, tmp_path):
     file = storage_file(recordings.WRITERS[name](tmp_path / 'x', entries))
     file.write_bytes(file.read_bytes()[:50])
-    with pytest.raises(SourceError, match='ends before its first topic|ends too early'):
+    with pytest.raises(SourceError, match=r'ends before its first topic|ends too early'):
         open_bag(file)
 
 
