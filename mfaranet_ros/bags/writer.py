@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -69,7 +70,7 @@ class BagWriter:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, OutputError):
-            self._writer.abort()
+            self._abort()
         else:
             self.close()
 
@@ -138,8 +139,13 @@ class BagWriter:
         try:
             self._writer.close()
         except OSError as error:
-            self._writer.abort()
+            self._abort()
             raise self._failed(error) from error
+
+    def _abort(self) -> None:
+        """Close the file as it is; on a full disk not even that can be written."""
+        with suppress(OSError):
+            self._writer.abort()
 
 
 def _make_room(path: Path, overwrite: bool) -> None:
