@@ -12,11 +12,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from mfaranet_ros.ros.sequence import Gaps
+
 NEWEST_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Matches every kind of publisher; the newest frame is the only one of interest."""
-
-UNSUPPORTED = 2**63
-"""Sequence numbers from here on are the middleware's word for having none."""
 
 
 def policy_name(event: Any) -> str:
@@ -46,7 +45,7 @@ class CameraInput:
         self._on_image = on_image
         self._on_lost = on_lost
         self._on_incompatible = on_incompatible
-        self._last_sequence: int | None = None
+        self._gaps = Gaps(lambda: self.publishers == 1)
         image_type, topic = Image, node.resolve_topic_name('image')
         if transport == 'compressed':
             image_type, topic = CompressedImage, topic + '/compressed'
@@ -79,12 +78,8 @@ class CameraInput:
         return int(self._node.count_publishers(self.topic))
 
     def _receive(self, message: Any, info: Any) -> None:
-        sequence = info.get('publication_sequence_number', UNSUPPORTED)
-        if sequence < UNSUPPORTED:
-            last, self._last_sequence = self._last_sequence, sequence
-            # Numbers of two publishers interleave, so they tell of losses only of a single one.
-            if last is not None and sequence > last + 1 and self.publishers == 1:
-                self._on_lost(sequence - last - 1)
+        if missed := self._gaps.missed(info):
+            self._on_lost(missed)
         self._on_image(message)
 
     def close(self) -> None:

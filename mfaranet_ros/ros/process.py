@@ -22,6 +22,9 @@ from typing import Any
 GRACE_S = 1.2
 """How long a node may take to end by itself; the promise to the user is 2 seconds."""
 
+WRITING_GRACE_S = 50.0
+"""How long one that writes a file may take to make it whole."""
+
 
 class StopSignal:
     """Listens for SIGINT and SIGTERM and for the node's own wish to end, in a thread of its own.
@@ -29,8 +32,9 @@ class StopSignal:
     Call `listen` from the main thread, before anything slow.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: float = GRACE_S) -> None:
         self.exit_code = 0
+        self._grace_s = grace_s
         self._wanted = threading.Event()
         self._ended = threading.Event()
         self._stop: Callable[[], None] | None = None
@@ -50,7 +54,7 @@ class StopSignal:
         self._wanted.set()
         if self._stop is not None:
             threading.Thread(target=self._stop, daemon=True).start()
-            self._ended.wait(GRACE_S)
+            self._ended.wait(self._grace_s)
         if not self._ended.is_set():
             sys.stdout.flush()
             sys.stderr.flush()
@@ -75,13 +79,14 @@ class StopSignal:
         self._ended.set()
 
 
-def run(module: str, class_name: str) -> int:
+def run(module: str, class_name: str, grace_s: float = GRACE_S) -> int:
     """Make the node, spin it until it or a signal ends it, and return the exit code.
 
     The class is made with one argument, `finish(exit_code)`, by which it can end the process,
-    and must have `start()`, called before it spins, and `close()`.
+    and must have `start()`, called before it spins, and `close()`. grace_s: how long it may take
+    to end by itself.
     """
-    stop = StopSignal()
+    stop = StopSignal(grace_s)
     stop.listen()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
@@ -134,6 +139,12 @@ def player_node() -> None:
     sys.exit(run('mfaranet_ros.ros.player_node', 'PlayerNode'))
 
 
+def bag_recorder() -> None:
+    """Run the recorder of bags."""
+    module = 'mfaranet_ros.ros.bag_recorder'
+    sys.exit(run(module, 'BagRecorder', grace_s=WRITING_GRACE_S))
+
+
 def demo_recorder() -> None:
     """Run the recorder of the demo."""
     sys.exit(run('mfaranet_ros.ros.demo_recorder', 'DemoRecorder'))
@@ -147,6 +158,7 @@ def wait_until_active() -> None:
 EXECUTABLES = {
     'segmentation_node': segmentation_node,
     'player_node': player_node,
+    'bag_recorder': bag_recorder,
     'demo_recorder': demo_recorder,
     'wait_until_active': wait_until_active,
 }

@@ -29,6 +29,7 @@ VERBS = {
     'benchmark': Verb('mfaranet_ros.tools.benchmark', 'measure what this machine can do'),
     'evaluate': Verb('mfaranet_ros.tools.evaluate', 'score a network on pictures or bags'),
     'compare': Verb('mfaranet_ros.tools.compare', 'tell two evaluations from noise'),
+    'record': Verb('mfaranet_ros.tools.record', 'write what the node publishes into a bag'),
     'train': Verb('mfaranet_ros.tools.train', 'train a network, or go on with a training'),
     'export': Verb('mfaranet_ros.tools.export', 'write a network as an ONNX file'),
     'models': Verb('mfaranet_ros.tools.models', 'list the networks, their size and weights'),

@@ -1,0 +1,262 @@
+"""The node `bag_recorder`: writes topics into a bag as they come, and says what it lost.
+
+It tells how it stands by lines of JSON on standard output, the last one when the file is whole.
+A message is lost on the way here, which its publisher's sequence numbers tell, or here, when the
+disk is slower than the messages.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from mfaranet_ros.bags.recorder import Recorder, Tally
+from mfaranet_ros.bags.storage import Topic
+from mfaranet_ros.bags.writer import LATCHED, BagWriter
+from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, SourceError
+from mfaranet_ros.pipeline.config import setting
+from mfaranet_ros.ros.conversions import message_class
+from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
+from mfaranet_ros.ros.sequence import Gaps
+
+LOOK_S = 0.2
+TELL_S = 1.0
+DEPTH = 100
+"""So many messages of one topic the middleware may keep for us."""
+
+OF_EVERY_NODE = ('/rosout', '/parameter_events', '/clock')
+
+LOST = 3
+"""The exit code of a recording that is whole but for what it lost."""
+
+
+@dataclass(frozen=True)
+class RecorderConfig:
+    """The settings of the recorder."""
+
+    out: str = setting('', 'folder of the bag to write')
+    overwrite: bool = setting(False, 'replace a bag that is there')
+    node: str = setting('segmentation', 'node whose outputs are recorded, with its namespace')
+    topics: tuple[str, ...] = setting(
+        (),
+        'what is recorded: names below the node, or full ones; empty: all it publishes',
+        items=str,
+    )
+    inputs: bool = setting(False, 'record what the node listens to, too')
+    duration_s: float = setting(
+        0.0, 'end so long after all topics have appeared; 0: when asked to',
+        unit='s', low=0.0, high=1e9,
+    )  # fmt: skip
+    wait_s: float = setting(
+        30.0, 'how long the topics may take to appear', unit='s', low=0.0, high=1e9
+    )
+    queue_mb: float = setting(
+        256.0, 'so much may wait to be written', unit='MB', low=0.001, high=1e6
+    )
+
+
+@dataclass
+class Heard:
+    """One topic that is recorded."""
+
+    topic: Topic
+    gaps: Gaps
+    subscription: Any = field(default=None, repr=False)
+    missed: int = 0
+
+
+class BagRecorder(Node):
+    """Subscribes to topics as they appear and records them until it is ended.
+
+    Raises ConfigError or OutputError for what cannot be recorded.
+    """
+
+    def __init__(self, finish: Callable[[int], None], **node_arguments: Any) -> None:
+        super().__init__('bag_recorder', **node_arguments)
+        self._finish = finish
+        self.config = Parameters(self, RecorderConfig()).config
+        refuse_unknown(self)
+        if not self.config.out:
+            raise ConfigError('out is empty: give the folder of the bag to write')
+        self._node_name = '/' + self.config.node.strip('/')
+        writer = BagWriter(self.config.out, overwrite=self.config.overwrite)
+        self._path = writer.path
+        self._recorder = Recorder(writer, queue_bytes=round(self.config.queue_mb * 1e6))
+        self._heard: dict[str, Heard] = {}
+        self._unknown: dict[str, str] = {}
+        self._began_s = time.monotonic()
+        self._complete_s: float | None = None
+        self._told_s = 0.0
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(LOOK_S, self._look, clock=steady)
+        self._is_closed = self._has_failed = False
+
+    def start(self) -> None:
+        """It looks for the topics as soon as it spins."""
+
+    # -- which topics -----------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Subscribe to what has appeared, and see whether it is time to end or to give up."""
+        found = self._wanted()
+        for name in found:
+            if name not in self._heard and name not in self._unknown:
+                self._subscribe(name)
+        missing = [name for name in found if name not in {**self._heard, **self._unknown}]
+        now_s = time.monotonic()
+        if self._complete_s is None and self._heard and not missing:
+            self._complete_s = now_s
+        waiting = self._complete_s is None
+        if self._recorder.problem is not None:
+            self._fail(self._recorder.problem)
+        elif waiting and now_s - self._began_s > self.config.wait_s:
+            self._fail(self._nothing(missing))
+        elif not waiting and 0 < self.config.duration_s <= now_s - self._complete_s:
+            self._timer.cancel()
+            self._finish(0)
+        elif now_s - self._told_s > TELL_S:
+            self._told_s = now_s
+            self._tell('waiting' if waiting else 'recording')
+
+    def _wanted(self) -> list[str]:
+        """Return the full names of the topics to be recorded, as far as they are known."""
+        names = [self._full(name) for name in self.config.topics]
+        if not names:
+            names = self._of_node(self.get_publisher_names_and_types_by_node)
+        if self.config.inputs:
+            names += self._of_node(self.get_subscriber_names_and_types_by_node)
+        return list(dict.fromkeys(names))
+
+    def _full(self, name: str) -> str:
+        return name if name.startswith('/') else f'{self._node_name}/{name}'
+
+    def _of_node(self, ask: Callable[[str, str], list[tuple[str, Any]]]) -> list[str]:
+        """Return the topics of the node's publishers or subscribers; none until it is there."""
+        namespace, _, name = self._node_name.rpartition('/')
+        if (name, namespace or '/') not in self.get_node_names_and_namespaces():
+            return []
+        left_out = {*OF_EVERY_NODE, f'{self._node_name}/transition_event'}
+        names = {topic for topic, _ in ask(name, namespace or '/')} - left_out
+        return sorted(topic for topic in names if self.count_publishers(topic))
+
+    def _subscribe(self, name: str) -> None:
+        offered = self.get_publishers_info_by_topic(name)
+        if not offered:
+            return
+        type_name = offered[0].topic_type
+        try:
+            message_type = message_class(type_name)
+        except (ImportError, AttributeError):
+            self._unknown[name] = type_name
+            self.get_logger().warning(
+                f'{name} is not recorded: its type {type_name} is not installed'
+            )
+            return
+        profile = _matching(info.qos_profile for info in offered)
+        is_latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        topic = Topic(name, type_name, 0, qos=(LATCHED,) if is_latched else ())
+        heard = Heard(topic, Gaps(lambda: self.count_publishers(name) == 1))
+        self._heard[name] = heard
+
+        def receive(raw: bytes, info: Any) -> None:
+            self._take(heard, raw, info)
+
+        heard.subscription = self.create_subscription(
+            message_type, name, receive, profile, raw=True
+        )
+
+    def _nothing(self, missing: Iterable[str]) -> SourceError:
+        """Say what has not appeared, and what there is instead."""
+        seconds = f'within {self.config.wait_s:g} s'
+        if missing := ', '.join(missing):
+            names = sorted(name for name, _ in self.get_topic_names_and_types())
+            return SourceError(
+                f'nobody publishes {missing} {seconds}; topics there are: {", ".join(names)}'
+            )
+        if self._unknown:
+            types = ', '.join(sorted(set(self._unknown.values())))
+            return SourceError(f'nothing can be recorded: {types} are not installed')
+        nodes = sorted(set(self.get_node_names()) - {self.get_name()})
+        return SourceError(
+            f'no node {self._node_name} {seconds}; nodes there are: {", ".join(nodes) or "none"}'
+        )
+
+    # -- messages ---------------------------------------------------------------------------
+
+    def _take(self, heard: Heard, raw: bytes, info: Any) -> None:
+        heard.missed += heard.gaps.missed(info)
+        self._recorder.put(heard.topic, raw, self.get_clock().now().nanoseconds)
+
+    # -- how it stands ----------------------------------------------------------------------
+
+    def _tell(self, state: str) -> None:
+        topics = {}
+        for name, heard in self._heard.items():
+            tally = self._recorder.tallies.get(name, Tally())
+            topics[name] = {
+                'type': heard.topic.type,
+                'written': tally.written,
+                'lost_on_the_way': heard.missed,
+                'lost_by_overrun': tally.overrun,
+            }
+        said = {'state': state, 'path': str(self._path), 'topics': topics}
+        if self._unknown:
+            said['not_recorded'] = self._unknown
+        print(json.dumps(said), flush=True)
+
+    def _lost(self) -> int:
+        overrun = sum(tally.overrun for tally in self._recorder.tallies.values())
+        return overrun + sum(heard.missed for heard in self._heard.values())
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _fail(self, error: MfaranetError) -> None:
+        if not self._has_failed:
+            print(f'error: {error}', file=sys.stderr, flush=True)
+        self._has_failed = True
+        self._timer.cancel()
+        self._finish(2)
+
+    def close(self) -> None:
+        """Write what waits, close the file and tell for the last time."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._recorder.finish()
+        except OutputError as error:
+            self._fail(error)
+        written = sum(tally.written for tally in self._recorder.tallies.values())
+        if not written:
+            _remove_empty(self._path)
+        elif self._lost():
+            self._finish(LOST)
+        self._tell('written' if written else 'empty')
+
+
+def _matching(offered: Iterable[QoSProfile]) -> QoSProfile:
+    """Return a profile that fits all that is offered and asks for no less than it must."""
+    profiles = list(offered)
+    reliable = all(each.reliability == ReliabilityPolicy.RELIABLE for each in profiles)
+    latched = all(each.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in profiles)
+    return QoSProfile(
+        depth=DEPTH,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove a bag without a message, so that it is in nobody's way."""
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
