@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.settings import Value
+from mfaranet_ros.pipeline.config import Value
 from mfaranet_ros.tools.children import Child, Children, interrupted_by_signals
 from mfaranet_ros.tools.dds import profile_to_set, with_profile
 from mfaranet_ros.tools.report import write_json
