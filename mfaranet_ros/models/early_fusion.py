@@ -24,9 +24,10 @@ from mfaranet_ros.models.backbones import (
     PlainResNet,
     initialise,
 )
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs
+from mfaranet_ros.models.base import SegmentationModel, StageOutputs
 from mfaranet_ros.models.layers import resize
 from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_model
+from mfaranet_ros.models.single_score import SingleScore
 
 STRIDE = 32
 """Of the coarsest stream."""
@@ -41,7 +42,7 @@ BLOCKS = 4
 """Residual blocks of each stream in each module, as HRNet has."""
 
 
-class EarlyFusion(SegmentationModel):
+class EarlyFusion(SingleScore):
     """A frozen ResNet-50, a reverse HRNet, and one score at stride 4.
 
     width: channels of the streams at stride 4; each coarser level has twice as many.
@@ -49,10 +50,9 @@ class EarlyFusion(SegmentationModel):
     """
 
     BACKBONE = ('backbone',)
-    TRAINING_HEADS = ('boundary_head',)
 
     def __init__(self, width: int, *, classes: int, training_heads: bool = False) -> None:
-        super().__init__(classes=classes, scales=ALL_SCALES)
+        super().__init__(width, classes=classes, training_heads=training_heads)
         self.width = width
         self.backbone = PlainResNet(RESNET50)
         channels = (PLAIN_STEM_CHANNELS, *RESNET50.channels)
@@ -68,8 +68,6 @@ class EarlyFusion(SegmentationModel):
                 for inputs, outputs in zip(before, STREAMS, strict=True)
             )
         )
-        self.score = nn.Conv2d(width, classes, 1)
-        self.boundary_head = nn.Conv2d(width, 1, 1) if training_heads else None
         initialise(self.adapt, self.halve, self.fusions)
         self.freeze_backbone()
 
@@ -80,12 +78,7 @@ class EarlyFusion(SegmentationModel):
         streams = [adapt(f) for adapt, f in zip(self.adapt, features, strict=True)]
         streams[0] = self.halve(streams[0])  # (N, width, h, w) like the next one
         (finest,) = self.fusions(streams)
-        boundary = self.boundary_head
-        return StageOutputs(
-            scales=(1,),
-            scores=(self.score(finest),),  # (N, C, h, w)
-            boundaries=() if boundary is None else (boundary(finest),),  # (N, 1, h, w)
-        )
+        return self.read(finest)
 
     def published(self) -> dict[str, Tensor]:
         """Return the state_dict of the network with its training head, on the meta device."""
@@ -99,6 +92,7 @@ class FusionModule(nn.Module):
 
     def __init__(self, width: int, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         super().__init__()
+        self.levels = tuple(inputs)
         self.exchanges = nn.ModuleList(
             nn.ModuleList(
                 exchange(width, level, target, same=i == o) for i, level in enumerate(inputs)
@@ -123,7 +117,7 @@ class FusionModule(nn.Module):
             for i, (stream, change) in enumerate(zip(streams, exchanges, strict=True)):
                 if i != number:
                     changed = change(stream)
-                    coarser = changed.shape[-2:] != size
+                    coarser = self.levels[i] > self.levels[number]
                     fused = fused + (resize(changed, size) if coarser else changed)
             refined.append(blocks(self.relu(fused)))
         return refined

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs
+from mfaranet_ros.models.base import SegmentationModel, StageOutputs
 from mfaranet_ros.models.bifpn import BiFPNLayer, Fusion, halve, separable
 from mfaranet_ros.models.efficientnet import (
     B0,
@@ -23,6 +23,7 @@ from mfaranet_ros.models.efficientnet import (
 )
 from mfaranet_ros.models.layers import resize
 from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_model
+from mfaranet_ros.models.single_score import SingleScore
 
 LEVELS = 8
 """P2 to P9: the four of the backbone, at strides 4 to 32, and four more that halve the last."""
@@ -31,15 +32,14 @@ STRIDE = 512
 """Of P9."""
 
 
-class ESeg(SegmentationModel):
+class ESeg(SingleScore):
     """An EfficientNet, a BiFPN over eight levels, and one score at stride 4.
 
     backbone: which EfficientNet. width: channels of the pyramid. repeats: layers of the BiFPN.
-    training_heads: with the boundary head of the loss.
+    training_heads: with those of the loss, on P2 to P5.
     """
 
     BACKBONE = ('backbone',)
-    TRAINING_HEADS = ('boundary_head',)
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ESeg(SegmentationModel):
         classes: int,
         training_heads: bool = False,
     ) -> None:
-        super().__init__(classes=classes, scales=ALL_SCALES)
+        super().__init__(width, [width] * 3, classes=classes, training_heads=training_heads)
         self.shape = backbone, width, repeats
         self.backbone = EfficientNet(backbone)
         self.lateral = nn.ModuleList(
@@ -62,18 +62,11 @@ class ESeg(SegmentationModel):
         )
         self.fusion = Fusion(LEVELS)
         self.head = separable(width, backbone.activation())
-        self.score = nn.Conv2d(width, classes, 1)
-        self.boundary_head = nn.Conv2d(width, 1, 1) if training_heads else None
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return the one score, and the boundary, at stride 4."""
-        fused = self.head(self._fuse(self.bifpn(self._levels(x))))  # (N, width, h, w)
-        boundary = self.boundary_head
-        return StageOutputs(
-            scales=(1,),
-            scores=(self.score(fused),),  # (N, C, h, w)
-            boundaries=() if boundary is None else (boundary(fused),),  # (N, 1, h, w)
-        )
+        """Return the score at stride 4, and what only the loss needs of P2 to P5."""
+        levels = self.bifpn(self._levels(x))  # (N, width, h, w) and coarser
+        return self.read(self.head(self._fuse(levels)), levels[1:4])
 
     def _levels(self, x: Tensor) -> list[Tensor]:
         """Return P2 to P9, (N, width, H / 4, W / 4) and then half of it each, rounded up."""
@@ -99,7 +92,7 @@ class ESeg(SegmentationModel):
         return fused
 
     def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the network with its training head, on the meta device."""
+        """Return the state_dict of the network with its training heads, on the meta device."""
         with torch.device('meta'):
             whole = ESeg(*self.shape, classes=self.classes, training_heads=True)
         return whole.state_dict()

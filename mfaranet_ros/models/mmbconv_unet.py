@@ -12,10 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs
+from mfaranet_ros.models.base import SegmentationModel, StageOutputs
 from mfaranet_ros.models.efficientnet import initialise
 from mfaranet_ros.models.layers import resize
 from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_model
+from mfaranet_ros.models.single_score import SingleScore
 
 LEVELS = 5
 """The branches, at strides 4 to 64."""
@@ -27,19 +28,17 @@ EXPANSION = 4
 """How many times as wide an MMBConv is inside."""
 
 
-class MMBConvUNet(SegmentationModel):
+class MMBConvUNet(SingleScore):
     """A stem, five equal branches on the way down and up, and one score at stride 4.
 
-    width: channels everywhere. depth: blocks of a branch on either way. training_heads: with the
-    boundary head of the loss.
+    width: channels everywhere. depth: blocks of a branch on either way. training_heads: with those
+    of the loss, at strides 4 to 32.
     """
-
-    TRAINING_HEADS = ('boundary_head',)
 
     def __init__(
         self, width: int, depth: int, *, classes: int, training_heads: bool = False
     ) -> None:
-        super().__init__(classes=classes, scales=ALL_SCALES)
+        super().__init__(width, [width] * 3, classes=classes, training_heads=training_heads)
         self.shape = width, depth
         self.stem = nn.Sequential(
             *conv_bn_act(3, width // 2, stride=2), *conv_bn_act(width // 2, width, stride=2)
@@ -48,30 +47,23 @@ class MMBConvUNet(SegmentationModel):
             branch(width, depth, stride=1 if level == 0 else 2) for level in range(LEVELS)
         )
         self.up = nn.ModuleList(branch(width, depth, stride=1) for _ in range(LEVELS))
-        self.score = nn.Conv2d(width, classes, 1)
-        self.boundary_head = nn.Conv2d(width, 1, 1) if training_heads else None
         initialise(self)
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return the one score, and the boundary, at stride 4."""
+        """Return the score at stride 4, and what only the loss needs."""
         self.check_size(x, STRIDE)
         x = self.stem(x)  # (N, width, h, w) with h = ceil(H / 4), w = ceil(W / 4)
         levels = []
         for down in self.down:
             x = down(x)  # (N, width, h / 2^k, w / 2^k), rounded up
             levels.append(x)
-        x = self.up[-1](x)
+        refined = [self.up[-1](x)]  # from the finest to the coarsest
         for level, up in zip(reversed(levels[:-1]), reversed(self.up[:-1]), strict=True):
-            x = up(resize(x, level.shape[-2:]) + level)
-        boundary = self.boundary_head
-        return StageOutputs(
-            scales=(1,),
-            scores=(self.score(x),),  # (N, C, h, w)
-            boundaries=() if boundary is None else (boundary(x),),  # (N, 1, h, w)
-        )
+            refined.insert(0, up(resize(refined[0], level.shape[-2:]) + level))
+        return self.read(refined[0], refined[1:4])
 
     def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the network with its training head, on the meta device."""
+        """Return the state_dict of the network with its training heads, on the meta device."""
         with torch.device('meta'):
             whole = MMBConvUNet(*self.shape, classes=self.classes, training_heads=True)
         return whole.state_dict()
