@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import zstandard
 from rosbags.interfaces import Connection, MessageDefinitionFormat
@@ -40,7 +41,7 @@ def open_file(file: BagFile, scratch: Path) -> Storage:
     """
     path, damage = (file.path, '') if not file.zipped else _unzip(file.path, scratch)
     storage = _open(path, file.storage)
-    storage.damage = damage or storage.damage
+    storage.damage = damage or storage.damage or _not_written_back(path)
     return storage
 
 
@@ -113,15 +114,25 @@ def _topic(connection: Connection) -> Topic:
     )
 
 
+def _not_written_back(path: Path) -> str:
+    """Say it if messages are still in the journal that SQLite writes ahead, which is not read."""
+    journal = path.with_name(f'{path.name}-wal')
+    if not journal.is_file() or not journal.stat().st_size:
+        return ''
+    return (
+        f'{journal.name} is not read: messages in it are missing, add them to {path.name} by '
+        f"`sqlite3 {path.name} 'PRAGMA wal_checkpoint'`"
+    )
+
+
 def _unzip(path: Path, scratch: Path) -> tuple[Path, str]:
     """Unpack a file; return where it is and what is missing of it."""
     target = scratch / path.stem
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
     damage = ''
     try:
         with path.open('rb') as packed, target.open('wb') as unpacked:
-            while data := packed.read(2**20):
-                unpacked.write(decompressor.decompress(data))
+            if not _unpack(packed, unpacked):
+                damage = f'{path.name} ends early: what was written before is read'
     except zstandard.ZstdError as error:
         damage = f'{path.name} is damaged, what comes after is not read: {error}'
     except OSError as error:
@@ -129,6 +140,16 @@ def _unzip(path: Path, scratch: Path) -> tuple[Path, str]:
             f'{path} cannot be unpacked to {scratch}: {error.strerror or error}; make room there, '
             'or set TMPDIR'
         ) from error
-    if not damage and not decompressor.eof:
-        damage = f'{path.name} ends early: what was written before is read'
     return target, damage
+
+
+def _unpack(packed: BinaryIO, unpacked: BinaryIO) -> bool:
+    """Unpack what there is; return whether the last of the streams in the file is whole."""
+    stream = zstandard.ZstdDecompressor().decompressobj()
+    while data := packed.read(2**20):
+        while data:
+            if stream.eof:
+                stream = zstandard.ZstdDecompressor().decompressobj()
+            unpacked.write(stream.decompress(data))
+            data = stream.unused_data
+    return bool(stream.eof)

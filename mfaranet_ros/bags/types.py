@@ -20,7 +20,7 @@ from mfaranet_ros.frame import MessageLike
 
 IDL_SEPARATOR = '=' * 80 + '\n'
 
-SINCE_KILTED = {
+BESIDES = {
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
     'vision_msgs/msg/LabelInfo': (
         'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n'
@@ -29,7 +29,7 @@ SINCE_KILTED = {
         'builtin_interfaces/Time stamp\nfloat64 data\n'
     ),
 }
-"""What we write and the store of rosbags does not hold."""
+"""Types that we write and the store of rosbags does not hold."""
 
 UNKNOWN_HASH = 'RIHS01_' + 64 * '0'
 
@@ -37,7 +37,7 @@ UNKNOWN_HASH = 'RIHS01_' + 64 * '0'
 def standard_types() -> Any:
     """Return a new store of rosbags with the types of ROS Kilted and those we write besides."""
     store = get_typestore(Stores.ROS2_KILTED)
-    for name, text in SINCE_KILTED.items():
+    for name, text in BESIDES.items():
         store.register(get_types_from_msg(text, name))
     return store
 

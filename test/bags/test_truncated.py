@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from mfaranet_ros.bags.reader import open_bag
 from mfaranet_ros.errors import SourceError
@@ -145,3 +146,24 @@ def test_what_was_unpacked_goes_away(recordings, entries, tmp_path, monkeypatch)
         assert list((tmp_path / 'scratch').rglob('*.db3'))
         assert len(images(bag)) == 40
     assert not list((tmp_path / 'scratch').iterdir())
+
+
+def test_a_file_of_several_streams_is_whole(recordings, entries, tmp_path):
+    """As parallel compressors write it."""
+    path = recordings.write_mcap(tmp_path / 'x', entries)
+    data, pack = path.read_bytes(), zstandard.ZstdCompressor().compress
+    half = len(data) // 2
+    packed = tmp_path / 'x.mcap.zstd'
+    packed.write_bytes(pack(data[:half]) + pack(data[half:]))
+    with open_bag(packed) as bag:
+        assert len(images(bag)) == 40
+        assert not bag.truncated
+
+
+def test_messages_that_are_only_in_the_journal_are_missed(recordings, entries, tmp_path):
+    """As after a recording with the profile resilient was killed."""
+    path = recordings.write_rosbags(tmp_path / 'x', entries, 'SQLITE3')
+    (path / 'x.db3-wal').write_bytes(bytes(100))
+    with open_bag(path) as bag:
+        assert len(images(bag)) == 40
+        assert 'x.db3-wal is not read' in bag.truncated
