@@ -5,11 +5,13 @@
 
 It takes the arguments of segmentation.launch.py as well. Pictures and videos are stamped anew by
 the player, so the node runs on the system's clock; a bag brings its own stamps, so the node runs
-on the bag's clock. A bag is not started before the node is active, so its beginning is not missed.
-When all is played everything ends, unless RViz is there to look at it; so it does when the node
-ends.
+on the bag's clock. `ros2 bag play` plays it where that is installed, else our player, which plays
+the camera `image` names (any, if it is the only one) and the transforms. A bag is not started
+before the node is active, so its beginning is not missed. When all is played everything ends,
+unless RViz is there to look at it; so it does when the node ends.
 """
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,9 +38,10 @@ from mfaranet_ros.tools.settings import parse_boolean
 ARGUMENTS = {
     'images': ('', 'folder of pictures to play'),
     'video': ('', 'video file to play'),
-    'bag': ('', 'bag to play, with `ros2 bag play --clock`'),
+    'bag': ('', 'bag to play, with its clock'),
     'rate': ('0.0', 'pictures per second, of a bag its speed; 0.0: as recorded'),
     'loop': ('false', 'begin anew when all is played'),
+    'bag_player': ('auto', 'ros2: `ros2 bag play`; own: our player; auto: ros2 where it is there'),
     'calibration': ('', 'camera_calibration YAML for the player; empty: a nominal camera'),
     'rviz': ('false', 'show it in RViz'),
 }
@@ -48,6 +51,8 @@ PLAYER_TEXTS = ('images', 'video', 'calibration')
 """The arguments that are settings of the player of the same name, and text."""
 
 SOURCES = ('images', 'video', 'bag')
+
+BAG_PLAYERS = ('auto', 'ros2', 'own')
 
 DISCOVERY_S = '2.0'
 """How long the bag's publishers wait for the node to find them."""
@@ -91,6 +96,9 @@ def _prepare(context: LaunchContext) -> list[Action]:
         raise ValueError(f'give one of images:=DIR, video:=FILE and bag:=DIR, not {len(chosen)}')
     for name in ('loop', 'rviz'):
         parse_boolean(name, given[name])
+    if given['bag_player'] not in BAG_PLAYERS:
+        allowed = ', '.join(BAG_PLAYERS)
+        raise ValueError(f'bag_player = {given["bag_player"]!r}: allowed are {allowed}')
     context.launch_configurations['use_sim_time'] = 'true' if given['bag'] else 'false'
     if not given['bag']:
         # Nobody publishes where the camera of a folder of pictures was mounted.
@@ -110,10 +118,11 @@ def _start(context: LaunchContext) -> list[Action]:
     with_rviz = parse_boolean('rviz', given['rviz'])
     at_the_end = None if with_rviz else _end('all is played')
     node = f'/{camera.strip("/")}/{name}'.replace('//', '/')
-    if given['bag']:
-        actions = _bag(given, node, at_the_end)
+    if given['bag'] and _has_ros2_bag(given['bag_player']):
+        actions = _ros2_bag(given, node, at_the_end)
     else:
-        actions = [_player(context, given, at_the_end)]
+        settings = _bag_settings(context, given) if given['bag'] else _settings(context, given)
+        actions = [_player(settings, at_the_end)]
     return [*actions, *(_rviz(given, node) if with_rviz else [])]
 
 
@@ -122,29 +131,50 @@ def _end(reason: str) -> OnExit:
     return lambda event, context: [] if context.is_shutdown else [Shutdown(reason=reason)]
 
 
-def _player(context: LaunchContext, given: dict[str, str], at_the_end: OnExit | None) -> Action:
-    texts = {name: given[name] for name in PLAYER_TEXTS}
-    texts['transport'] = LaunchConfiguration('transport').perform(context) or 'raw'
-    loop = parse_boolean('loop', given['loop'])
+def _has_ros2_bag(bag_player: str) -> bool:
+    installed = importlib.util.find_spec('ros2bag') is not None
+    return installed if bag_player == 'auto' else bag_player == 'ros2'
+
+
+def _settings(context: LaunchContext, given: dict[str, str]) -> dict[str, object]:
+    """Return what the player is told to play pictures or a video."""
+    return {
+        **{name: given[name] for name in PLAYER_TEXTS},
+        'transport': LaunchConfiguration('transport').perform(context) or 'raw',
+        'rate_hz': float(given['rate']),
+        'loop': parse_boolean('loop', given['loop']),
+    }
+
+
+def _bag_settings(context: LaunchContext, given: dict[str, str]) -> dict[str, object]:
+    """Return what the player is told to play a bag; full names are those of the recording."""
+    settings: dict[str, object] = {
+        'bag': given['bag'],
+        'loop': parse_boolean('loop', given['loop']),
+    }
+    if float(given['rate']) > 0:
+        settings['rate'] = float(given['rate'])
+    for topic in ('image', 'camera_info'):
+        name = LaunchConfiguration(topic).perform(context)
+        if name.startswith('/'):
+            settings[f'{topic}_topic'] = name
+    return settings
+
+
+def _player(settings: dict[str, object], at_the_end: OnExit | None) -> Action:
     return Node(
         package='mfaranet_ros',
         executable='player_node',
         name='player',
         namespace=LaunchConfiguration('camera'),
-        parameters=[
-            {
-                **texts,
-                'rate_hz': float(given['rate']),
-                'loop': loop,
-            }
-        ],
+        parameters=[settings],
         remappings=[(topic, LaunchConfiguration(topic)) for topic in ('image', 'camera_info')],
         output='screen',
         on_exit=at_the_end,
     )
 
 
-def _bag(given: dict[str, str], node: str, at_the_end: OnExit | None) -> list[Action]:
+def _ros2_bag(given: dict[str, str], node: str, at_the_end: OnExit | None) -> list[Action]:
     """Play the bag once the node is active."""
     command = ['ros2', 'bag', 'play', given['bag'], '--clock', '100', '--delay', DISCOVERY_S]
     if float(given['rate']) > 0:

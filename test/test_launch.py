@@ -90,6 +90,7 @@ def test_node_and_player_settings_exist():
     assert set(node) <= set(ARGUMENTS[SEGMENTATION])
     player = set(constant(REPLAY, 'PLAYER_TEXTS'))
     texts = {s.name for s in settings_of(PlayerConfig) if isinstance(s.default, str)}
+    assert {'bag', 'image_topic', 'camera_info_topic'} <= texts
     assert player <= texts
     assert player <= set(ARGUMENTS[REPLAY])
 
@@ -292,6 +293,7 @@ def test_a_profile_of_the_user_stays(environment, argument, expected):
         (REPLAY, {}, 'give one of images'),
         (REPLAY, {'images': '/a', 'bag': '/b'}, 'not 2'),
         (REPLAY, {'images': '/a', 'loop': 'x'}, 'true or false'),
+        (REPLAY, {'bag': '/a', 'bag_player': 'mine'}, 'allowed are auto, ros2, own'),
     ],
 )
 def test_a_wrong_argument_is_refused(name, arguments, text):
@@ -320,7 +322,8 @@ def test_a_replay_of_pictures_runs_on_the_clock_of_the_system(kind):
 
 @needs_launch
 def test_a_replay_of_a_bag_runs_on_its_clock_and_waits_for_the_node():
-    context, actions = evaluate(REPLAY, bag='/a.mcap', rate='0.5', loop='true', camera='front')
+    given = {'bag': '/a.mcap', 'rate': '0.5', 'loop': 'true', 'camera': 'front'}
+    context, actions = evaluate(REPLAY, **given, bag_player='ros2')
     found = nodes(actions)
     assert set(found) == {'segmentation_node'}
     node = parameters_of(found['segmentation_node'], context)
@@ -335,6 +338,31 @@ def test_a_replay_of_a_bag_runs_on_its_clock_and_waits_for_the_node():
     assert {'--clock', '--loop'} <= set(command)
     assert command[command.index('--rate') + 1] == '0.5'
     assert not ended(wait, actions, context, exit_code=1)
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        ({}, {}),
+        (
+            {'rate': '4', 'image': '/rear/image_raw'},
+            {'rate': 4.0, 'image_topic': '/rear/image_raw'},
+        ),
+    ],
+)
+def test_without_ros2_bag_our_player_plays_the_bag(arguments, expected):
+    context, actions = evaluate(REPLAY, bag='/a.mcap', bag_player='own', **arguments)
+    found = nodes(actions)
+    assert set(found) == {'segmentation_node', 'player_node'}
+    assert not any(command_of(action, context) for action in actions)
+    told = {'bag': '/a.mcap', 'loop': False, **expected}
+    assert parameters_of(found['player_node'], context) == told
+    assert parameters_of(found['segmentation_node'], context)['use_sim_time'] is True
+    player = found['player_node']
+    player._perform_substitutions(context)
+    image = arguments.get('image', 'image')
+    assert ('image', image) in player.expanded_remapping_rules
 
 
 @needs_launch
