@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mfaranet_ros.errors import DecodeError, InferenceError, SourceError
 from mfaranet_ros.evaluation.counts import Counts, PixelCounter
 from mfaranet_ros.evaluation.ground import Grounds
+from mfaranet_ros.evaluation.grid_boundary import boundary_of
 from mfaranet_ros.evaluation.method import METHODS, Method, Runner
 from mfaranet_ros.evaluation.metric import MetricCounts, count_boundary, count_grid
 from mfaranet_ros.evaluation.record import FrameRecord, Record, Skipped
@@ -98,9 +99,12 @@ def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
         corner_m=(truth.grid.x_min_m, truth.grid.y_min_m),
         camera_m=camera_m,
     )
-    if truth.boundary_m is None or found.boundary_m is None:
+    if found.boundary_m is None:
         return counts
-    return counts + count_boundary(found.boundary_m, truth.boundary_m, camera_m=camera_m)
+    boundary_m = truth.boundary_m
+    if boundary_m is None:
+        boundary_m = boundary_of(truth.grid, camera_m)
+    return counts + count_boundary(found.boundary_m, boundary_m, camera_m=camera_m)
 
 
 def _check_layout(truth: Grid, found: Grid) -> None:

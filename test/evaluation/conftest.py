@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 
 from mfaranet_ros.pipeline.backends import BackendInfo
 from mfaranet_ros.pipeline.config import PipelineConfig
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.stored_frame import stored_frame
+from mfaranet_ros.tools.main import main
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +96,118 @@ def shared(repository: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f'the reference data {folder} is not here')
     return folder
+
+
+STORE = get_typestore(Stores.ROS2_HUMBLE)
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 100_000_000
+
+
+def message(name: str, *args: object) -> object:
+    """Make a message by the last part of its type's name, as `message('Image', ...)`."""
+    return STORE.types[next(each for each in STORE.types if each.endswith(f'/msg/{name}'))](*args)
+
+
+def header(stamp_ns: int, frame_id: str = 'camera') -> object:
+    return message('Header', message('Time', *divmod(stamp_ns, 10**9)), frame_id)
+
+
+def image(pixels: np.ndarray, stamp_ns: int, encoding: str) -> object:
+    height, width = pixels.shape[:2]
+    step = pixels.size // height
+    return message('Image', header(stamp_ns), height, width, encoding, 0, step, pixels.reshape(-1))
+
+
+def write_bag(path: Path, messages: Iterable[tuple[str, int, object]], storage: str) -> Path:
+    """Write messages (topic, time, message) by the writer of rosbags, which is not ours."""
+    with Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()]) as writer:
+        connections: dict[str, Any] = {}
+        for topic, time_ns, content in messages:
+            name = content.__msgtype__  # type: ignore[attr-defined]
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, name, typestore=STORE)
+            writer.write(connections[topic], time_ns, STORE.serialize_cdr(content, name))
+    return path
+
+
+@dataclass(frozen=True)
+class Street:
+    """A few small frames of a street with truth, and the ways in which they are recorded."""
+
+    pictures: list[np.ndarray]
+    truths: list[np.ndarray]
+    stamps: list[int]
+
+    def messages(
+        self, truth: bool = True, shift_ns: int = 0, encoding: str = 'rgb8'
+    ) -> list[tuple[str, int, object]]:
+        """Return the messages of a recording; shift_ns: by which the stamps of the truth are off."""
+        found = []
+        for picture, labels, stamp in zip(self.pictures, self.truths, self.stamps, strict=True):
+            found.append(('/front/image_raw', stamp, image(picture, stamp, encoding)))
+            if truth:
+                told = image(labels, stamp + shift_ns, 'mono8')
+                found.append(('/truth/labels', stamp + 1000, told))
+        return found
+
+    def bag(self, path: Path, storage: str = 'mcap', **how: Any) -> Path:
+        return write_bag(path, self.messages(**how), storage)
+
+    def folders(self, path: Path) -> tuple[Path, Path]:
+        """Write the same frames and truth as pictures, named by their stamps."""
+        for name in ('images', 'truth'):
+            (path / name).mkdir(parents=True)
+        for picture, labels, stamp in zip(self.pictures, self.truths, self.stamps, strict=True):
+            name = f'{stamp // 10**9}.{stamp % 10**9:09d}.png'
+            (path / 'images' / name).write_bytes(png(picture[..., ::-1]))
+            (path / 'truth' / name).write_bytes(png(labels))
+        return path / 'images', path / 'truth'
+
+
+def png(pixels: np.ndarray) -> bytes:
+    return bytes(cv2.imencode('.png', np.ascontiguousarray(pixels))[1])
+
+
+@pytest.fixture(scope='session')
+def street() -> Street:
+    """Five frames of 64x96 px; what a network sees in them differs from frame to frame."""
+    scene = cv2.resize(stored_frame().pixels[..., :3], (160, 80), interpolation=cv2.INTER_AREA)
+    pictures = [np.ascontiguousarray(scene[8:72, 8 * i : 8 * i + 96]) for i in range(5)]
+    below, aside = np.mgrid[0:64, 0:96]
+    road = np.where((below > 32) & (abs(aside - 48) < below - 20), 3, 1).astype(np.uint8)
+    road[:16] = 0
+    truths = [np.roll(road, -2 * i, axis=1) for i in range(5)]
+    truths[1][-3:] = 11
+    return Street(pictures, truths, [START_NS + i * PERIOD_NS for i in range(5)])
+
+
+SMALL = (
+    '--set', 'input.height=64', '--set', 'input.width=96', '--set', 'runtime.backend=torch',
+    '--set', 'runtime.precision=float32', '--set', 'runtime.threads=1', '--scales', '2',
+)  # fmt: skip
+"""The real network at the size of the street, so that its self-test is quick, too."""
+
+
+@pytest.fixture(scope='session')
+def expected(street: Street, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of the street as folders of pictures."""
+    folder = tmp_path_factory.mktemp('street')
+    images, truth = map(str, street.folders(folder))
+    path = folder / 'figures.json'
+    given = ('--images', images, '--truth', truth, '--json', str(path))
+    assert main(['evaluate', *SMALL, *given]) == 0
+    found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    return found
+
+
+@pytest.fixture
+def evaluate(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run `mfaranet evaluate`; return exit code, what it printed, and what it wrote as JSON."""
+
+    def run(*arguments: object, json_to: Path) -> tuple[int, Any, dict[str, Any]]:
+        code = main(['evaluate', *SMALL, '--json', str(json_to), *map(str, arguments)])
+        printed = capsys.readouterr()
+        found = json.loads(json_to.read_text(encoding='utf-8')) if json_to.exists() else {}
+        return code, printed, found
+
+    return run
