@@ -154,3 +154,51 @@ def replace(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
 def _replace_one(config: ConfigT, path: list[str], value: Value) -> ConfigT:
     inner = value if len(path) == 1 else _replace_one(getattr(config, path[0]), path[1:], value)
     return dataclasses.replace(config, **{path[0]: inner})  # type: ignore[type-var]
+
+
+BOOLEANS = {'true': True, 'false': False}
+"""What stands for a bool in a text."""
+
+
+def parse_settings(
+    assignments: Iterable[str], config: type[Any], flag: str = '--set'
+) -> dict[str, Value]:
+    """Return the settings of texts NAME=VALUE, each checked; raises ConfigError.
+
+    config: the config class they are of. flag: what they were given as.
+    """
+    known = {setting.name: setting for setting in settings_of(config)}
+    values: dict[str, Value] = {}
+    for assignment in assignments:
+        name, sign, text = assignment.partition('=')
+        if not sign:
+            raise ConfigError(f'{flag} {assignment}: write NAME=VALUE')
+        if name not in known:
+            raise UnknownNameError('setting', name, known)
+        values[name] = parse_value(known[name], text)
+    return values
+
+
+def parse_value(setting: Setting, text: str) -> Value:
+    """Return the value a text stands for, checked; raises ConfigError.
+
+    A list is written as 1,2,3 (with or without brackets), one of texts with blanks between them,
+    a bool as true or false.
+    """
+    return setting.check(_convert(setting, text.strip()))
+
+
+def _convert(setting: Setting, text: str) -> Any:
+    """Convert where it is possible; what remains a text is refused by the setting's check."""
+    try:
+        if setting.type_name == 'str[]':
+            return tuple(part.strip("',") for part in text.strip('[]()').split())
+        if isinstance(setting.default, tuple):
+            return tuple(int(part) for part in text.strip('[]()').split(','))
+        if isinstance(setting.default, bool):
+            return BOOLEANS.get(text.lower(), text)
+        if isinstance(setting.default, int | float):
+            return type(setting.default)(text)
+    except ValueError:
+        return text
+    return text

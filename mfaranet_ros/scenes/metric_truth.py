@@ -6,7 +6,7 @@ picture is painted from; nothing of the picture and nothing of the pipeline is u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ FREE, BLOCKED, UNSEEN = 0, 100, -1
 _SAMPLES = 128
 """Places on a bearing, evenly spaced by the logarithm of the range; what is narrower is missed."""
 
-_HALVINGS = 10
+_HALVINGS = 8
 _FOOT_M = 0.05
 """What hides the ground no higher than this stands there; higher, it hangs over it."""
 
@@ -73,15 +73,7 @@ class MetricTruthFinder:
 
     def at(self, index: int) -> MetricTruth:
         """Return the truth of one frame; raises ConfigError for one the drive does not have."""
-        scene = self.drive.scene(index)
-        solid = tuple(thing for thing in scene.things if not SHAPES[thing.shape].turns)
-        place = _Place(
-            scene,
-            Scene(scene.ground, solid),
-            self.drive.pose(index),
-            self.drive.eye(index),
-            self._drivable,
-        )
+        place = self._place(index)
         extent, in_view = self.extent, self.view.in_view
         centres = extent.centres()
         drivable = place.is_drivable(centres).reshape(extent.shape)
@@ -100,37 +92,51 @@ class MetricTruthFinder:
             feet_m,
         )
 
+    def _place(self, index: int) -> _Place:
+        """Return the world around base_link, without what is too far to hide any of the grid."""
+        scene, eye = self.drive.scene(index), self.drive.eye(index)
+        reach_m = float(self.view.far_m.max())
+        things = [
+            thing
+            for thing in scene.things
+            if math.hypot(thing.x_m - eye[0], thing.y_m - eye[1])
+            <= reach_m + math.hypot(thing.length_m, thing.width_m)
+        ]
+        solid = [thing for thing in things if not SHAPES[thing.shape].turns]
+        return _Place(
+            Scene(scene.ground, tuple(things)),
+            Scene(scene.ground, tuple(solid)),
+            self.drive.pose(index),
+            eye,
+            self._drivable,
+        )
+
     def _walk(self, place: _Place) -> tuple[Floats, Floats]:
         """Return boundary and feet, walking outward on every bearing."""
         view = self.view
-        foot_m, directions = view.foot_m, view.directions
         share = np.linspace(0, 1, _SAMPLES)
         ranges_m = view.near_m[:, None] * (view.far_m / view.near_m)[:, None] ** share
-        points = foot_m + ranges_m[..., None] * directions[:, None]
+        points = view.foot_m + ranges_m[..., None] * view.directions[:, None]
         in_sight = place.is_in_sight(points)
         free = in_sight & place.is_drivable(points)
 
-        ends = np.where(free.all(axis=1), _SAMPLES - 1, free.argmin(axis=1))
-        bearing = np.arange(len(directions))
-        last_m, first_m = ranges_m[bearing, np.maximum(ends - 1, 0)], ranges_m[bearing, ends]
-        last_m = np.where(free.all(axis=1), first_m, last_m)
-
-        def edge(which: NDArray[np.int64], low: Floats, high: Floats, holds: _Test) -> Floats:
-            for _ in range(_HALVINGS):
-                middle = (low + high) / 2
-                yes = holds(foot_m + middle[:, None] * directions[which])
-                low, high = np.where(yes, middle, low), np.where(yes, high, middle)
-            return np.asarray(high)
-
-        boundary_m = edge(bearing, last_m, first_m, place.is_free)
-        which, at = np.nonzero(in_sight[:, :-1] & ~in_sight[:, 1:])
-        behind_m = edge(which, ranges_m[which, at], ranges_m[which, at + 1], place.is_in_sight)
-        behind = foot_m + behind_m[:, None] * directions[which]
-        feet = behind[place.height_before(behind) <= _FOOT_M]
-        return foot_m + boundary_m[:, None] * directions, feet
-
-
-_Test = Callable[[Floats], Mask]
+        count = len(view.directions)
+        all_free = free.all(axis=1)
+        end = np.where(all_free, _SAMPLES - 1, free.argmin(axis=1))
+        start = np.where(all_free, end, np.maximum(end - 1, 0))
+        hidden_on, hidden_at = np.nonzero(in_sight[:, :-1] & ~in_sight[:, 1:])
+        which = np.append(np.arange(count), hidden_on)
+        low_m = ranges_m[which, np.append(start, hidden_at)]
+        high_m = ranges_m[which, np.append(end, hidden_at + 1)]
+        for _ in range(_HALVINGS):
+            middle_m = (low_m + high_m) / 2
+            middle = view.foot_m + middle_m[:, None] * view.directions[which]
+            yes = place.is_in_sight(middle)
+            yes[:count] &= place.is_drivable(middle[:count])
+            low_m, high_m = np.where(yes, middle_m, low_m), np.where(yes, high_m, middle_m)
+        found = view.foot_m + high_m[:, None] * view.directions[which]
+        hidden = found[count:]
+        return found[:count], hidden[place.height_before(hidden) <= _FOOT_M]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,12 @@
-"""Measure what this machine can do: its networks, or with `transport` its messages."""
+"""Measure what this machine can do: its networks, its messages, or the ground in metres."""
 
 from __future__ import annotations
 
 import argparse
 
-from mfaranet_ros.tools import network, transport
+from mfaranet_ros.tools import ground, network, transport
 
-BENCHMARKS = {'network': network, 'transport': transport}
+BENCHMARKS = {'network': network, 'transport': transport, 'ground': ground}
 
 DEFAULT = 'network'
 

@@ -1,0 +1,138 @@
+"""The metric part of the pipeline held to the drive: how exact it is, and how fast.
+
+Labels are the true ones, so that the network plays no part.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.evaluation.metric import MetricCounts, count_boundary, count_grid
+from mfaranet_ros.frame import METRIC_OUTPUTS, Drivable
+from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.pipeline.config import DrivableConfig, GroundConfig
+from mfaranet_ros.pipeline.drivable import find_drivable
+from mfaranet_ros.pipeline.ground import CameraModel, GroundProjection, MountingPose
+from mfaranet_ros.pipeline.stopwatch import Stopwatch
+from mfaranet_ros.scenes.camera import SceneCamera
+from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.metric_truth import MetricTruth, MetricTruthFinder
+
+REPEATS = 20
+"""How often the metric part of a frame is timed."""
+
+
+def camera_model(camera: SceneCamera) -> CameraModel:
+    """Return a camera of the drive as the pipeline takes it."""
+    return CameraModel(
+        camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy,
+        camera.model if camera.coefficients else 'pinhole', camera.coefficients,
+    )  # fmt: skip
+
+
+def mounting_pose(camera: SceneCamera) -> MountingPose:
+    """Return where a camera of the drive sits, as the pipeline takes it."""
+    return MountingPose.from_xyz_rpy(
+        camera.x, camera.y, camera.z, camera.roll, camera.pitch, camera.yaw
+    )
+
+
+def project_ground(camera: SceneCamera, config: GroundConfig) -> GroundProjection:
+    """Return the ground as a camera of the drive sees it, from its own mounting pose."""
+    size = camera.height, camera.width
+    return GroundProjection(camera_model(camera), mounting_pose(camera), config, size)
+
+
+def extent_of(config: GroundConfig) -> GridExtent:
+    """Return the extent of the grid of a config."""
+    return GridExtent(config.x_min, config.x_max, config.y_min, config.y_max, config.resolution)
+
+
+def compare(found: Drivable, truth: MetricTruth, camera: SceneCamera) -> MetricCounts:
+    """Count grid and boundary of one frame, whatever of both was found, against the truth."""
+    camera_m = (camera.x, camera.y)
+    counts = MetricCounts()
+    if found.grid is not None:
+        grid = truth.grid
+        counts += count_grid(
+            found.grid.cells,
+            grid.cells,
+            resolution_m=grid.resolution_m,
+            corner_m=(grid.x_min_m, grid.y_min_m),
+            camera_m=camera_m,
+        )
+    if found.boundary_m is not None:
+        counts += count_boundary(found.boundary_m, truth.boundary_m, camera_m=camera_m)
+    return counts
+
+
+@dataclass
+class GroundFigures:
+    """Accuracy and time over all frames so far; times are of the whole metric part of a frame."""
+
+    counts: MetricCounts = field(default_factory=MetricCounts)
+    wall_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    frames: int = 0
+
+    def time_ms(self) -> dict[str, float]:
+        """Return p50 and p95 of wall and processor time."""
+        return {
+            f'{name}_p{percent}': float(np.percentile(values, percent))
+            for name, values in (('wall', self.wall_ms), ('cpu', self.cpu_ms))
+            for percent in (50, 95)
+        }
+
+
+def measure_ground(
+    drives: Iterable[Drive],
+    frames: Iterable[int],
+    config: GroundConfig | None = None,
+    *,
+    repeats: int = REPEATS,
+    on_frame: Callable[[], object] = lambda: None,
+) -> GroundFigures:
+    """Compare frames of drives with their truth, and time the metric part on each.
+
+    drives: all with the same camera. Raises CalibrationError where it sees nothing of the grid,
+    ConfigError for a grid that cannot be or a frame that a drive does not have.
+    """
+    config, figures, frames = config or GroundConfig(), GroundFigures(), tuple(frames)
+    ground: GroundProjection | None = None
+    for drive in drives:
+        ground = ground or project_ground(drive.camera, config)
+        finder = MetricTruthFinder(drive, extent_of(config))
+        for index in frames:
+            labels = drive.frame(index).labels
+            found = _timed(labels, drive.label_set, ground, repeats, figures)
+            figures.counts += compare(found, finder.at(index), drive.camera)
+            figures.frames += 1
+            on_frame()
+    return figures
+
+
+def _timed(
+    labels: NDArray[np.uint8],
+    label_set: str,
+    ground: GroundProjection,
+    repeats: int,
+    figures: GroundFigures,
+) -> Drivable:
+    """Return what is found in metres; the first of the runs is not timed, it warms up."""
+    roles = get_label_set(label_set).roles
+    sure = np.full_like(labels, 255)  # the node gives a confidence, too
+    for repeat in range(repeats + 1):
+        wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
+        found = find_drivable(
+            labels, sure, roles, DrivableConfig(), METRIC_OUTPUTS, ground, Stopwatch()
+        )
+        if repeat:
+            figures.cpu_ms.append((time.process_time_ns() - cpu_ns) / 1e6)
+            figures.wall_ms.append((time.perf_counter_ns() - wall_ns) / 1e6)
+    return found
