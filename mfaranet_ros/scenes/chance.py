@@ -17,6 +17,7 @@ class Purpose(enum.IntEnum):
     TEXTURE = 4
     NOISE = 5
     RAIN = 6
+    CROSSING = 7
 
 
 def generator(seed: int, purpose: Purpose, *keys: int) -> np.random.Generator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,7 +63,7 @@ class Light:
     @cached_property
     def tint(self) -> Singles:
         """What the light makes of red, green and blue."""
-        dusk = np.array((-0.18, -0.12, 0.12)) * self.options.dusk
+        dusk = np.array((-0.08, -0.06, 0.06)) * self.options.dusk
         rain = np.array((-0.02, 0.0, 0.02)) * self.options.rain
         return np.asarray((1 + dusk + rain) * self.day, np.float32)
 
@@ -84,6 +85,12 @@ class Light:
         noise = fractal(generator(self.seed, Purpose.TEXTURE, 3), (256, 256), 6, 1.5)
         return 1 + noise * np.float32(0.16 / 128)
 
+    def lamps(self, x: Any, y: Any) -> Any:
+        """Return how much brighter the lamps of the ego car make places of base_link."""
+        ahead = np.maximum(x, 0)
+        lit = np.clip(1 - np.abs(y) / (2 + ahead / 3), 0, 1) * np.clip(ahead, 0, 1)
+        return 1 + (2.6 * self.options.dusk**2 / self.day) * lit * (1 / (1 + (ahead / 13) ** 2))
+
     def gains(self, canvas: Canvas, pose: Pose) -> Singles:
         """Return how bright each patch is, then the sky and the ground: float32 (M + 2,).
 
@@ -95,6 +102,8 @@ class Light:
         facing = np.clip(normal[:, 0] * x + normal[:, 1] * y + normal[:, 2] * z, 0, 1)
         strength = self.options.shadow
         gains = 1 + strength * (0.75 * facing - 0.42)
+        middle = canvas.patches.corner + canvas.patches.across * canvas.patches.size_m[:, :1] / 2
+        gains *= self.lamps(middle[:, 0], middle[:, 1])
         return np.append(gains, (1.0, 1.0)).astype(np.float32)
 
     def shadows(self, scene: Scene, pose: Pose) -> NDArray[np.uint8]:
@@ -152,13 +161,8 @@ class Shader:
         self._ground = ground
         self._vignette = vignette
         self._cell = _shadow_cells(ground)
-        options = light.options
-        self._wet = np.float32(options.rain)
-        lamps = 1.5 * options.dusk / light.day
-        ahead = ground.x
-        beam = (ahead > 0) & (np.abs(ground.y) < 2 + ahead / 4)
-        fall = 1 / (1 + (ahead / 14) ** 2)
-        self._lamps = np.where(beam, 1 + fall * lamps, 1).astype(np.float32)
+        self._wet = np.float32(light.options.rain)
+        self._lamps = light.lamps(ground.x, ground.y).astype(np.float32)
 
     def shade(self, canvas: Canvas, scene: Scene, pose: Pose) -> NDArray[np.uint8]:
         """Return the picture: uint8 (H, W, 3)."""
@@ -205,7 +209,7 @@ class Shader:
         number, distance = canvas.number[rows], canvas.distance[rows]
         clear = reach / (distance + reach)
         if self._wet:
-            mirror = np.float32(0.55) * self._wet * distance / (distance + np.float32(9))
+            mirror = np.float32(0.55) * self._wet * (1 - 9 / (distance + np.float32(9)))
             clear *= np.where(number == GROUND, 1 - mirror, 1)
         np.copyto(clear, 1 - np.float32(0.8) * self._wet, where=number == SKY)
         colors = np.take(self._colors, canvas.address[rows])

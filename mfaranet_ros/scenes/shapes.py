@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from mfaranet_ros.scenes.patches import UP, Patch, Patches
@@ -70,6 +70,16 @@ def _house(length: float, width: float, height: float, variant: int) -> list[Pat
         Patch((a, b, height), (-1.0, 0.0, 0.0), (0.0, -away, up), (length, slant), picture=roof),
         Patch((a, -b, height), (0.0, 1.0, 0.0), UP, (width, rise), gable, picture=wall),
         Patch((-a, b, height), (0.0, -1.0, 0.0), UP, (width, rise), gable, picture=wall),
+        *_chimney(a - 0.4, height + rise - 0.6, variant),
+    ]
+
+
+def _chimney(ahead: float, bottom: float, variant: int) -> list[Patch]:
+    """Return the chimney at one end of a roof; every other house has one."""
+    return [
+        replace(part, corner=(part.corner[0] + ahead, part.corner[1], bottom))
+        for part in _walls(0.6, 0.9, 1.6, ('wall_0', 'wall_0', 'wall_0', 'wall_0'))
+        if variant % 2
     ]
 
 
@@ -144,15 +154,23 @@ def _barrier(picture: str) -> Build:
     return build
 
 
-def _board(*pictures: str) -> Build:
-    """Return the shape of what is flat: seen from in front, and where it turns, from anywhere."""
+def _board(*pictures: str, slim: float = 0.0) -> Build:
+    """Return the shape of what is flat and turns to the viewer.
+
+    slim: its width as a share of its height; 0: it is as wide as its foot.
+    """
 
     def build(length: float, width: float, height: float, variant: int) -> list[Patch]:
         name = pictures[variant % len(pictures)]
-        corner = (0.0, -width / 2, 0.0)
-        return [Patch(corner, (0.0, 1.0, 0.0), UP, (width, height), picture=name)]
+        wide = slim * height or width
+        corner = (0.0, -wide / 2, 0.0)
+        return [Patch(corner, (0.0, 1.0, 0.0), UP, (wide, height), picture=name)]
 
     return build
+
+
+def _people(name: str, count: int) -> Build:
+    return _board(*(f'{name}_{number}' for number in range(count)), slim=0.375)
 
 
 def _lamp(length: float, width: float, height: float, variant: int) -> list[Patch]:
@@ -217,10 +235,10 @@ SHAPES = {
     'sign': Shape(_sign),
     'traffic_light': Shape(_light),
     'pole': Shape(_board('pole'), turns=True),
-    'tree': Shape(_board(*(f'tree_{number}' for number in range(TREES))), turns=True),
-    'walker': Shape(_board(*(f'walker_{number}' for number in range(WALKERS))), turns=True),
-    'rider': Shape(_board(*(f'rider_{number}' for number in range(RIDERS))), turns=True),
-    'bicycle': Shape(_board('bicycle'), turns=True),
+    'tree': Shape(_board(*(f'tree_{number}' for number in range(TREES)), slim=0.9), turns=True),
+    'walker': Shape(_people('walker', WALKERS), turns=True),
+    'rider': Shape(_people('rider', RIDERS), turns=True),
+    'bicycle': Shape(_board('bicycle', slim=0.5), turns=True),
 }
 
 

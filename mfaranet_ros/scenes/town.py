@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mfaranet_ros.scenes.chance import Purpose, generator
-from mfaranet_ros.scenes.ground import HALF_ROAD_M, LANE_M, PAVEMENT_M
+from mfaranet_ros.scenes.crossings import crossed
+from mfaranet_ros.scenes.ground import HALF_ROAD_M, PAVEMENT_M
 from mfaranet_ros.scenes.kinds import Kind
 from mfaranet_ros.scenes.options import DriveOptions
 from mfaranet_ros.scenes.road import Road
@@ -106,7 +107,11 @@ class _Place:
         return things
 
     def parked(self, chance: np.random.Generator) -> list[Thing]:
-        if chance.random() >= self.town.options.parked or self.number % 12 in (4, 5):
+        options = self.town.options
+        crowded = self.number % 12 in (4, 5) or crossed(
+            self.town.seed, options, self.number * LOT_M, (self.number + 1) * LOT_M
+        )
+        if chance.random() >= options.parked or crowded:
             return []
         variant = int(chance.integers(0, 1 << 16))
         along, away = 2 * chance.random() - 1, HALF_ROAD_M - 1.05
@@ -118,7 +123,7 @@ class _Place:
         self, chance: np.random.Generator, along: float, away: float, height: float
     ) -> Thing:
         variant = int(chance.integers(0, 1 << 16))
-        return self._put(Kind.TREE, 'tree', along, away, (0.3, 0.9 * height, height), variant)
+        return self._put(Kind.TREE, 'tree', along, away, (0.3, 0.3, height), variant)
 
     def _put(
         self, kind: Kind, shape: str, along: float, away: float,
@@ -142,6 +147,3 @@ def put(
     """Return a thing at a place of the road; sign: 1 where it points along it, -1 against."""
     x, y, cosine, sine = road.pose(s, offset)
     return Thing(kind, shape, x, y, sign * cosine, sign * sine, *size, variant)
-
-
-__all__ = ['CAR_M', 'LANE_M', 'LOT_M', 'Town', 'put']

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.crossings import KERBSIDE_M, crossings, hinders, walked
 from mfaranet_ros.scenes.ground import HALF_ROAD_M, LANE_M
 from mfaranet_ros.scenes.kinds import Kind
 from mfaranet_ros.scenes.options import DriveOptions
@@ -27,7 +28,8 @@ LEAD_PERIOD_S = 16.0
 FOLLOW_GAP_M = 13.0
 
 _BIKE_M = (1.75, 0.5, 1.05)
-_RIDER_M = (0.5, 0.68, 1.78)
+_RIDER_M = (0.5, 0.4, 1.78)
+_PERSON_M = 0.4
 
 
 @lru_cache(maxsize=8192)
@@ -77,6 +79,7 @@ class Traffic:
         around = time_s, s, radius_m
         yield from self._own_lane(time_s)
         yield from self._oncoming(*around)
+        yield from self._crossing(*around)
         for way in (1, -1):
             yield from self._cyclists(way, *around)
             for side in (1, -1):
@@ -100,12 +103,28 @@ class Traffic:
     def _oncoming(self, *around: float) -> Iterator[Thing]:
         stream = Stream(1, 42.0, ONCOMING_MPS, -1, -self._lane * LANE_M)
         for _, place, (_, share, variant) in stream.near(self.seed, self.options.traffic, *around):
+            start = place + ONCOMING_MPS * around[0]
+            if hinders(self.seed, self.options, start, ONCOMING_MPS):
+                continue
             kind, shape, size = (
                 (Kind.BUS, 'bus', BUS_M) if share < 0.08
                 else (Kind.TRUCK, 'van', VAN_M) if share < 0.2
                 else (Kind.CAR, 'car', CAR_M)
             )  # fmt: skip
             yield put(self.road, kind, shape, place, stream.offset_m, size, variant, -1)
+
+    def _crossing(self, time_s: float, s: float, radius_m: float) -> Iterator[Thing]:
+        """Yield those who wait at the kerb, cross before the ego car, and stand on the other."""
+        end = 2 * KERBSIDE_M
+        for number, place in crossings(self.seed, self.options, s - radius_m, s + radius_m):
+            done = walked(self.options, place, time_s)
+            step = _step(time_s, 0.0) if 0 < done < end else 0
+            offset = self._lane * (KERBSIDE_M - done)
+            yield self._person(place, offset, 1.74, 2 * number + step, 1)
+
+    def _person(self, s: float, offset: float, height: float, variant: int, way: int) -> Thing:
+        size = (_PERSON_M, _PERSON_M, height)
+        return put(self.road, Kind.PERSON, 'walker', s, offset, size, variant, way)
 
     def _cyclists(self, way: int, *around: float) -> Iterator[Thing]:
         offset = way * self._lane * (LANE_M + 1.35)
@@ -123,9 +142,10 @@ class Traffic:
             self.seed, self.options.people, *around
         ):
             offset = side * (HALF_ROAD_M + 0.9 + 1.1 * share)
-            height = 1.6 + 0.25 * phase
-            size = (0.4, 0.375 * height, height)
-            step = math.floor(STEPS_PER_S * around[0] + 2 * phase) % 2
-            yield put(
-                self.road, Kind.PERSON, 'walker', place, offset, size, 2 * number + step, way
-            )
+            variant = 2 * number + _step(around[0], phase)
+            yield self._person(place, offset, 1.6 + 0.25 * phase, variant, way)
+
+
+def _step(time_s: float, phase: float) -> int:
+    """Return which foot is in front, 0 or 1."""
+    return math.floor(STEPS_PER_S * time_s + 2 * phase) % 2

@@ -1,0 +1,70 @@
+"""Where and when people cross the road, of which parked and oncoming cars keep clear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.ground import HALF_ROAD_M
+from mfaranet_ros.scenes.options import DriveOptions
+
+SPACING_M = 95.0
+"""Distance along the road after which somebody crosses it, about."""
+
+SPEED_MPS = 1.5
+EGO_AHEAD_M = 78.0
+"""So far away the ego car is when somebody begins to cross: they have left its lane before the
+car ahead comes, and the road before it comes itself."""
+
+KERBSIDE_M = HALF_ROAD_M + 0.6
+"""From the middle of the road to where they wait."""
+
+_CLEAR_M = 4.0
+_CLEAR_S = 1.2
+
+
+def crossings(
+    seed: int, options: DriveOptions, low: float, high: float
+) -> Iterator[tuple[int, float]]:
+    """Yield number and place along the road of the crossings between two places."""
+    if options.people == 0 or options.speed_mps < SPEED_MPS:
+        return
+    for number in range(math.floor(low / SPACING_M) - 1, math.floor(high / SPACING_M) + 1):
+        place = (number + 0.6 * _share(seed, number)) * SPACING_M
+        if low <= place <= high:
+            yield number, place
+
+
+@lru_cache(maxsize=1024)
+def _share(seed: int, number: int) -> float:
+    return generator(seed, Purpose.CROSSING, number).random()
+
+
+def crossed(seed: int, options: DriveOptions, low: float, high: float) -> bool:
+    """Return whether somebody crosses between two places of the road, or close to them."""
+    return any(crossings(seed, options, low - _CLEAR_M, high + _CLEAR_M))
+
+
+def walked(options: DriveOptions, place: float, time_s: float) -> float:
+    """Return how far somebody has come from the kerb of the ego car's side at a time."""
+    begins = (place - EGO_AHEAD_M) / options.speed_mps
+    return min(max(SPEED_MPS * (time_s - begins), 0.0), 2 * KERBSIDE_M)
+
+
+def hinders(seed: int, options: DriveOptions, start: float, speed_mps: float) -> bool:
+    """Return whether somebody would be in the way of an oncoming car.
+
+    start: where it is at time 0; it comes against the ego car at a speed, in the other lane.
+    """
+    if options.speed_mps < SPEED_MPS:
+        return False
+    closing = 1 / speed_mps + 1 / options.speed_mps
+    near = (start / speed_mps + EGO_AHEAD_M / options.speed_mps) / closing
+    for _, place in crossings(seed, options, near - SPACING_M, near + SPACING_M):
+        half = KERBSIDE_M / SPEED_MPS
+        begins = (place - EGO_AHEAD_M) / options.speed_mps
+        if half - _CLEAR_S < (start - place) / speed_mps - begins < 2 * half + _CLEAR_S:
+            return True
+    return False
