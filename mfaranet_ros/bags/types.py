@@ -88,14 +88,12 @@ class MessageTypes:
     def definition(self, topic: Topic) -> tuple[str, str]:
         """Return the text of a type's definition and its hash: as the bag has it, else as known.
 
-        Raises SourceError for a type that is unknown.
+        The text is empty for a type of which neither knows.
         """
         known = topic.type in self.store.fielddefs
         text = topic.definition
         if known and (not text or topic.encoding == 'ros2idl'):
             text, _ = self.store.generate_msgdef(topic.type, ros_version=2)
-        if not text:
-            self.check(topic)
         return text, self._hash(topic.type) if known else UNKNOWN_HASH
 
     def _hash(self, type_name: str) -> str:

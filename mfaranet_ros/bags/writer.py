@@ -22,7 +22,7 @@ from mfaranet_ros.bags.files import METADATA, SUFFIXES
 from mfaranet_ros.bags.reader import BagMessage
 from mfaranet_ros.bags.storage import Topic
 from mfaranet_ros.bags.types import MessageTypes, standard_types
-from mfaranet_ros.errors import OutputError, SourceError
+from mfaranet_ros.errors import OutputError
 
 FOREVER = QosTime(9223372036, 854775807)
 
@@ -42,6 +42,8 @@ class BagWriter:
     """A recording that is being written; its file is whole after `close`.
 
     path: the folder to make. overwrite: replace one that exists, if it is a bag or empty.
+    counts: messages by topic. undefined: topics of types of which no definition is known; ROS can
+    play them, viewers cannot show them.
     Raises OutputError where nothing can be written, or something is there already.
     """
 
@@ -51,6 +53,7 @@ class BagWriter:
         self._types = standard_types()
         self._connections: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
+        self.undefined: tuple[str, ...] = ()
         self._writer = Writer(
             self.path, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP
         )
@@ -96,8 +99,7 @@ class BagWriter:
         """Write the bytes of a message in CDR.
 
         topic: only its name and type are needed where the type is a usual one, and its qos if it
-        is to be kept. Raises OutputError for a type of which there is no definition, and where
-        nothing can be written.
+        is to be kept. Raises OutputError where nothing can be written, and for a second type.
         """
         if topic.name not in self._connections:
             self._connections[topic.name] = self._connect(topic)
@@ -115,14 +117,18 @@ class BagWriter:
         self.counts[topic.name] += 1
 
     def _connect(self, topic: Topic) -> Any:
-        try:
-            definition, digest = MessageTypes([topic]).definition(topic)
-        except SourceError as error:
-            raise OutputError(f'{self.path} cannot hold a topic: {error}') from error
+        definition, digest = MessageTypes([topic]).definition(topic)
+        if not definition:
+            self.undefined = (*self.undefined, topic.name)
         qos = topic.qos or ((LATCHED,) if topic.name in ALWAYS_LATCHED else ())
         try:
             return self._writer.add_connection(
-                topic.name, topic.type, msgdef=definition, rihs01=digest, offered_qos_profiles=qos
+                topic.name,
+                topic.type,
+                msgdef=definition,
+                rihs01=digest,
+                serialization_format=topic.serialization,
+                offered_qos_profiles=qos,
             )
         except OSError as error:
             raise self._failed(error) from error

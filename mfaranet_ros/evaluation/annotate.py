@@ -63,6 +63,7 @@ class AnnotatedBag:
         self._style = style
         with ExitStack() as stack:
             bag = stack.enter_context(open_bag(source))
+            _check_elsewhere(Path(path), bag)
             self.prefix = _free_prefix(bag)
             self._writer = stack.enter_context(BagWriter(path, overwrite=overwrite))
             self._originals: Iterator[BagMessage] = bag.messages()
@@ -133,6 +134,13 @@ def _times_ms(result: Segmentation) -> dict[str, float]:
     """Return the times of the stages that the node would publish, and their sum."""
     stages = {name: result.stage_ms[name] for name in DEBUG_STAGES if name in result.stage_ms}
     return {PROCESSING: sum(stages.values()), **stages}
+
+
+def _check_elsewhere(path: Path, bag: Bag) -> None:
+    """Raise OutputError where writing would replace what is read."""
+    target = path.expanduser().resolve()
+    if any(file.resolve().is_relative_to(target) for file in bag.files):
+        raise OutputError(f'{path} holds the recording itself: give another name')
 
 
 def _free_prefix(bag: Bag) -> str:

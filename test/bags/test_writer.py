@@ -12,7 +12,7 @@ from rosbags.highlevel import AnyReader
 from mfaranet_ros.bags.reader import open_bag
 from mfaranet_ros.bags.storage import Topic
 from mfaranet_ros.bags.writer import BagWriter
-from mfaranet_ros.errors import OutputError
+from mfaranet_ros.errors import OutputError, SourceError
 from mfaranet_ros.pipeline import encode
 
 
@@ -113,12 +113,20 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
         BagWriter(tmp_path / 'file' / 'out')
 
 
-def test_an_unknown_type_is_refused(tmp_path):
-    with (
-        BagWriter(tmp_path / 'out') as writer,
-        pytest.raises(OutputError, match='/x is of type my_msgs/msg/Reading, which is unknown'),
-    ):
-        writer.write_raw(Topic('/x', 'my_msgs/msg/Reading', 0), b'\x00\x01\x00\x00', 0)
+def test_a_type_without_definition_is_kept_and_named(tmp_path):
+    raw = b'\x00\x01\x00\x00\x07\x00\x00\x00'
+    with BagWriter(tmp_path / 'one') as writer:
+        writer.write_raw(Topic('/x', 'my_msgs/msg/Reading', 0), raw, 5)
+        writer.write_raw(Topic('/y', 'my_msgs/msg/Reading', 0, serialization='json'), b'{}', 6)
+        assert writer.undefined == ('/x', '/y')
+    with open_bag(copy(tmp_path / 'one', tmp_path / 'two')) as bag:
+        assert [(item.topic.name, item.raw) for item in bag.messages()] == [
+            ('/x', raw), ('/y', b'{}'),
+        ]  # fmt: skip
+        with pytest.raises(SourceError, match='my_msgs/msg/Reading, which is unknown'):
+            bag.topic('/x')
+        with pytest.raises(SourceError, match="'json': only cdr is read"):
+            bag.topic('/y')
 
 
 def test_a_topic_keeps_its_type(tmp_path):

@@ -136,5 +136,15 @@ def test_results_of_the_node_in_the_recording_are_kept(annotate, tmp_path):
 
 def test_an_output_that_exists_is_refused(annotate, tmp_path):
     source = write_drive(tmp_path / 'drive')
+    (tmp_path / 'out').mkdir()
     with pytest.raises(OutputError, match='exists'):
-        annotate(source, source)
+        annotate(source)
+
+
+def test_a_recording_never_replaces_itself(make_pipeline, tmp_path):
+    source = write_drive(tmp_path / 'drive')
+    style = Style(make_pipeline().label_set)
+    with pytest.raises(OutputError, match='holds the recording itself'):
+        AnnotatedBag(source, source / 'drive.mcap', style, overwrite=True)
+    with open_bag(source) as bag:
+        assert len(list(bag.messages())) == 3 * COUNT
