@@ -36,6 +36,9 @@ from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_m
 WIDTH = 128
 """Channels of every feature map of the decoder."""
 
+STRIDE = 32
+"""Of the coarsest features."""
+
 
 class MFARANet(SegmentationModel):
     """The network of the paper on one of the deep-stem ResNets.
@@ -88,6 +91,7 @@ class MFARANet(SegmentationModel):
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
         """Return score, attention and boundary of each kept scale, aligned at stride 4."""
+        self.check_size(x, STRIDE)
         aligned = self._align(self._aggregate(self._features(x)))  # (N, 128, h, w) each
         return StageOutputs(
             scales=self.scales,
@@ -186,7 +190,7 @@ def attention_head(classes: int) -> nn.Sequential:
 
 
 _register = register_model(
-    paper='arXiv 2402.02286', mean=IMAGENET_MEAN, std=IMAGENET_STD, stride=32, has_scales=True
+    paper='arXiv 2402.02286', mean=IMAGENET_MEAN, std=IMAGENET_STD, stride=STRIDE, has_scales=True
 )
 
 
