@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -66,6 +67,8 @@ class Ledger:
             self._file.write(line + '\n')
             self._file.flush()
         except OSError as error:
+            with suppress(OSError):
+                self._file.close()
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> OutputError:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mfaranet_ros.errors import DecodeError, InferenceError, SourceError
 from mfaranet_ros.evaluation.counts import Counts, PixelCounter
-from mfaranet_ros.evaluation.ground import Grounds
 from mfaranet_ros.evaluation.grid_boundary import boundary_of
+from mfaranet_ros.evaluation.ground import Grounds
 from mfaranet_ros.evaluation.method import METHODS, Method, Runner
 from mfaranet_ros.evaluation.metric import MetricCounts, count_boundary, count_grid
 from mfaranet_ros.evaluation.record import FrameRecord, Record, Skipped

@@ -118,7 +118,7 @@ def image(pixels: np.ndarray, stamp_ns: int, encoding: str) -> object:
     return message('Image', header(stamp_ns), height, width, encoding, 0, step, pixels.reshape(-1))
 
 
-def write_bag(path: Path, messages: Iterable[tuple[str, int, object]], storage: str) -> Path:
+def write_messages(path: Path, messages: Iterable[tuple[str, int, object]], storage: str) -> Path:
     """Write messages (topic, time, message) by the writer of rosbags, which is not ours."""
     with Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()]) as writer:
         connections: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class Street:
     def messages(
         self, truth: bool = True, shift_ns: int = 0, encoding: str = 'rgb8'
     ) -> list[tuple[str, int, object]]:
-        """Return the messages of a recording; shift_ns: by which the stamps of the truth are off."""
+        """Return the messages of a recording; shift_ns: how much too late the truth is stamped."""
         found = []
         for picture, labels, stamp in zip(self.pictures, self.truths, self.stamps, strict=True):
             found.append(('/front/image_raw', stamp, image(picture, stamp, encoding)))
@@ -151,7 +151,7 @@ class Street:
         return found
 
     def bag(self, path: Path, storage: str = 'mcap', **how: Any) -> Path:
-        return write_bag(path, self.messages(**how), storage)
+        return write_messages(path, self.messages(**how), storage)
 
     def folders(self, path: Path) -> tuple[Path, Path]:
         """Write the same frames and truth as pictures, named by their stamps."""
@@ -166,6 +166,12 @@ class Street:
 
 def png(pixels: np.ndarray) -> bytes:
     return bytes(cv2.imencode('.png', np.ascontiguousarray(pixels))[1])
+
+
+@pytest.fixture(scope='session')
+def write_bag() -> Callable[..., Path]:
+    """Write messages as a bag."""
+    return write_messages
 
 
 @pytest.fixture(scope='session')

@@ -1,9 +1,7 @@
 """`mfaranet evaluate --bag`: the figures of the folder, whatever recorded them, however often."""
 
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 TRUTH = ('--truth-topic', '/truth/labels')

@@ -1,0 +1,230 @@
+"""`mfaranet evaluate --bag` with odd or broken input: counted and named, or one clear line."""
+
+import json
+import os
+
+import pytest
+
+from mfaranet_ros.errors import OutputError, SourceError
+from mfaranet_ros.evaluation.ledger import Ledger
+from mfaranet_ros.evaluation.sample import Selection
+from mfaranet_ros.tools.main import main
+
+TRUTH = ('--truth-topic', '/truth/labels')
+MOCK = (
+    '--set', 'runtime.backend=mock', '--set', 'runtime.precision=float32', '--set',
+    'input.height=64', '--set', 'input.width=96',
+)  # fmt: skip
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run the verb with what it refuses; return its one line."""
+
+    def run(*arguments):
+        assert main(['evaluate', *MOCK, *map(str, arguments)]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith('error: ')
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture
+def run_mock(tmp_path, capsys):
+    """Run the verb with the mock; return exit code, what it printed, and the report."""
+
+    def run(*arguments):
+        path = tmp_path / 'figures.json'
+        code = main(['evaluate', *MOCK, '--json', str(path), *map(str, arguments)])
+        return code, capsys.readouterr(), json.loads(path.read_text(encoding='utf-8'))
+
+    return run
+
+
+# -- odd, but scored ----------------------------------------------------------------------------
+
+
+def test_what_is_not_paired_or_read_is_counted_and_named(street, write_bag, tmp_path, run_mock):
+    messages = street.messages()
+    broken = messages[2][2]  # the second image
+    broken.height = 640
+    orphan = messages.pop(5)  # the third truth
+    orphan[2].header.stamp.sec += 99
+    bag = write_bag(tmp_path / 'bag', [*messages, orphan], 'mcap')
+    code, printed, found = run_mock('--bag', bag, *TRUTH)
+    assert code == 0
+    assert [frame['number'] for frame in found['frames']] == [0, 2, 3, 4]
+    assert len(found['scores']['pictures']) == 3
+    (skipped,) = found['skipped']
+    assert (skipped['number'], skipped['name']) == (1, '1700000000.100000000')
+    assert '640' in skipped['why']
+    (pairing,) = found['parts'][0]['source']['pairing']
+    assert pairing['truths_without'] == {'count': 1, 'names': ['1700000099.200000000']}
+    assert pairing['images_without'] == {'count': 1, 'names': ['1700000000.200000000']}
+    for name in ('1700000099.200000000', '1700000000.200000000', '1700000000.100000000'):
+        assert name in printed.out
+    assert found['measures']['flicker']['all_pixels'] == 2 * 64 * 96  # 2 to 3 to 4
+
+
+@pytest.mark.parametrize('order', [(0, 2, 1, 3, 4), (0, 1, 1, 3, 4)], ids=['back', 'twice'])
+def test_stamps_that_are_out_of_order_or_there_twice_are_told(
+    street, write_bag, tmp_path, run_mock, order
+):
+    one = street.messages(truth=False)
+    messages = [(one[i][0], one[i][1], one[k][2]) for i, k in enumerate(order)]
+    bag = write_bag(tmp_path / 'bag', messages, 'sqlite3')
+    code, printed, found = run_mock('--bag', bag)
+    assert code == 0
+    assert [frame['number'] for frame in found['frames']] == [0, 1, 2, 3, 4]
+    assert any('stamp' in note for note in found['parts'][0]['source']['notes'])
+    assert 'stamp' in printed.out
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_bag_that_is_cut_off_is_scored_up_to_there(street, tmp_path, run_mock, storage):
+    bag = street.bag(tmp_path / 'bag', storage, truth=False)
+    (file,) = (path for path in bag.iterdir() if path.suffix in ('.mcap', '.db3'))
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * 0.7)])
+    (bag / 'metadata.yaml').unlink()
+    code, printed, found = run_mock('--bag', bag)
+    assert code == 3
+    assert 1 <= len(found['frames']) < 5
+    assert printed.err.splitlines()[-1].startswith('warning: ')
+    assert found['parts'][0]['source']['truncated']
+
+
+# -- refused --------------------------------------------------------------------------------------
+
+
+def test_a_bag_without_the_topic_lists_those_it_has(street, tmp_path, refused):
+    bag = street.bag(tmp_path / 'bag')
+    for flag in ('--image-topic', '--truth-topic', '--grid-topic'):
+        named = () if flag == '--image-topic' else ('--image-topic', '/front/image_raw')
+        error = refused('--bag', bag, *named, flag, '/nowhere')
+        assert "no topic '/nowhere'" in error
+        assert '/front/image_raw' in error
+        assert '/truth/labels' in error
+
+
+def test_a_topic_of_another_type_is_refused(street, tmp_path, refused):
+    bag = street.bag(tmp_path / 'bag')
+    assert 'sensor_msgs/msg/Image' in refused('--bag', bag, '--grid-topic', '/truth/labels')
+
+
+def test_what_is_no_bag_is_refused(tmp_path, refused):
+    (tmp_path / 'text.mcap').write_text('hello')
+    assert 'text.mcap' in refused('--bag', tmp_path / 'text.mcap')
+    (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n' + bytes(100))
+    assert 'ROS 1' in refused('--bag', tmp_path / 'old.bag')
+    assert 'nowhere' in refused('--bag', tmp_path / 'nowhere')
+
+
+def test_truth_of_another_time_shows_both_times(street, tmp_path, refused):
+    bag = street.bag(tmp_path / 'bag', shift_ns=50_000_000_000)
+    error = refused('--bag', bag, *TRUTH)
+    assert '1700000000.000000000' in error
+    assert '1700000050.400000000' in error
+
+
+def test_truth_of_another_size_or_encoding_is_refused(street, write_bag, tmp_path, refused):
+    messages = street.messages()
+    small = messages[3][2]
+    small.height, small.data = 32, small.data[: 32 * 96]
+    bag = write_bag(tmp_path / 'small', messages, 'mcap')
+    assert '96x32 px, its picture 96x64 px' in refused('--bag', bag, *TRUTH)
+    messages = street.messages()
+    for _, _, message in messages[1::2]:
+        message.encoding = 'mono16'
+    bag = write_bag(tmp_path / 'deep', messages, 'mcap')
+    assert "the encoding 'mono16': class ids are mono8" in refused('--bag', bag, *TRUTH)
+
+
+def test_truth_of_other_classes_is_refused_unless_ignored(
+    street, write_bag, tmp_path, refused, run_mock
+):
+    messages = street.messages()
+    messages[1][2].data[:5] = 77
+    bag = write_bag(tmp_path / 'bag', messages, 'mcap')
+    assert 'values 77' in refused('--bag', bag, *TRUTH)
+    labels = ('--set', 'model.labels=camvid')
+    assert 'values 77' in refused('--bag', bag, *TRUTH, *labels)
+    assert run_mock('--bag', bag, *TRUTH, *labels, '--ignore', '77')[0] == 0
+
+
+def test_a_bag_of_which_no_frame_can_be_read_is_refused(street, tmp_path, refused):
+    bag = street.bag(tmp_path / 'bag', encoding='strange8', truth=False)
+    error = refused('--bag', bag)
+    assert 'no frame of bag can be scored' in error
+    assert 'strange8' in error
+
+
+def test_an_existing_folder_is_kept(street, tmp_path, refused, run_mock):
+    bag, out = street.bag(tmp_path / 'bag', truth=False), tmp_path / 'out'
+    out.mkdir()
+    (out / 'mine.txt').write_text('keep me')
+    assert f'{out} exists: give a new DIR, --overwrite' in refused('--bag', bag, '--out', out)
+    assert run_mock('--bag', bag, '--out', out, '--overwrite')[0] == 0
+    assert {path.name for path in out.iterdir()} == {
+        'mine.txt', 'frames.jsonl', 'report.html', 'report.json',
+    }  # fmt: skip
+
+
+def test_only_the_same_evaluation_is_gone_on_with(street, tmp_path, refused, run_mock):
+    bag, out = street.bag(tmp_path / 'bag', truth=False), tmp_path / 'out'
+    assert 'leave out --resume' in refused('--bag', bag, '--out', out, '--resume')
+    run_mock('--bag', bag, '--out', out)
+    given = ('--bag', bag, '--out', out, '--resume', '--set', 'drivable.min_confidence=0.3')
+    assert 'another evaluation, which differs in config' in refused(*given)
+    (out / 'frames.jsonl').write_text('{"format": 1}\nno json\n')
+    assert 'leave out --resume' in refused('--bag', bag, '--out', out, '--resume')
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
+def test_a_full_disk_is_one_clear_line(tmp_path):
+    ledger_file = tmp_path / 'frames.jsonl'
+    ledger_file.symlink_to('/dev/full')
+    with pytest.raises(OutputError, match=r'frames\.jsonl: No space left.*--resume'):
+        Ledger.begin(ledger_file, {})
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('--truth', 'x', '--truth-topic', '/y'), 'not both'),
+        (('--jobs', '0'), '--jobs 0: must be 1 or more'),
+        (('--tolerance-ms', '-1'), '--tolerance-ms -1'),
+        (('--tolerance-ms', 'nan'), '--tolerance-ms nan'),
+        (('--resume',), 'give --out DIR'),
+        (('--out', 'x', '--resume', '--overwrite'), 'leave out --overwrite'),
+        (('--submission', 'x'), '--submission is for --images'),
+        (('--frames', 'all'), '--frames all: write START:STOP:STEP'),
+        (('--frames', '5:5'), '--frames 5:5'),
+        (('--method', 'window', '--grid-topic', '/g'), 'only the method whole'),
+    ],
+)
+def test_arguments_that_contradict_are_refused(refused, arguments, said):
+    assert said in refused('--bag', 'nowhere', *arguments)
+
+
+def test_a_bag_given_twice_is_refused(street, tmp_path, refused):
+    bag = street.bag(tmp_path / 'bag')
+    assert 'give each bag once' in refused('--bag', bag, bag)
+
+
+@pytest.mark.parametrize(
+    ('text', 'numbers'),
+    [('', range(10)), ('2:', range(2, 10)), (':4', range(4)), ('1:9:3', (1, 4, 7)), ('3:4', (3,))],
+)
+def test_selection_is_that_of_python(text, numbers):
+    selection = Selection.parse(text)
+    assert [number for number in range(10) if selection.takes(number)] == list(numbers)
+    assert selection.count(10) == len(list(numbers))
+
+
+@pytest.mark.parametrize('text', ['a', '1:2:3:4', '::0', '-1:', '4:2', '1.5'])
+def test_another_selection_is_refused(text):
+    with pytest.raises(SourceError, match='START:STOP:STEP'):
+        Selection.parse(text)
