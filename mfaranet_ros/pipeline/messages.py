@@ -139,6 +139,37 @@ class Pose:
 
 
 @dataclass(frozen=True)
+class Vector3:
+    TYPE: ClassVar[str] = 'geometry_msgs/msg/Vector3'
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+@dataclass(frozen=True)
+class Transform:
+    TYPE: ClassVar[str] = 'geometry_msgs/msg/Transform'
+    translation: Vector3
+    rotation: Quaternion
+
+
+@dataclass(frozen=True)
+class TransformStamped:
+    """The frame of the header <- child_frame_id."""
+
+    TYPE: ClassVar[str] = 'geometry_msgs/msg/TransformStamped'
+    header: Header
+    child_frame_id: str
+    transform: Transform
+
+
+@dataclass(frozen=True)
+class TFMessage:
+    TYPE: ClassVar[str] = 'tf2_msgs/msg/TFMessage'
+    transforms: tuple[TransformStamped, ...]
+
+
+@dataclass(frozen=True)
 class MapMetaData:
     TYPE: ClassVar[str] = 'nav_msgs/msg/MapMetaData'
     map_load_time: Time

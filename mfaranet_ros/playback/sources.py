@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.errors import DecodeError, SourceError
 from mfaranet_ros.pipeline.decode import decode
+from mfaranet_ros.pipeline.messages import CameraInfo
 
 COMPRESSED_FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
 """The files that can be sent as they are, with their name in CompressedImage.format."""
@@ -72,8 +73,10 @@ class Source(Protocol):
     """Pictures in order; each pass over it starts with the first one.
 
     rate_hz: at which they were taken, or a usual one. has_truth: whether labels belong to them.
-    files: what they are read from.
+    files: what they are read from. camera_info: their calibration, where the source knows it.
     """
+
+    camera_info: CameraInfo | None
 
     @property
     def name(self) -> str: ...
@@ -96,6 +99,8 @@ class ImageFolder:
     Class ids of the same stem in `labels/` beside the folder are the truth, as 8-bit PNG of one
     channel. Raises SourceError where there is no folder or no picture in it.
     """
+
+    camera_info: CameraInfo | None = None
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path).expanduser()
@@ -149,6 +154,8 @@ class VideoFile:
 
     Raises SourceError where there is no file, or none that OpenCV can read as a video.
     """
+
+    camera_info: CameraInfo | None = None
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path).expanduser()

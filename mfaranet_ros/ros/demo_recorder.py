@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PolygonStamped
 from nav_msgs.msg import OccupancyGrid
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -51,6 +52,7 @@ class DemoRecorder(Node):
         self.create_subscription(Image, f'{name}/overlay', self._picture('overlay'), ALL)
         self.create_subscription(Image, 'truth', self._picture('truth'), ALL)
         self.create_subscription(OccupancyGrid, f'{name}/drivable/grid', self._grid, LATCHED)
+        self.create_subscription(PolygonStamped, f'{name}/drivable/boundary', self._boundary, ALL)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, ALL)
 
     def start(self) -> None:
@@ -78,6 +80,12 @@ class DemoRecorder(Node):
             ('y_min_m', repr(info.origin.position.y)),
         )
         self._write('grid', message.header, cells, facts)
+
+    def _boundary(self, message: PolygonStamped) -> None:
+        vertices = [(point.x, point.y) for point in message.polygon.points]
+        facts = (('frame_id', message.header.frame_id),)
+        array = np.array(vertices, np.float32).reshape(-1, 2)
+        self._write('boundary', message.header, array, facts)
 
     def _diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

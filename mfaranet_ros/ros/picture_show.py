@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -26,14 +26,21 @@ from mfaranet_ros.playback.calibration_file import (
     nominal_camera_info,
     read_calibration,
 )
+from mfaranet_ros.playback.drive import DriveSource, ground_settings, mounting
 from mfaranet_ros.playback.pace import Pace
 from mfaranet_ros.playback.sources import Picture, Reel, Source
-from mfaranet_ros.ros.conversions import to_message
+from mfaranet_ros.ros.conversions import message_class, to_message
 from mfaranet_ros.ros.player_config import PlayerConfig
 
 QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 """Reliable, so that subscribers of both kinds match."""
 
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+BASE_FRAME = 'base_link'
 JPEG_QUALITY = 95
 
 
@@ -64,7 +71,9 @@ class PictureShow:
         self._reel = Reel(source, loop=self.config.loop)
         self._rate_hz = self.config.rate_hz or source.rate_hz
         self._calibration = (
-            read_calibration(self.config.calibration) if self.config.calibration else None
+            read_calibration(self.config.calibration)
+            if self.config.calibration
+            else source.camera_info
         )
         self._sent = self._truths = 0
         self._last_stamp_ns = 0
@@ -90,6 +99,21 @@ class PictureShow:
         has_camera = self._calibration is not None or self.config.hfov_deg > 0
         self._camera_info = self._create(CameraInfo, 'camera_info') if has_camera else None
         self._truth = self._create(Image, 'truth') if self._source.has_truth else None
+        if isinstance(self._source, DriveSource):
+            self._tell_mounting(self._source)
+
+    def _tell_mounting(self, source: DriveSource) -> None:
+        """Say where the camera of the drive sits, on /tf_static where tf2_msgs is installed."""
+        camera = source.drive.camera
+        header = encode.header(self._player.get_clock().now().nanoseconds, BASE_FRAME)
+        try:
+            transforms = message_class('tf2_msgs/msg/TFMessage')
+        except ImportError:
+            values = ' '.join(f'{name}:={v:g}' for name, v in ground_settings(camera).items())
+            self._player.get_logger().info(f'the camera is at {values}')
+            return
+        publisher = self._player.create_publisher(transforms, '/tf_static', LATCHED)
+        publisher.publish(to_message(mounting(camera, header, self.config.frame_id)))
 
     def _create(self, message_type: Any, topic: str) -> Any:
         options = QoSOverridingOptions.with_default_policies()

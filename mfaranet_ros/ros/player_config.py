@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mfaranet_ros.bags.reader import open_bag
 from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.pipeline.config import setting, settings_of
+from mfaranet_ros.playback.drive import DriveSource
 from mfaranet_ros.playback.recording import Recording
 from mfaranet_ros.playback.sources import ImageFolder, Source, VideoFile
 
@@ -15,6 +16,7 @@ SOURCES: dict[str, Callable[[PlayerConfig], Source | Recording]] = {
     'images': lambda config: ImageFolder(config.images),
     'video': lambda config: VideoFile(config.video),
     'bag': lambda config: open_recording(config),
+    'drive': lambda config: DriveSource(config.seed, config.drive_options, config.drive_camera),
 }
 """What can be played; a row is reached by its name as `source`, or by giving its setting."""
 
@@ -23,7 +25,12 @@ OF_BAGS = (
     'image_topic', 'camera_info_topic', 'topics', 'rate', 'start_s', 'clock_rate_hz', 'pace',
     'answer_topic', 'answer_timeout_s',
 )  # fmt: skip
-"""The settings that mean nothing to the other kind of source."""
+OF_DRIVES = ('seed', 'drive_options', 'drive_camera')
+FOREIGN = {
+    'bag': (*OF_PICTURES, *OF_DRIVES),
+    'drive': (*OF_BAGS, 'calibration', 'hfov_deg'),
+}
+"""The settings that mean nothing to a kind of source; to those not named, what is of others."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,8 @@ class PlayerConfig:
 
     source: str = setting(
         'auto',
-        'what is played; auto: what is given of the settings of the same names',
+        'what is played; auto: what is given of the settings of the same names; drive: the '
+        'built-in drive',
         choices=('auto', *SOURCES),
     )
     images: str = setting(
@@ -66,6 +74,11 @@ class PlayerConfig:
     wait_for_subscribers: int = setting(
         1, 'subscribers of the image to wait for before the first picture', low=0, high=1000
     )
+    seed: int = setting(0, 'of the drive: which one it is', low=0, high=2**31 - 1)
+    drive_options: str = setting('', 'of the drive: its options, as `rain=0.5 people=2`')
+    drive_camera: str = setting(
+        '', 'of the drive: calibration and mounting of its camera, as `width=960 pitch=0.05`'
+    )
     image_topic: str = setting('', 'of the bag: its image topic; empty: the only one')
     camera_info_topic: str = setting(
         '', 'of the bag: the calibration; empty: camera_info beside the image topic'
@@ -98,13 +111,17 @@ class PlayerConfig:
     )
 
 
+_NAMED = [name for name in SOURCES if hasattr(PlayerConfig, name)]
+
+
 def open_source(config: PlayerConfig) -> Source | Recording:
     """Open what is to be played; raises ConfigError or SourceError."""
     kind = _kind(config)
-    foreign = OF_PICTURES if kind == 'bag' else OF_BAGS
+    foreign = FOREIGN.get(kind, (*OF_BAGS, *OF_DRIVES))
     for each in settings_of(config):
         if each.name in foreign and getattr(config, each.name) != each.default:
-            other = 'a bag brings its own' if kind == 'bag' else f'{kind} has none'
+            brings = kind in FOREIGN and each.name in OF_PICTURES
+            other = f'a {kind} brings its own' if brings else f'{kind} has none'
             raise ConfigError(f'{each.name} is given, but {other}: leave it out')
     return SOURCES[kind](config)
 
@@ -116,7 +133,9 @@ def _kind(config: PlayerConfig) -> str:
         return given[0]
     if config.source == 'auto':
         what = f'{" and ".join(given)} are both given' if given else 'nothing to play is given'
-        raise ConfigError(f'{what}: set one of {", ".join(SOURCES)}, or source as well')
+        raise ConfigError(
+            f'{what}: set one of {", ".join(_NAMED)}, or source as well; drive needs no more'
+        )
     if hasattr(config, config.source) and not getattr(config, config.source):
         raise ConfigError(f'source = {config.source!r}, but {config.source} is empty: set it')
     return config.source

@@ -1,7 +1,8 @@
-"""Play pictures or a video through the node and show what it sees and how fast.
+"""Play the built-in drive, pictures or a video through the node; show what it sees and how fast.
 
 Player, node and a recorder run as processes of their own and talk over ROS, as on a vehicle. Left
-behind are a video, three overlays, the metric grid as a picture, and all figures as JSON.
+behind are a video, three overlays, the metric grid as a picture, and all figures as JSON. The
+drive comes with its truth, so that the figures also say how right the node was.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, ProcessError
 from mfaranet_ros.pipeline.config import PipelineConfig, Value, replace, settings_of, value_of
+from mfaranet_ros.playback.drive import DriveSource, ground_settings
 from mfaranet_ros.playback.sources import ImageFolder, Source, VideoFile
 from mfaranet_ros.playback.wire import Record, read_records
 from mfaranet_ros.tools.arguments import add_model_arguments, model_config
@@ -28,6 +30,7 @@ from mfaranet_ros.tools.children import (
     ros_environment,
 )
 from mfaranet_ros.tools.demo_live import LiveLine
+from mfaranet_ros.tools.demo_metric import MetricComparison, compare_in_metres
 from mfaranet_ros.tools.demo_output import DemoOutput, hash_files
 from mfaranet_ros.tools.demo_results import Results
 
@@ -43,6 +46,9 @@ NOMINAL_POSE: dict[str, Value] = {
 START_S = 180.0
 """How long loading and warming up may take before the first picture is played."""
 
+SAMPLE_EVERY = 4
+"""Of so many pictures of the drive one is compared with the truth in metres."""
+
 DRAIN_S = 10.0
 """How long the node may take to finish what it was sent."""
 
@@ -52,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given = parser.add_mutually_exclusive_group()
     given.add_argument('--images', metavar='DIR', help='folder of pictures to play')
     given.add_argument('--video', metavar='FILE', help='video file to play')
+    parser.add_argument(
+        '--seed', type=int, default=0, metavar='N', help='of the drive that is played else'
+    )
+    for name, example in (('drive', 'rain=0.5'), ('camera', 'pitch=0.05')):
+        parser.add_argument(
+            f'--{name}', action='append', default=[], metavar='NAME=VALUE',
+            help=f'of the drive, as in --{name} {example} (may be given several times)',
+        )  # fmt: skip
     add_model_arguments(parser)
     parser.add_argument(
         '--calibration', metavar='FILE', help='YAML of camera_calibration; default: a nominal one'
@@ -84,6 +98,10 @@ class Play:
     grid_note: str
 
     @property
+    def drive(self) -> DriveSource | None:
+        return self.source if isinstance(self.source, DriveSource) else None
+
+    @property
     def node(self) -> dict[str, Value]:
         """The settings of the node that are not its own defaults."""
         return {
@@ -102,7 +120,11 @@ def main(args: argparse.Namespace) -> int:
     output = DemoOutput(
         args.out, args.json, play.rate_hz, play.grid_note, palette=play.config.output.palette
     )
-    results = Results(is_remapped=bool(play.config.output.class_remap))
+    results = Results(
+        is_remapped=bool(play.config.output.class_remap),
+        truth_labels=play.drive.drive.label_set if play.drive else '',
+        sample_every=SAMPLE_EVERY if play.drive else 0,
+    )
     problems: list[MfaranetError] = []
     exit_code = 0
     with interrupted_by_signals():
@@ -116,7 +138,7 @@ def main(args: argparse.Namespace) -> int:
             problems.append(ProcessError(f'no mask was published: {_why_nothing(results)}'))
         if results.counts['mask']:
             try:
-                output.finish(results, _about(play))
+                output.finish(results, _about(play), lambda: _in_metres(play, results))
             except OutputError as error:
                 problems.append(error)
     if problems:
@@ -126,13 +148,14 @@ def main(args: argparse.Namespace) -> int:
 
 def prepare(args: argparse.Namespace) -> Play:
     """Check all that can be checked before a process is started; raises MfaranetError."""
-    kind = next((name for name in SOURCES if getattr(args, name)), None)
-    if kind is None:
-        raise ConfigError(
-            'nothing to play: give --images DIR (a folder of pictures) or --video FILE'
-        )
+    kind = next((name for name in SOURCES if getattr(args, name)), 'drive')
     if args.rate < 0 or args.seconds < 0:
         raise ConfigError(f'--rate {args.rate:g} --seconds {args.seconds:g}: must not be negative')
+    if kind == 'drive':
+        return _prepare_drive(args)
+    foreign = [name for name in ('seed', 'drive', 'camera') if getattr(args, name)]
+    if foreign:
+        raise ConfigError(f'--{foreign[0]} is of the drive, which --{kind} replaces: leave it out')
     source = SOURCES[kind](getattr(args, kind))
     rate_hz = args.rate or source.rate_hz
     player: dict[str, Value] = {
@@ -143,15 +166,50 @@ def prepare(args: argparse.Namespace) -> Play:
     }
     if args.calibration:
         player['calibration'] = str(Path(args.calibration).expanduser().absolute())
-    config = _node_config(args, rate_hz)
+    config = _node_config(args, rate_hz, NOMINAL_POSE)
     return Play(source, kind, rate_hz, player, config, _grid_note(args, config))
 
 
-def _node_config(args: argparse.Namespace, rate_hz: float) -> PipelineConfig:
+def _prepare_drive(args: argparse.Namespace) -> Play:
+    """Return the demo of the drive, whose camera is known."""
+    if args.calibration:
+        raise ConfigError('--calibration: the drive brings its own, set it by --camera NAME=VALUE')
+    options, camera = ' '.join(args.drive), ' '.join(args.camera)
+    source = DriveSource(args.seed, options, camera)
+    rate_hz = args.rate or source.rate_hz
+    player: dict[str, Value] = {
+        'source': 'drive',
+        'seed': args.seed,
+        'drive_options': options,
+        'drive_camera': camera,
+        'rate_hz': float(rate_hz),
+        'duration_s': float(args.seconds),
+    }
+    pose: dict[str, Value] = {'ground.extrinsics': 'parameters'}
+    pose |= ground_settings(source.drive.camera)
+    config = _node_config(args, rate_hz, pose)
+    return Play(source, 'drive', rate_hz, player, config, 'camera as drawn')
+
+
+def _in_metres(play: Play, results: Results) -> MetricComparison | None:
+    """Return how the metric outputs agree with the truth, where there is one."""
+    if play.drive is None or not results.samples:
+        return None
+    return compare_in_metres(
+        play.drive.drive,
+        results.samples,
+        play.config.ground,
+        play.config.drivable.boundary_bearings,
+    )
+
+
+def _node_config(
+    args: argparse.Namespace, rate_hz: float, pose: dict[str, Value]
+) -> PipelineConfig:
     """Return what the node is told; it runs elsewhere, so the path is absolute."""
     if args.weights is not None:
         args.weights = Path(args.weights).expanduser().absolute()
-    ours = {**NOMINAL_POSE, 'diagnostics.expected_rate_hz': float(rate_hz)}
+    ours = {**pose, 'diagnostics.expected_rate_hz': float(rate_hz)}
     return replace(
         model_config(args), {name: value for name, value in ours.items() if name not in _set(args)}
     )

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 
 from mfaranet_ros import __version__
 from mfaranet_ros.errors import OutputError
+from mfaranet_ros.evaluation.metric import describe_metric, metric_figures
+from mfaranet_ros.tools.demo_metric import MetricComparison
 from mfaranet_ros.tools.demo_results import Bundle, Results, Samples
 from mfaranet_ros.tools.pictures import Legend, View, draw_grid_beside, draw_view
 from mfaranet_ros.tools.report import write_json
@@ -110,21 +112,33 @@ class DemoOutput:
 
     # -- at the end -------------------------------------------------------------------------
 
-    def finish(self, results: Results, about: dict[str, Any]) -> None:
-        """Write all and print a table; raises OutputError, at the end, for what failed."""
+    def finish(
+        self,
+        results: Results,
+        about: dict[str, Any],
+        in_metres: Callable[[], MetricComparison | None] = lambda: None,
+    ) -> None:
+        """Write all and print a table; raises OutputError, at the end, for what failed.
+
+        in_metres: compares with the truth in metres, once all frames are there.
+        """
         for bundle, view in results.complete(all_of_them=True):
             self.add(bundle, view, results)
-        self._write_pictures(results)
-        figures = make_figures(results, about)
+        metric = in_metres()
+        self._write_pictures(results, metric)
+        figures = make_figures(results, about, metric)
         with self._noting_problems(self._json_path):
             write_json(self._json_path, figures)
         with self._noting_problems():
             self._close_video()
         print(make_table(results, self._written))
+        if metric is not None and metric.frames:
+            print(f'against the truth in metres, {metric.frames} frames:')
+            print(describe_metric(metric.counts))
         if self._problems:
             raise OutputError('; '.join(self._problems))
 
-    def _write_pictures(self, results: Results) -> None:
+    def _write_pictures(self, results: Results, metric: MetricComparison | None) -> None:
         chosen = self._samples.spread(OVERLAYS)
         for number, (view, lines) in enumerate(chosen, start=1):
             picture = draw_view(view, self._legend(results), lines, self._grid_note)
@@ -132,8 +146,11 @@ class DemoOutput:
             with self._noting_problems(path):
                 write_picture(path, picture)
         with_grid = [view for view, _ in chosen if view.grid is not None]
-        if with_grid:
-            picture = draw_grid_beside(with_grid[len(with_grid) // 2], self._grid_note)
+        shown = metric.shown if metric is not None and metric.shown is not None else None
+        if shown is not None or with_grid:
+            view = shown or with_grid[len(with_grid) // 2]
+            truth = metric.truth if metric is not None else None
+            picture = draw_grid_beside(view, self._grid_note, truth)
             path = self._folder / 'grid.png'
             with self._noting_problems(path):
                 write_picture(path, picture)
@@ -157,7 +174,9 @@ class DemoOutput:
                 self._written.append(str(path))
 
 
-def make_figures(results: Results, about: dict[str, Any]) -> dict[str, Any]:
+def make_figures(
+    results: Results, about: dict[str, Any], metric: MetricComparison | None = None
+) -> dict[str, Any]:
     """Return all figures of the run, as JSON takes them."""
     accuracy = results.accuracy()
     return {
@@ -165,6 +184,13 @@ def make_figures(results: Results, about: dict[str, Any]) -> dict[str, Any]:
         'frames': dataclasses.asdict(results.frames),
         'latency_ms': results.latency_ms(),
         'accuracy': None if accuracy is None else dataclasses.asdict(accuracy),
+        'metric': None
+        if metric is None or not metric.frames
+        else {
+            'frames': metric.frames,
+            'frames_unknown': metric.unknown,
+            **metric_figures(metric.counts),
+        },
         'model': results.model(),
         'versions': _versions(),
         'machine': f'{platform.platform()}, {os.cpu_count()} cores',

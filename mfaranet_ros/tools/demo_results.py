@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfaranet_ros.errors import UnknownNameError
 from mfaranet_ros.evaluation.confusion import ConfusionMatrix
@@ -24,6 +25,8 @@ STAGES = (
 
 STATUS_FACTS = ('status', 'level', 'message')
 
+Floats = NDArray[np.float32]
+
 HELD_BACK = 2
 """So many of the newest frames wait for their grid, which comes after their overlay."""
 
@@ -36,7 +39,22 @@ class Bundle:
     overlay: Pixels | None = None
     mask: Pixels | None = None
     grid: Grid | None = None
+    boundary_m: Floats | None = None
     age_ms: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MetricSample:
+    """What was found in metres in one frame that came with truth.
+
+    number: how many truths came before it. truth: uint8 (H, W). boundary_m: the vertices of the
+    outline, float32 (N, 2), its near edge last.
+    """
+
+    number: int
+    truth: Pixels
+    view: View
+    boundary_m: Floats | None
 
 
 @dataclass(frozen=True)
@@ -75,11 +93,19 @@ class Results:
     """Takes records as they come; gives complete frames, and the figures at any time.
 
     is_remapped: the masks hold other values than class ids, so that they say nothing here.
+    truth_labels: the label set of the truth; a network of another one is not compared with it.
+    sample_every: of so many truths one is kept with what was found in metres; 0: none.
     """
 
-    def __init__(self, *, is_remapped: bool = False) -> None:
+    def __init__(
+        self, *, is_remapped: bool = False, truth_labels: str = '', sample_every: int = 0
+    ) -> None:
         self._is_remapped = is_remapped
-        self.counts = dict.fromkeys(('mask', 'overlay', 'grid', 'truth'), 0)
+        self._truth_labels = truth_labels
+        self._sample_every = sample_every
+        self.samples: list[MetricSample] = []
+        self._truth_numbers: dict[int, int] = {}
+        self.counts = dict.fromkeys(('mask', 'overlay', 'grid', 'boundary', 'truth'), 0)
         self._bundles: dict[int, Bundle] = {}
         self._truths: dict[int, Pixels] = {}
         self._statuses: dict[str, Record] = {}
@@ -97,6 +123,7 @@ class Results:
             return
         self.counts[record.kind] += 1
         if record.kind == 'truth':
+            self._truth_numbers[record.stamp_ns] = self.counts['truth'] - 1
             self._truths[record.stamp_ns] = record.array
             return
         bundle = self._bundles.setdefault(record.stamp_ns, Bundle(record.stamp_ns))
@@ -109,6 +136,8 @@ class Results:
                 float(record.fact('x_min_m')),
                 float(record.fact('y_min_m')),
             )
+        elif record.kind == 'boundary':
+            bundle.boundary_m = record.array
         else:
             bundle.mask = record.array
             bundle.age_ms = (record.arrival_ns - record.stamp_ns) / 1e6
@@ -122,14 +151,23 @@ class Results:
         ready = shown if all_of_them else shown[:-HELD_BACK]
         for stamp_ns in ready:
             bundle = self._bundles.pop(stamp_ns)
+            self._keep_sample(bundle)
             self._compare(bundle)
             if bundle.overlay is not None:
                 yield bundle, View(bundle.overlay, bundle.mask, bundle.grid)
         if ready:
             # Older ones that never got an overlay: of frames that were dropped.
-            for store in (self._bundles, self._truths):
+            for store in (self._bundles, self._truths, self._truth_numbers):
                 for stamp_ns in [stamp for stamp in store if stamp <= ready[-1]]:
                     del store[stamp_ns]
+
+    def _keep_sample(self, bundle: Bundle) -> None:
+        number, truth = self._truth_numbers.get(bundle.stamp_ns), self._truths.get(bundle.stamp_ns)
+        if number is None or truth is None or bundle.overlay is None or bundle.grid is None:
+            return
+        if self._sample_every and number % self._sample_every == 0:
+            view = View(bundle.overlay, bundle.mask, bundle.grid)
+            self.samples.append(MetricSample(number, truth, view, bundle.boundary_m))
 
     def _compare(self, bundle: Bundle) -> None:
         """Count where mask and truth agree, once it is known which classes there are."""
@@ -138,6 +176,8 @@ class Results:
             return
         if truth is not None and bundle.mask is not None and truth.shape == bundle.mask.shape:
             self._pairs.append((bundle.mask, truth))
+        if self._truth_labels and self.label_set and self.label_set.name != self._truth_labels:
+            self._pairs.clear()
         if self._pairs and self._confusion is None and self.label_set is not None:
             self._confusion = ConfusionMatrix(len(self.label_set))
         if self._confusion is not None:

@@ -70,10 +70,12 @@ def draw_view(view: View, legend: Legend | None, lines: Sequence[str], grid_note
     return np.vstack([np.hstack([main, panel]), bar])
 
 
-def draw_grid(grid: Grid | None, height: int, width: int, note: str) -> Pixels:
+def draw_grid(
+    grid: Grid | None, height: int, width: int, note: str, title: str = 'drivable grid [m]'
+) -> Pixels:
     """Draw a grid seen from above, x up and y to the left, with lines every 5 metres."""
     picture = _canvas(height, width)
-    _write(picture, 'drivable grid [m]', (MARGIN_PX, 26), TEXT)
+    _write(picture, title, (MARGIN_PX, 26), TEXT)
     for row, line in enumerate(filter(None, note.split('\n'))):
         _write(picture, line, (MARGIN_PX, 26 + (row + 1) * 18), WARNING, size=0.42)
     top = 26 + 18 * (1 + note.count('\n')) + MARGIN_PX
@@ -92,10 +94,13 @@ def draw_grid(grid: Grid | None, height: int, width: int, note: str) -> Pixels:
     return picture
 
 
-def draw_grid_beside(view: View, note: str) -> Pixels:
-    """Draw the grid as large as it fits, beside the overlay it belongs to."""
+def draw_grid_beside(view: View, note: str, truth: Grid | None = None) -> Pixels:
+    """Draw the grid as large as it fits, beside the overlay it belongs to; then the true one."""
     main = _to_height(cv2.cvtColor(view.overlay_rgb, cv2.COLOR_RGB2BGR), VIEW_HEIGHT_PX)
-    return np.hstack([main, draw_grid(view.grid, VIEW_HEIGHT_PX, GRID_WIDTH_PX, note)])
+    parts = [main, draw_grid(view.grid, VIEW_HEIGHT_PX, GRID_WIDTH_PX, note)]
+    if truth is not None:
+        parts.append(draw_grid(truth, VIEW_HEIGHT_PX, GRID_WIDTH_PX, note, 'truth [m]'))
+    return np.hstack(parts)
 
 
 @dataclass(frozen=True)

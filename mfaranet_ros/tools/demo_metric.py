@@ -1,0 +1,67 @@
+"""What the whole node found in metres on the drive, against the truth of the same frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mfaranet_ros.benchmark.ground import compare, extent_of
+from mfaranet_ros.evaluation.metric import MetricCounts
+from mfaranet_ros.frame import Drivable, Grid
+from mfaranet_ros.pipeline.config import GroundConfig
+from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.metric_truth import MetricTruthFinder
+from mfaranet_ros.tools.demo_results import MetricSample
+from mfaranet_ros.tools.pictures import View
+
+MOST = 25
+"""So many frames are compared; the truth of one takes a third of a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class MetricComparison:
+    """The agreement in metres over some frames of the drive.
+
+    frames: how many were compared. unknown: how many could not be, because their labels are those
+    of no frame that is known. shown, truth: one of the frames, and its true grid.
+    """
+
+    counts: MetricCounts
+    frames: int
+    unknown: int
+    shown: View | None
+    truth: Grid | None
+
+
+def compare_in_metres(
+    drive: Drive, samples: Sequence[MetricSample], config: GroundConfig, bearings: int
+) -> MetricComparison:
+    """Compare frames spread over the drive; bearings: vertices of the boundary."""
+    chosen = [samples[i] for i in _spread(len(samples))]
+    finder = MetricTruthFinder(drive, extent_of(config))
+    counts, frames, views = MetricCounts(), 0, []
+    for sample in tqdm(chosen, desc='truth in metres', unit='frame', leave=False, disable=None):
+        if not _is_of(drive, sample):
+            continue
+        truth = finder.at(sample.number)
+        boundary_m = None if sample.boundary_m is None else sample.boundary_m[:bearings]
+        found = Drivable(grid=sample.view.grid, boundary_m=boundary_m)
+        counts += compare(found, truth, drive.camera)
+        views.append((sample.view, truth.grid))
+        frames += 1
+    shown, true_grid = views[len(views) // 2] if views else (None, None)
+    return MetricComparison(counts, frames, len(chosen) - frames, shown, true_grid)
+
+
+def _is_of(drive: Drive, sample: MetricSample) -> bool:
+    """Return whether a sample is the frame of its number: a lost message would shift the count."""
+    known = sample.number < len(drive)
+    return known and bool(np.array_equal(drive.frame(sample.number).labels, sample.truth))
+
+
+def _spread(count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(count, MOST)).astype(np.int64))
