@@ -35,7 +35,7 @@ LATCHED = Qos(
 ALWAYS_LATCHED = ('/tf_static',)
 
 METADATA_VERSION = 8
-"""Which Jazzy and all later read, and Humble too."""
+"""The last one in which QoS is the text that older distributions read."""
 
 
 class BagWriter:
