@@ -13,7 +13,7 @@ from rosbags.rosbag2 import Reader, ReaderError
 
 from mfaranet_ros.bags.files import BagFile
 from mfaranet_ros.bags.mcap_scan import ScannedMcap, has_index
-from mfaranet_ros.bags.sqlite_pages import is_short
+from mfaranet_ros.bags.sqlite_pages import is_whole
 from mfaranet_ros.bags.sqlite_scan import ScannedSqlite
 from mfaranet_ros.bags.storage import Record, Storage, Topic
 from mfaranet_ros.errors import OutputError, SourceError
@@ -26,7 +26,7 @@ _ENCODINGS = {
 
 WHOLE: dict[str, Callable[[Path], bool]] = {
     'mcap': has_index,
-    'sqlite3': lambda path: not is_short(path),
+    'sqlite3': is_whole,
 }
 """Whether a file is one that rosbags can read, as far as its ends say."""
 

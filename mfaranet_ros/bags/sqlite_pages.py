@@ -35,16 +35,17 @@ class Row(NamedTuple):
     overflow: int
 
 
-def is_short(path: Path) -> bool:
-    """Whether a file has fewer pages than its header says."""
+def is_whole(path: Path) -> bool:
+    """Whether a file has as many pages as its header says: neither cut off nor being written."""
     with path.open('rb') as file:
         header = file.read(FILE_HEADER_BYTES)
     if len(header) < FILE_HEADER_BYTES:
-        return True
+        return False
     size, changes, pages = struct.unpack_from('>H6xII', header, 16)
     (valid_for,) = struct.unpack_from('>I', header, 92)
     # Old versions of SQLite did not keep the number, which is told by these two.
-    return bool(changes == valid_for and path.stat().st_size < pages * (size or 1))
+    page_bytes = 65536 if size == 1 else size
+    return bool(changes != valid_for or path.stat().st_size == pages * page_bytes)
 
 
 class Pages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,20 @@ def test_messages_that_are_only_in_the_journal_are_missed(recordings, entries, t
     with open_bag(path) as bag:
         assert len(images(bag)) == 40
         assert 'x.db3-wal is not read' in bag.truncated
+
+
+def test_what_was_written_but_not_committed_is_read(recordings, entries, tmp_path):
+    """A copy of a database that is being written is what a killed recording leaves."""
+    kit = recordings
+    sent = [bytes(entry.raw) for entry in entries if entry.topic == TOPIC]
+    with kit.Writer(tmp_path / 'x', version=9, storage_plugin=kit.StoragePlugin.SQLITE3) as writer:
+        connection = writer.add_connection(TOPIC, kit.IMAGE, typestore=kit.STORE)
+        writer.storage.conn.commit()
+        for raw in [*sent, *sent]:
+            writer.write(connection, 0, raw)
+        shutil.copy(tmp_path / 'x' / 'x.db3', tmp_path / 'copy.db3')
+    with open_bag(tmp_path / 'copy.db3') as bag:
+        got = images(bag)
+        assert got[: len(sent)] == sent[: len(got)]
+        assert len(got) >= 20
+        assert bag.truncated
