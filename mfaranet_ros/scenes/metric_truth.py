@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.frame import Grid
 from mfaranet_ros.labels import Role, get_label_set
-from mfaranet_ros.scenes.drive import Drive, Pose
+from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.extent import GridExtent
 from mfaranet_ros.scenes.ground_in_view import GroundInView
 from mfaranet_ros.scenes.kinds import label_table
+from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.scene import GROUND, Scene
 from mfaranet_ros.scenes.shapes import SHAPES
 
