@@ -18,8 +18,8 @@ from mfaranet_ros.scenes.lens import Lens, vignette
 from mfaranet_ros.scenes.light import Light, Shader
 from mfaranet_ros.scenes.options import DriveOptions
 from mfaranet_ros.scenes.painter import Painter
-from mfaranet_ros.scenes.pose import Pose
-from mfaranet_ros.scenes.scene import Floats, Scene
+from mfaranet_ros.scenes.pose import Floats, Pose
+from mfaranet_ros.scenes.scene import Scene
 from mfaranet_ros.scenes.view import View
 from mfaranet_ros.scenes.world import World
 
@@ -77,7 +77,7 @@ class Drive:
     def eye(self, index: int) -> Floats:
         """Return where the camera is in the world at a frame: float64 (3,)."""
         camera = self.camera
-        return self.pose(index).to_world(np.array([(camera.x, camera.y, camera.z)]))[0]
+        return self.pose(index).to_world(np.array((camera.x, camera.y, camera.z)))
 
     def frame(self, index: int) -> DriveFrame:
         """Return one frame, from 0; raises ConfigError for one that the drive does not have."""

@@ -19,6 +19,8 @@ LANE_M = 1.65
 PAVEMENT_M = 2.4
 """Width of a pavement; behind it grass, where no house stands."""
 
+Reals = NDArray[np.float32] | NDArray[np.float64]
+
 DASH_M, PERIOD_M, LINE_M = 2.4, 6.4, 0.12
 """Of the dashes in the middle of the road: their length, their distance, their width."""
 
@@ -38,7 +40,7 @@ class Ground:
         return kinds_at(*self.road.coordinates(x, y))
 
 
-def kinds_at(s: Floats, offset: Floats) -> NDArray[np.uint8]:
+def kinds_at(s: Reals, offset: Reals) -> NDArray[np.uint8]:
     """Return the kind of places, given their coordinates along and across the road."""
     away = np.abs(offset)
     kinds = np.full(away.shape, Kind.GRASS, np.uint8)

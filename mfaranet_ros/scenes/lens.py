@@ -57,7 +57,8 @@ class Lens:
         gain = self.options.noise * (1 + 1.5 * self.options.dusk)
         grey = _bell(chance, (*shape, 1)) * np.float32(0.8 * gain)
         noise = np.rint(grey + _bell(chance, (*shape, 3)) * np.float32(0.6 * gain))
-        return tuple(np.clip(part, 0, 255).astype(np.uint8) for part in (noise, -noise))  # type: ignore[return-value]
+        lighter, darker = (np.clip(part, 0, 255).astype(np.uint8) for part in (noise, -noise))
+        return lighter, darker
 
     def _streaks(self, index: int) -> Rgb:
         """Return light streaks of falling drops."""
@@ -75,4 +76,4 @@ class Lens:
 def _bell(chance: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return values of mean 0 and deviation 1, nearly normal: sums of whole numbers."""
     total = sum(chance.integers(-512, 513, shape, np.int16).astype(np.int32) for _ in range(4))
-    return np.asarray(total, np.float32) * np.float32(1 / 592.2)
+    return np.asarray(total * np.float32(1 / 592.2), np.float32)

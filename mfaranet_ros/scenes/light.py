@@ -83,7 +83,7 @@ class Light:
     def stains(self) -> NDArray[np.float32]:
         """Uneven brightness of the ground, two cells a metre: float32 (256, 256)."""
         noise = fractal(generator(self.seed, Purpose.TEXTURE, 3), (256, 256), 6, 1.5)
-        return 1 + noise * np.float32(0.16 / 128)
+        return np.asarray(1 + noise * (0.16 / 128), np.float32)
 
     def lamps(self, x: Any, y: Any) -> Any:
         """Return how much brighter the lamps of the ego car make places of base_link."""
@@ -149,7 +149,8 @@ def _feet(scene: Scene, pose: Pose) -> NDArray[np.float64]:
 def _cells(places: NDArray[np.float64]) -> Ints:
     """Return places of base_link as column and row in sixteenths of a cell."""
     middle = np.array((SHADOW_CELLS[1] / 2, SHADOW_CELLS[0] / 2))
-    return np.rint((places * CELLS_PER_M + middle - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    cells = (places * CELLS_PER_M + middle - 0.5) * (1 << _SHIFT)
+    return np.asarray(np.rint(cells), np.int32)
 
 
 class Shader:

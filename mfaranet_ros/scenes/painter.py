@@ -148,7 +148,7 @@ class Painter:
         row <<= _SHIFT - ground.along[there]
         row += column
         row += ground.start[there]
-        return row
+        return np.asarray(row)
 
 
 def _chunks(top: int, bottom: int, left: int, right: int) -> Iterator[tuple[slice, slice]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from mfaranet_ros.scenes.pictures.catalog import picture
 
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
+Reals = Any
+"""An array of single or of double precision; what is computed from it is of the same."""
 
 UP = (0.0, 0.0, 1.0)
 NEAREST = 1e-3
@@ -60,19 +63,34 @@ class Patches:
     @classmethod
     def of(cls, patches: Sequence[Patch]) -> Patches:
         """Return the patches of one thing as arrays, in its frame."""
-        columns = (
-            np.array([getattr(patch, field.name) for patch in patches], np.float64)
-            for field in fields(Patch)[:5]
+
+        def column(name: str) -> Floats:
+            return np.array([getattr(patch, name) for patch in patches], np.float64)
+
+        return cls(
+            corner=column('corner'),
+            across=column('across'),
+            up=column('up'),
+            size_m=column('size_m'),
+            lean_m=column('lean_m'),
+            thing=np.zeros(len(patches), np.int64),
+            local=tuple(patches),
         )
-        return cls(*columns, np.zeros(len(patches), np.int64), tuple(patches))
 
     def __len__(self) -> int:
         return len(self.local)
 
     def only(self, numbers: NDArray[np.int64]) -> Patches:
         """Return some of the patches."""
-        arrays = (getattr(self, field.name)[numbers] for field in fields(Patches)[:-1])
-        return Patches(*arrays, tuple(self.local[number] for number in numbers.tolist()))
+        return Patches(
+            self.corner[numbers],
+            self.across[numbers],
+            self.up[numbers],
+            self.size_m[numbers],
+            self.lean_m[numbers],
+            self.thing[numbers],
+            tuple(self.local[number] for number in numbers.tolist()),
+        )
 
     @property
     def normals(self) -> Floats:
@@ -128,9 +146,7 @@ class Meeting:
         a, b, c = self.plane
         return math.sqrt(u * u + v * v + 1 / (a * a + b * b + c * c))
 
-    def rays(
-        self, x: Floats, y: Floats, z: Floats
-    ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+    def rays(self, x: Reals, y: Reals, z: Reals) -> tuple[Reals, Reals, Reals, NDArray[np.bool_]]:
         """Return distance, u, v and whether the patch is met, for directions of any shape."""
         a, b, c = self.plane
         distance = 1 / (a * x + b * y + c * z)
@@ -151,14 +167,14 @@ class Meeting:
         return distance, u, v, met
 
 
-def _dot(vector: Vector, x: Floats, y: Floats, z: Floats) -> Floats:
+def _dot(vector: Vector, x: Reals, y: Reals, z: Reals) -> Reals:
     a, b, c = vector
     if a == b == 0:
-        return np.asarray(c * z)
-    return np.asarray(a * x + b * y + c * z) if c else np.asarray(a * x + b * y)
+        return c * z
+    return a * x + b * y + c * z if c else a * x + b * y
 
 
-def _inside(mask: NDArray[np.bool_], u: Floats, v: Floats) -> NDArray[np.bool_]:
+def _inside(mask: NDArray[np.bool_], u: Reals, v: Reals) -> NDArray[np.bool_]:
     """Return the mask's values at shares of its width, and of its height from below."""
     height, width = mask.shape
     column = np.clip(u * width, 0, width - 1).astype(np.int32)
@@ -188,8 +204,8 @@ def meetings(patches: Patches, origin: Vector) -> list[Meeting]:
         strict=True,
     )
     return [
-        Meeting(plane, across, up, u, v, *size, lean, picture(local.picture).mask)
-        for plane, across, up, u, v, size, lean, local in rows
+        Meeting(plane, across, up, u, v, width, height, lean, picture(local.picture).mask)
+        for plane, across, up, u, v, (width, height), lean, local in rows
     ]
 
 

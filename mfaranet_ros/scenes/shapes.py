@@ -96,7 +96,7 @@ def _car(length: float, width: float, height: float, variant: int) -> list[Patch
     nose = waist * (1 - NOSE)
     side, cabin = f'side_{paint}', f'cabin_{paint}'
     body = _walls(length, width, waist, (f'front_{paint}', side, f'rear_{paint}', side))
-    body[0] = Patch(*_parts(body[0]), (width, nose), picture=f'front_{paint}')
+    body[0] = replace(body[0], size_m=(width, nose), picture=f'front_{paint}')
     foot, top = a - length * BONNET, a - length * 0.42
     back, end = -a, -a + length * 0.09
     sill, run = waist - 0.02, foot - back
@@ -116,17 +116,13 @@ def _car(length: float, width: float, height: float, variant: int) -> list[Patch
     ]  # fmt: skip
 
 
-def _parts(patch: Patch) -> tuple[tuple[float, float, float], ...]:
-    return patch.corner, patch.across, patch.up
-
-
 def _van(length: float, width: float, height: float, variant: int) -> list[Patch]:
     """Return a van: its bonnet and its screen are one slope, the side is cut to fit."""
     paint = _VAN_PAINTS[variant % len(_VAN_PAINTS)]
     a, nose = length / 2, height * (1 - VAN_SCREEN)
     side, front = f'van_side_{paint}', f'van_front_{paint}'
     body = _walls(length, width, height, (front, side, f'van_rear_{paint}', side))
-    body[0] = Patch(*_parts(body[0]), (width, nose), picture=f'front_{paint}')
+    body[0] = replace(body[0], size_m=(width, nose), picture=f'front_{paint}')
     top = a - length * VAN_NOSE
     return [
         *body,

@@ -85,7 +85,7 @@ class View:
         address &= SKY_COLUMNS - 1
         address += row
         address += np.int32(page.start)
-        return address
+        return np.asarray(address)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ class Blocks:
         seen &= self.high >= low
         for column, axis in ((0, 2), (2, 1)):
             edge, size = self.edge[column // 2], self.size[column // 2]
-            for end, values in enumerate(_ends(seen.any(axis=axis))):
+            for end, values in enumerate(_ends(np.any(seen, axis=axis))):
                 rectangles[maybe, column + end] = np.minimum(values * edge, size)
         return rectangles, nearest
 
@@ -146,7 +146,7 @@ def _blocks(values: Singles, edge: tuple[int, int]) -> Singles:
     padded = np.pad(values, pad, mode='edge')
     rows, columns = padded.shape[0] // edge[0], padded.shape[1] // edge[1]
     split = padded.reshape(rows, edge[0], columns, edge[1])
-    return split.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+    return np.asarray(split.transpose(0, 2, 1, 3).reshape(rows, columns, -1))
 
 
 def _ends(seen: NDArray[np.bool_]) -> tuple[Ints, Ints]:

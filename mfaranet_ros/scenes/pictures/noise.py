@@ -44,6 +44,6 @@ def shaded(color: tuple[int, int, int], noise: Ints, strength: float) -> NDArray
 
     strength: by which share, where the noise is at its largest.
     """
-    gain = 1 + noise * np.float32(strength / 128)
+    gain = 1 + noise.astype(np.float32) * np.float32(strength / 128)
     planes = [np.clip(gain * np.float32(part), 0, 255) for part in color]
     return np.stack(planes, axis=-1).astype(np.uint8)

@@ -65,5 +65,6 @@ def cut_out(rgb: Rgb) -> Picture:
 
 def grained(rgb: Rgb, noise: NDArray[np.int32], strength: float) -> Rgb:
     """Return a picture made lighter and darker by noise of its size."""
-    gain = 1 + noise[: rgb.shape[0], : rgb.shape[1], None] * np.float32(strength / 128)
+    part = noise[: rgb.shape[0], : rgb.shape[1], None].astype(np.float32)
+    gain = 1 + part * np.float32(strength / 128)
     return np.asarray(np.clip(rgb * gain, 0, 255), np.uint8)

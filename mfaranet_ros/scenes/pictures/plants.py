@@ -6,6 +6,7 @@ import math
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.pictures.noise import fractal, shaded
 from mfaranet_ros.scenes.pictures.picture import Color, Mask, Picture
@@ -19,7 +20,7 @@ HEDGE: Color = (48, 56, 34)
 
 
 def _branch(
-    chance: np.random.Generator, ink: Mask, x: float, y: float, turn: float, length: float,
+    chance: np.random.Generator, ink: NDArray[np.uint8], x: float, y: float, turn: float, length: float,
     width: float,
 ) -> None:  # fmt: skip
     """Draw a branch and, from its end, thinner ones; turn: radians from straight up."""
