@@ -63,6 +63,25 @@ def read_calibration(path: str | Path) -> CameraInfo:
         raise CalibrationError(f'{path}: {error}') from error
 
 
+def calibration_yaml(calibration: CameraInfo) -> str:
+    """Return a calibration as the ROS camera_calibration tool writes it."""
+
+    def matrix(values: Floats, rows: int) -> dict[str, Any]:
+        return {'rows': rows, 'cols': len(values) // rows, 'data': values.tolist()}
+
+    content = {
+        'image_width': calibration.width,
+        'image_height': calibration.height,
+        'camera_name': 'camera',
+        'distortion_model': calibration.distortion_model,
+        'camera_matrix': matrix(calibration.k, 3),
+        'distortion_coefficients': matrix(calibration.d, 1),
+        'rectification_matrix': matrix(calibration.r, 3),
+        'projection_matrix': matrix(calibration.p, 3),
+    }
+    return yaml.safe_dump(content, sort_keys=False)
+
+
 def check_size(calibration: CameraInfo, height: int, width: int, what: str) -> None:
     """Raise CalibrationError unless the calibration is for pictures of this size in pixels."""
     if (calibration.height, calibration.width) != (height, width):

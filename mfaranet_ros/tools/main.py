@@ -25,10 +25,13 @@ class Verb:
 
 
 VERBS = {
-    'demo': Verb('mfaranet_ros.tools.demo', 'play pictures or a video through the node'),
+    'demo': Verb(
+        'mfaranet_ros.tools.demo', 'play the built-in drive or pictures through the node'
+    ),
     'benchmark': Verb('mfaranet_ros.tools.benchmark', 'measure what this machine can do'),
     'evaluate': Verb('mfaranet_ros.tools.evaluate', 'score a network on pictures or bags'),
     'compare': Verb('mfaranet_ros.tools.compare', 'tell two evaluations from noise'),
+    'scene': Verb('mfaranet_ros.tools.scene', 'write the built-in drive as pictures or a bag'),
     'record': Verb('mfaranet_ros.tools.record', 'write what the node publishes into a bag'),
     'train': Verb('mfaranet_ros.tools.train', 'train a network, or go on with a training'),
     'export': Verb('mfaranet_ros.tools.export', 'write a network as an ONNX file'),
