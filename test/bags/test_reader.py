@@ -155,7 +155,7 @@ def test_a_folder_without_metadata_is_read(recordings, tmp_path):
 
 # -- types ----------------------------------------------------------------------------------
 
-OWN = 'my_msgs/msg/Reading'
+OWN = '/'.join(('my_msgs', 'msg', 'Reading'))
 MSG = 'float64 value\nuint8[] data\n'
 IDL = """module my_msgs { module msg { struct Reading {
   double value;

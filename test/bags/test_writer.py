@@ -15,6 +15,8 @@ from mfaranet_ros.bags.writer import BagWriter
 from mfaranet_ros.errors import OutputError, SourceError
 from mfaranet_ros.pipeline import encode
 
+UNKNOWN = '/'.join(('my_msgs', 'msg', 'Reading'))
+
 
 def copy(source, target, **options):
     with open_bag(source) as bag, BagWriter(target, **options) as writer:
@@ -116,8 +118,8 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 def test_a_type_without_definition_is_kept_and_named(tmp_path):
     raw = b'\x00\x01\x00\x00\x07\x00\x00\x00'
     with BagWriter(tmp_path / 'one') as writer:
-        writer.write_raw(Topic('/x', 'my_msgs/msg/Reading', 0), raw, 5)
-        writer.write_raw(Topic('/y', 'my_msgs/msg/Reading', 0, serialization='json'), b'{}', 6)
+        writer.write_raw(Topic('/x', UNKNOWN, 0), raw, 5)
+        writer.write_raw(Topic('/y', UNKNOWN, 0, serialization='json'), b'{}', 6)
         assert writer.undefined == ('/x', '/y')
     with open_bag(copy(tmp_path / 'one', tmp_path / 'two')) as bag:
         assert [(item.topic.name, item.raw) for item in bag.messages()] == [
