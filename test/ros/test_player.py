@@ -22,7 +22,9 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 from mfaranet_ros.errors import CalibrationError, ConfigError, SourceError  # noqa: E402
+from mfaranet_ros.pipeline.camera import read_camera_info  # noqa: E402
 from mfaranet_ros.pipeline.decode import decode  # noqa: E402
+from mfaranet_ros.playback.drive import DriveSource  # noqa: E402
 from mfaranet_ros.ros.picture_show import PictureShow  # noqa: E402
 from mfaranet_ros.ros.player_node import PlayerNode  # noqa: E402
 
@@ -159,6 +161,20 @@ def test_it_plays_pictures_calibration_and_truth_and_ends(audience, images):
     status = audience.status()
     assert (status['pictures_sent'], status['truths_sent']) == ('5', '4')
     assert status['level'] == (status['moments_missed'] != '0')  # this machine may be busy
+
+
+def test_the_drive_is_played_with_its_own_camera_and_truth(audience):
+    audience.listen('image', 'camera_info', 'truth')
+    camera = 'width=64 height=48 fx=60'
+    audience.play(source='drive', seed=2, drive_options='duration_s=0.3', drive_camera=camera)
+    audience.wait_for_end()
+    heard, drive = audience.heard, DriveSource(2, 'duration_s=0.3', camera).drive
+    assert stamps(heard['image']) == stamps(heard['camera_info']) == stamps(heard['truth'])
+    assert len(heard['image']) == 3
+    for index, (message, truth) in enumerate(zip(heard['image'], heard['truth'], strict=True)):
+        np.testing.assert_array_equal(decode(message).pixels, drive.frame(index).rgb)
+        np.testing.assert_array_equal(decode(truth).pixels[..., 0], drive.frame(index).labels)
+    assert read_camera_info(heard['camera_info'][0]).fx == 60
 
 
 def test_jpeg_files_go_out_byte_by_byte(audience, images):
@@ -336,6 +352,9 @@ def test_all_files_breaking_while_it_loops_ends_it_with_a_failure(audience, imag
         ({'source': 'camera'}, ConfigError, 'allowed are auto, images, video'),
         ({'images': 'IMAGES', 'rate_hz': -1.0}, ConfigError, 'rate_hz = -1.0'),
         ({'images': 'IMAGES', 'rate': 1.0}, ConfigError, "did you mean 'rate_hz'"),
+        ({'source': 'drive', 'hfov_deg': 50.0}, ConfigError, 'a drive brings its own'),
+        ({'source': 'drive', 'drive_options': 'rian=1'}, ConfigError, "did you mean 'rain'"),
+        ({'images': 'IMAGES', 'seed': 1}, ConfigError, 'images has none'),
         ({'images': '/nowhere'}, SourceError, 'No such file'),
         ({'video': '/nowhere.mp4'}, SourceError, 'no such file'),
         ({'images': 'IMAGES', 'calibration': '/nowhere.yaml'}, CalibrationError, 'No such file'),

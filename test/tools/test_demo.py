@@ -20,6 +20,7 @@ import pytest
 from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, SourceError
 from mfaranet_ros.playback.sources import VideoFile
 from mfaranet_ros.playback.wire import Record
+from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.tools import demo
 from mfaranet_ros.tools.children import Child, Children, ros_environment
 from mfaranet_ros.tools.demo_output import DemoOutput
@@ -72,9 +73,16 @@ def arguments(*given):
 # -- before anything is started ---------------------------------------------------------------
 
 
-def test_without_a_source_it_says_which_argument_to_give():
-    with pytest.raises(ConfigError, match=r'--images DIR .* --video FILE'):
-        demo.prepare(arguments())
+def test_without_a_source_it_plays_the_drive_with_its_camera():
+    play = demo.prepare(arguments('--seed', '3', '--drive', 'rain=0.5', '--camera', 'pitch=0.1'))
+    assert (play.kind, play.rate_hz, len(play.source)) == ('drive', 10.0, 200)
+    assert play.source.drive.camera == SceneCamera(pitch=0.1)
+    assert play.player == {
+        'source': 'drive', 'seed': 3, 'drive_options': 'rain=0.5', 'drive_camera': 'pitch=0.1',
+        'rate_hz': 10.0, 'duration_s': 0.0,
+    }  # fmt: skip
+    assert (play.node['ground.extrinsics'], play.node['ground.pitch']) == ('parameters', 0.1)
+    assert play.node['ground.z'] == SceneCamera().z
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,9 @@ def test_without_a_source_it_says_which_argument_to_give():
         (('--video', '/nowhere.mp4'), SourceError, r'/nowhere\.mp4'),
         (('--images', 'IMAGES', '--rate', '-1'), ConfigError, 'not be negative'),
         (('--images', 'IMAGES', '--seconds', '-1'), ConfigError, 'not be negative'),
+        (('--images', 'IMAGES', '--drive', 'rain=1'), ConfigError, 'which --images replaces'),
+        (('--calibration', 'a.yaml'), ConfigError, 'the drive brings its own'),
+        (('--drive', 'rian=1'), ConfigError, "did you mean 'rain'"),
         (('--images', 'IMAGES', '--scales', '0,2'), ConfigError, r'model\.scales'),
         (('--images', 'IMAGES', '--set', 'ground.zz=1'), ConfigError, r"'ground\.z'"),
     ],
@@ -266,6 +277,22 @@ class TestWhole:
     """Real processes over real DDS, with a network that has learnt nothing."""
 
     pytestmark = needs_ros
+
+    def test_the_drive_is_compared_with_its_truth_in_metres(self, weights, tmp_path):
+        process = start(
+            '--weights', weights, '--scales', '2', '--drive', 'rate_hz=4', '--seconds', '3',
+            '--camera', 'width=128', '--camera', 'height=96', '--camera', 'fx=125',
+            '--set', 'latency.max_age_ms=0', '--set', 'drivable.min_confidence=0',
+            '--out', tmp_path,
+        )  # fmt: skip
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, err
+        figures = json.loads((tmp_path / 'figures.json').read_text())
+        assert figures['input']['kind'] == 'drive'
+        assert figures['accuracy']['frames'] >= 3
+        assert (figures['metric']['frames'] >= 1, figures['metric']['frames_unknown']) == (True, 0)
+        assert figures['metric']['to_40_m']['boundary_vertices'] > 100
+        assert 'hidden called free' in out
 
     def test_it_plays_all_and_leaves_everything_behind(self, images, weights, tmp_path):
         process = start(
