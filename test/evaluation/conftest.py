@@ -103,19 +103,21 @@ START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 100_000_000
 
 
-def message(name: str, *args: object) -> object:
-    """Make a message by the last part of its type's name, as `message('Image', ...)`."""
+def make_message(name: str, *args: object) -> object:
+    """Make a message by the last part of its type's name, as `make_message('Image', ...)`."""
     return STORE.types[next(each for each in STORE.types if each.endswith(f'/msg/{name}'))](*args)
 
 
-def header(stamp_ns: int, frame_id: str = 'camera') -> object:
-    return message('Header', message('Time', *divmod(stamp_ns, 10**9)), frame_id)
+def make_header(stamp_ns: int, frame_id: str = 'camera') -> object:
+    return make_message('Header', make_message('Time', *divmod(stamp_ns, 10**9)), frame_id)
 
 
 def image(pixels: np.ndarray, stamp_ns: int, encoding: str) -> object:
     height, width = pixels.shape[:2]
     step = pixels.size // height
-    return message('Image', header(stamp_ns), height, width, encoding, 0, step, pixels.reshape(-1))
+    return make_message(
+        'Image', make_header(stamp_ns), height, width, encoding, 0, step, pixels.reshape(-1)
+    )
 
 
 def write_messages(path: Path, messages: Iterable[tuple[str, int, object]], storage: str) -> Path:
@@ -166,6 +168,18 @@ class Street:
 
 def png(pixels: np.ndarray) -> bytes:
     return bytes(cv2.imencode('.png', np.ascontiguousarray(pixels))[1])
+
+
+@pytest.fixture(scope='session')
+def message() -> Callable[..., object]:
+    """Make a message."""
+    return make_message
+
+
+@pytest.fixture(scope='session')
+def header() -> Callable[..., object]:
+    """Make a header."""
+    return make_header
 
 
 @pytest.fixture(scope='session')

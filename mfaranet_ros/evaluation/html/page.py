@@ -116,10 +116,8 @@ def _other_tiles(about: About, part: Part) -> Iterable[tuple[str, str]]:
         spread = part.spreads[PROCESSING]
         yield 'processing time, p50', _ms(spread.p50)
         yield 'processing time, p99', _ms(spread.p99)
-        yield (
-            f'frames over {about.budget_ms:g} ms',
-            f'{part.over(about.budget_ms)} of {spread.frames}',
-        )
+        over = part.over(about.budget_ms)
+        yield f'of {spread.frames} frames over {about.budget_ms:g} ms', f'{over}'
 
 
 def _ms(value: float) -> str:
@@ -285,7 +283,9 @@ def _figure(shown: Shown) -> str:
         words.append(f'mean IoU {cell(record.counts.matrix().mean_iou())}')
     if not math.isnan(share):
         words.append(f'flicker {share:.2%}')
-    words.append('left: found, right: ' + ('truth' if record.truth else 'the bare picture'))
+    words.append(
+        'first what was found, then ' + ('the truth' if record.truth else 'the bare picture')
+    )
     return (
         f'<figure><div>{_image(shown.found, "what was found")}'
         f'{_image(shown.truth, "truth" if record.truth else "picture")}</div>'
