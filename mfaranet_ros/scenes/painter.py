@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from mfaranet_ros.scenes.atlas import Atlas, Page
 from mfaranet_ros.scenes.ground import kinds_at
 from mfaranet_ros.scenes.kinds import Kind
-from mfaranet_ros.scenes.patches import Meeting, Patches, meetings, placed, seen_from
+from mfaranet_ros.scenes.patches import (
+    Meeting,
+    Patches,
+    meetings,
+    no_warnings,
+    placed,
+    seen_from,
+)
 from mfaranet_ros.scenes.pictures.street import (
     COLUMNS,
     HALF_WIDTH_M,
@@ -79,10 +86,11 @@ class Painter:
         near_to_far = zip(
             meetings(patches, eye), rectangles[seen].tolist(), nearest[seen].tolist(), strict=True
         )
-        for number, (meeting, rectangle, least) in enumerate(near_to_far):
-            for where in _chunks(*rectangle):
-                if canvas.distance[where].max() > least:
-                    self._paint_patch(canvas, number, meeting, where)
+        with no_warnings():
+            for number, (meeting, rectangle, least) in enumerate(near_to_far):
+                for where in _chunks(*rectangle):
+                    if canvas.distance[where].max() > least:
+                        self._paint_patch(canvas, number, meeting, where)
         if len(patches):
             kinds = scene.kinds[patches.thing]
             np.copyto(canvas.kinds, np.take(kinds, canvas.number), where=canvas.number >= 0)

@@ -126,6 +126,11 @@ def placed(
     )
 
 
+def no_warnings() -> np.errstate:
+    """Return a context in which rays may run along planes."""
+    return np.errstate(divide='ignore', invalid='ignore')
+
+
 @dataclass(frozen=True, eq=False)
 class Meeting:
     """The plane of one patch as seen from one origin: what its rays need, computed once."""
@@ -147,7 +152,10 @@ class Meeting:
         return math.sqrt(u * u + v * v + 1 / (a * a + b * b + c * c))
 
     def rays(self, x: Reals, y: Reals, z: Reals) -> tuple[Reals, Reals, Reals, NDArray[np.bool_]]:
-        """Return distance, u, v and whether the patch is met, for directions of any shape."""
+        """Return distance, u, v and whether the patch is met, for directions of any shape.
+
+        Rays along its plane never meet it; call it with `no_warnings`, for they divide by zero.
+        """
         a, b, c = self.plane
         distance = 1 / (a * x + b * y + c * z)
         u = distance * _dot(self.across, x, y, z) + self.u_0

@@ -2,8 +2,8 @@
 
 The world frame: x along the general direction of the road, y to its left, z up, in metres; the
 ground is z = 0. The middle of the road is y = f(x), a few long waves, as a polyline of short
-pieces. A place has the coordinates s, the length of the middle up to it, and the offset, how far
-it lies to the left of the middle: (y - f(x)) / sqrt(1 + f'(x)^2).
+pieces. A place has the coordinates s, the length of the middle up to its x, and the offset, how
+far it lies to the left of the middle: (y - f(x)) / sqrt(1 + f'(x)^2).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from mfaranet_ros.scenes.patches import (
     Patches,
     Vector,
     meetings,
+    no_warnings,
     placed,
     seen_from,
 )
@@ -85,7 +86,8 @@ class Scene:
         patches = seen_from(placed(self.parts, *self.poses(eye[0], eye[1]).T), eye)
         for number, meeting in enumerate(meetings(patches, eye)):
             near = np.flatnonzero(_towards(meeting, x, y, z, lengths))
-            far, _, _, met = meeting.rays(x[near], y[near], z[near])
+            with no_warnings():
+                far, _, _, met = meeting.rays(x[near], y[near], z[near])
             met &= far < distance[near]
             distance[near[met]] = far[met]
             things[near[met]] = patches.thing[number]

@@ -94,21 +94,27 @@ def _car(length: float, width: float, height: float, variant: int) -> list[Patch
     paint = variant % PAINTS
     a, waist = length / 2, height * 0.63
     nose = waist * (1 - NOSE)
-    side, cabin = f'side_{paint}', f'cabin_{paint}'
-    body = _walls(length, width, waist, (f'front_{paint}', side, f'rear_{paint}', side))
+    body = _walls(
+        length,
+        width,
+        waist,
+        (f'front_{paint}', f'side_left_{paint}', f'rear_{paint}', f'side_{paint}'),
+    )
     body[0] = replace(body[0], size_m=(width, nose), picture=f'front_{paint}')
     foot, top = a - length * BONNET, a - length * 0.42
     back, end = -a, -a + length * 0.09
-    sill, run = waist - 0.02, foot - back
-    lean = (foot - top, end - back)
-    b = width / 2
+    front, rear = (foot - top) / (height - waist), (end - back) / (height - waist)
+    lap = 0.02  # below the waist, so that no gap is seen
+    rise, run = height - waist + lap, foot - back + lap * (front + rear)
+    lean, b, low = (front * rise, rear * rise), width / 2, waist - lap
+    left, right = f'cabin_left_{paint}', f'cabin_{paint}'
     return [
         *body,
         _slope(a, nose, foot, waist, width, f'lid_{paint}'),
         _slope(foot, waist, top, height, width, f'screen_{paint}'),
         _slope(back, waist, end, height, width, f'screen_{paint}'),
-        Patch((foot, b, sill), (-1.0, 0.0, 0.0), UP, (run, height - sill), lean, cabin),
-        Patch((back, -b, sill), (1.0, 0.0, 0.0), UP, (run, height - sill), lean[::-1], cabin),
+        Patch((foot + lap * front, b, low), (-1.0, 0.0, 0.0), UP, (run, rise), lean, left),
+        Patch((back - lap * rear, -b, low), (1.0, 0.0, 0.0), UP, (run, rise), lean[::-1], right),
         Patch(
             (top, -b, height), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (2 * b, top - end),
             picture=f'lid_{paint}',
@@ -120,8 +126,10 @@ def _van(length: float, width: float, height: float, variant: int) -> list[Patch
     """Return a van: its bonnet and its screen are one slope, the side is cut to fit."""
     paint = _VAN_PAINTS[variant % len(_VAN_PAINTS)]
     a, nose = length / 2, height * (1 - VAN_SCREEN)
-    side, front = f'van_side_{paint}', f'van_front_{paint}'
-    body = _walls(length, width, height, (front, side, f'van_rear_{paint}', side))
+    pictures = (
+        f'front_{paint}', f'van_side_left_{paint}', f'van_rear_{paint}', f'van_side_{paint}',
+    )  # fmt: skip
+    body = _walls(length, width, height, pictures)
     body[0] = replace(body[0], size_m=(width, nose), picture=f'front_{paint}')
     top = a - length * VAN_NOSE
     return [
@@ -136,8 +144,9 @@ def _van(length: float, width: float, height: float, variant: int) -> list[Patch
 
 def _bus(length: float, width: float, height: float, variant: int) -> list[Patch]:
     paint = _BUS_PAINTS[variant % len(_BUS_PAINTS)]
-    side = f'bus_side_{paint}'
-    pictures = (f'van_front_{paint}', side, f'van_rear_{paint}', side)
+    pictures = (
+        f'van_front_{paint}', f'bus_side_left_{paint}', f'van_rear_{paint}', f'bus_side_{paint}',
+    )  # fmt: skip
     return _walls(length, width, height, pictures)
 
 

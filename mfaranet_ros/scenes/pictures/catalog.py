@@ -64,9 +64,15 @@ def _cars() -> dict[str, Draw]:
     }
     return {
         f'{part}_{number}': partial(draw, color=color)
-        for part, draw in parts.items()
+        for part, draw in (*parts.items(), *map(_left, parts.items()))
         for number, color in enumerate(vehicles.PAINTS)
     }
+
+
+def _left(part: tuple[str, Callable[..., Picture]]) -> tuple[str, Callable[..., Picture]]:
+    """Return a part as it is on the left of a car, where its front is to the left."""
+    name, draw = part
+    return f'{name}_left', lambda chance, color: draw(chance, color).mirrored()
 
 
 PICTURES: dict[str, Draw] = {

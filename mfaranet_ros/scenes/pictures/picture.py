@@ -21,6 +21,11 @@ class Picture:
     rgb: Rgb
     mask: Mask | None = None
 
+    def mirrored(self) -> Picture:
+        """Return it with left and right exchanged."""
+        mask = None if self.mask is None else np.ascontiguousarray(self.mask[:, ::-1])
+        return Picture(np.ascontiguousarray(self.rgb[:, ::-1]), mask)
+
 
 def blank(height: int, width: int, color: Color) -> Rgb:
     """Return a picture of one colour."""

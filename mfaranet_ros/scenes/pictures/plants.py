@@ -20,8 +20,8 @@ HEDGE: Color = (48, 56, 34)
 
 
 def _branch(
-    chance: np.random.Generator, ink: NDArray[np.uint8], x: float, y: float, turn: float, length: float,
-    width: float,
+    chance: np.random.Generator, ink: NDArray[np.uint8], x: float, y: float, turn: float,
+    length: float, width: float,
 ) -> None:  # fmt: skip
     """Draw a branch and, from its end, thinner ones; turn: radians from straight up."""
     end = x + length * math.sin(turn), y - length * math.cos(turn)

@@ -58,7 +58,7 @@ def body_side(chance: np.random.Generator, color: Color) -> Picture:
     rectangle(rgb, 246, 14, 10, 7, LAMP)
     rectangle(rgb, 0, 10, 8, 10, TAIL)
     _wheels(rgb, (50, 206), 45, 18)
-    polygon(rgb, ((1 - BONNET, 0), (1, 0), (1, NOSE - 0.03)), KEY)
+    polygon(rgb, ((1 - BONNET + 0.02, 0), (1, 0), (1, NOSE - 0.03)), KEY)
     return cut_out(rgb)
 
 
@@ -130,7 +130,7 @@ def van_side(chance: np.random.Generator, color: Color) -> Picture:
         rectangle(rgb, left, 8, 1, 70, dark)  # type: ignore[arg-type]
     rectangle(rgb, 0, 56, 256, 4, dark)  # type: ignore[arg-type]
     _wheels(rgb, (46, 212), 79, 16)
-    polygon(rgb, ((1 - VAN_NOSE, 0), (1, 0), (1, VAN_SCREEN - 0.02)), KEY)
+    polygon(rgb, ((1 - VAN_NOSE + 0.008, 0), (1, 0), (1, VAN_SCREEN - 0.03)), KEY)
     return cut_out(rgb)
 
 
