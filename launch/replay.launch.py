@@ -1,5 +1,6 @@
-"""Recorded pictures, a video or a bag, the segmentation node, and RViz if wanted.
+"""The built-in drive, recorded pictures, a video or a bag, the segmentation node, RViz if wanted.
 
+    ros2 launch mfaranet_ros replay.launch.py drive:=0 rviz:=true
     ros2 launch mfaranet_ros replay.launch.py images:=DIR weights:=FILE rviz:=true
     ros2 launch mfaranet_ros replay.launch.py bag:=DIR image:=/camera/image_raw
 
@@ -39,6 +40,7 @@ ARGUMENTS = {
     'images': ('', 'folder of pictures to play'),
     'video': ('', 'video file to play'),
     'bag': ('', 'bag to play, with its clock'),
+    'drive': ('', 'number of the built-in drive to play, as 0'),
     'rate': ('0.0', 'pictures per second, of a bag its speed; 0.0: as recorded'),
     'loop': ('false', 'begin anew when all is played'),
     'bag_player': ('auto', 'ros2: `ros2 bag play`; own: our player; auto: ros2 where it is there'),
@@ -50,7 +52,7 @@ ARGUMENTS = {
 PLAYER_TEXTS = ('images', 'video', 'calibration')
 """The arguments that are settings of the player of the same name, and text."""
 
-SOURCES = ('images', 'video', 'bag')
+SOURCES = ('images', 'video', 'bag', 'drive')
 
 BAG_PLAYERS = ('auto', 'ros2', 'own')
 
@@ -93,14 +95,16 @@ def _prepare(context: LaunchContext) -> list[Action]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     chosen = [name for name in SOURCES if given[name]]
     if len(chosen) != 1:
-        raise ValueError(f'give one of images:=DIR, video:=FILE and bag:=DIR, not {len(chosen)}')
+        raise ValueError(
+            f'give one of images:=DIR, video:=FILE, bag:=DIR and drive:=0, not {len(chosen)}'
+        )
     for name in ('loop', 'rviz'):
         parse_boolean(name, given[name])
     if given['bag_player'] not in BAG_PLAYERS:
         allowed = ', '.join(BAG_PLAYERS)
         raise ValueError(f'bag_player = {given["bag_player"]!r}: allowed are {allowed}')
     context.launch_configurations['use_sim_time'] = 'true' if given['bag'] else 'false'
-    if not given['bag']:
+    if not given['bag'] and not given['drive']:
         # Nobody publishes where the camera of a folder of pictures was mounted.
         context.launch_configurations.setdefault('extrinsics', 'parameters')
     return []
@@ -137,9 +141,11 @@ def _has_ros2_bag(bag_player: str) -> bool:
 
 
 def _settings(context: LaunchContext, given: dict[str, str]) -> dict[str, object]:
-    """Return what the player is told to play pictures or a video."""
+    """Return what the player is told to play pictures, a video or the drive."""
+    drive = {'source': 'drive', 'seed': int(given['drive'])} if given['drive'] else {}
     return {
         **{name: given[name] for name in PLAYER_TEXTS},
+        **drive,
         'transport': LaunchConfiguration('transport').perform(context) or 'raw',
         'rate_hz': float(given['rate']),
         'loop': parse_boolean('loop', given['loop']),

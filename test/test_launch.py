@@ -321,6 +321,17 @@ def test_a_replay_of_pictures_runs_on_the_clock_of_the_system(kind):
 
 
 @needs_launch
+def test_a_replay_of_the_drive_takes_its_mounting_pose_from_tf():
+    context, actions = evaluate(REPLAY, drive='7')
+    found = nodes(actions)
+    player = parameters_of(found['player_node'], context)
+    assert (player['source'], player['seed'], player['images']) == ('drive', 7, '')
+    node = parameters_of(found['segmentation_node'], context)
+    assert node['use_sim_time'] is False
+    assert node.get('ground.extrinsics', 'auto') != 'parameters'
+
+
+@needs_launch
 def test_a_replay_of_a_bag_runs_on_its_clock_and_waits_for_the_node():
     given = {'bag': '/a.mcap', 'rate': '0.5', 'loop': 'true', 'camera': 'front'}
     context, actions = evaluate(REPLAY, **given, bag_player='ros2')
