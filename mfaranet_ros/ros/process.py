@@ -105,6 +105,7 @@ def run(module: str, class_name: str, grace_s: float = GRACE_S) -> int:
 
 def _spin(node_class: Any, stop: StopSignal) -> None:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.task import Future
 
     from mfaranet_ros.errors import MfaranetError
 
@@ -115,13 +116,14 @@ def _spin(node_class: Any, stop: StopSignal) -> None:
         stop.exit_code = 2
         return
     # Not rclpy's experimental events executor: in the wheels it spins and calls nothing.
-    executor = SingleThreadedExecutor()
+    executor, over = SingleThreadedExecutor(), Future()
     try:
         executor.add_node(node)
-        stop.on_request(lambda: executor.shutdown(timeout_sec=0.0))
+        # Not by executor.shutdown: it frees what the spinning thread may be waiting with.
+        stop.on_request(lambda: over.set_result(None))
         node.start()
         if not stop.wanted:
-            executor.spin()
+            executor.spin_until_future_complete(over)
     except ExternalShutdownException:
         pass
     finally:
