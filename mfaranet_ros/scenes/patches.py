@@ -185,8 +185,8 @@ def _dot(vector: Vector, x: Reals, y: Reals, z: Reals) -> Reals:
 def _inside(mask: NDArray[np.bool_], u: Reals, v: Reals) -> NDArray[np.bool_]:
     """Return the mask's values at shares of its width, and of its height from below."""
     height, width = mask.shape
-    column = np.clip(u * width, 0, width - 1).astype(np.int32)
-    row = np.clip((1 - v) * height, 0, height - 1).astype(np.int32)
+    column = np.fmin(np.fmax(u * width, 0), width - 1).astype(np.int32)  # 0 where not a number
+    row = np.fmin(np.fmax((1 - v) * height, 0), height - 1).astype(np.int32)
     return np.asarray(mask.ravel()[row * width + column])
 
 

@@ -100,7 +100,7 @@ def _car(length: float, width: float, height: float, variant: int) -> list[Patch
         waist,
         (f'front_{paint}', f'side_left_{paint}', f'rear_{paint}', f'side_{paint}'),
     )
-    body[0] = replace(body[0], size_m=(width, nose), picture=f'front_{paint}')
+    body[0] = replace(body[0], size_m=(width, nose))
     foot, top = a - length * BONNET, a - length * 0.42
     back, end = -a, -a + length * 0.09
     front, rear = (foot - top) / (height - waist), (end - back) / (height - waist)
@@ -130,7 +130,7 @@ def _van(length: float, width: float, height: float, variant: int) -> list[Patch
         f'front_{paint}', f'van_side_left_{paint}', f'van_rear_{paint}', f'van_side_{paint}',
     )  # fmt: skip
     body = _walls(length, width, height, pictures)
-    body[0] = replace(body[0], size_m=(width, nose), picture=f'front_{paint}')
+    body[0] = replace(body[0], size_m=(width, nose))
     top = a - length * VAN_NOSE
     return [
         *body,
