@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from mfaranet_ros.settings import setting
+from mfaranet_ros.errors import UnknownNameError
+from mfaranet_ros.settings import Value, replace, setting
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,25 @@ class DriveOptions:
     dusk: float = setting(
         0.0, 'how far the day has gone; 1: street lights only', low=0.0, high=1.0
     )
+
+
+PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
+    {
+        'default': {},
+        'overcast': {'shadow': 0.0, 'haze_m': 300.0, 'exposure': 0.9},
+        'low_sun': {'shadow': 1.0, 'sun_elevation_deg': 12.0, 'exposure': 1.15},
+        'fog': {'shadow': 0.0, 'haze_m': 25.0},
+        'rain': {'shadow': 0.0, 'rain': 0.8, 'haze_m': 300.0},
+        'dusk': {'shadow': 0.0, 'dusk': 0.8, 'noise': 3.0},
+        'rush_hour': {'traffic': 2.0, 'people': 2.0, 'parked': 0.8},
+        'empty': {'traffic': 0.0, 'people': 0.0, 'parked': 0.0},
+    }
+)
+"""Weathers, lights and crowds by name: what each changes of the defaults."""
+
+
+def preset(name: str) -> DriveOptions:
+    """Return the options of a preset; raises UnknownNameError with the nearest names."""
+    if name not in PRESETS:
+        raise UnknownNameError('preset', name, PRESETS)
+    return replace(DriveOptions(), PRESETS[name])

@@ -58,8 +58,8 @@ def leafy(chance: np.random.Generator, color: Color) -> Picture:
     """Return a tree in leaf, lit from above, with gaps through which the sky is seen."""
     row, column = np.mgrid[:SIZE, :SIZE]
     rough = fractal(chance, (SIZE, SIZE), 5, 1.5)
-    away = ((column - SIZE / 2) / (SIZE * 0.46)) ** 2 + ((row - SIZE * 0.37) / (SIZE * 0.36)) ** 2
-    crown = rough < 140 * (1.05 - away)
+    away = ((column - SIZE / 2) / (SIZE * 0.46)) ** 2 + ((row - SIZE * 0.37) / (SIZE * 0.35)) ** 2
+    crown = (rough < 150 * (0.92 - away)) & (away < 1.06)
     crown &= fractal(chance, (SIZE, SIZE), 3, 1.2) > -70 - 40 * (1 - away)
     trunk = _wood(chance) & (row > SIZE * 0.55)
     lumps = fractal(chance, (SIZE, SIZE), 5, 1.6)
