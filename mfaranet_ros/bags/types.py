@@ -31,6 +31,9 @@ BESIDES = {
 }
 """Types that we write and the store of rosbags does not hold."""
 
+NO_TYPE = (TypesysError, ValueError, KeyError, AssertionError, SyntaxError, RecursionError)
+"""What rosbags makes of definitions that are none."""
+
 UNKNOWN_HASH = 'RIHS01_' + 64 * '0'
 
 
@@ -54,17 +57,18 @@ class MessageTypes:
 
     def _register(self, topic: Topic) -> None:
         try:
-            types = _parse(topic)
-        except (TypesysError, ValueError, KeyError, AssertionError) as error:
-            self.unreadable[topic.type] = ' '.join(str(error).split())
-            return
+            self._add(_parse(topic))
+        except NO_TYPE as error:
+            self.unreadable[topic.type] = _one_line(error)
+
+    def _add(self, types: Any) -> None:
         try:
             self.store.register(types)
         except TypesysError:
             # A type has changed since, so the bag's own are taken before those known here.
-            known = {name: self.store.fielddefs[name] for name in self.store.fielddefs}
-            self.store = get_typestore(Stores.EMPTY)
-            self.store.register({**known, **types})
+            store = get_typestore(Stores.EMPTY)
+            store.register({**self.store.fielddefs, **types})
+            self.store = store
 
     def check(self, topic: Topic) -> None:
         """Raise SourceError for a type that cannot be read."""
@@ -73,44 +77,52 @@ class MessageTypes:
                 f'{topic.name} is serialized as {topic.serialization!r}: only cdr is read, '
                 'record it with one of the usual middlewares'
             )
-        if topic.type not in self.store.fielddefs:
-            why = self.unreadable.get(topic.type)
-            what = (
-                f'has a definition that cannot be read ({why})'
-                if why
-                else ('is unknown here and the bag does not hold its definition')
-            )
+        problem = self._problem(topic.type)
+        if problem:
             raise SourceError(
-                f'{topic.name} is of type {topic.type}, which {what}: record it as mcap, which '
+                f'{topic.name} is of type {topic.type}, which {problem}: record it as mcap, which '
                 'holds definitions, or give another topic'
             )
+
+    def _problem(self, type_name: str) -> str:
+        """Return why a type cannot be read, empty if it can."""
+        if type_name in self.store.fielddefs:
+            try:
+                self.store.get_msgdef(type_name)
+            except NO_TYPE as error:
+                return f'has a definition that cannot be used ({_one_line(error)})'
+            return ''
+        if type_name in self.unreadable:
+            return f'has a definition that cannot be read ({self.unreadable[type_name]})'
+        return 'is unknown here and the bag does not hold its definition'
 
     def definition(self, topic: Topic) -> tuple[str, str]:
         """Return the text of a type's definition and its hash: as the bag has it, else as known.
 
         The text is empty for a type of which neither knows.
         """
-        known = topic.type in self.store.fielddefs
+        if self._problem(topic.type):
+            return topic.definition, UNKNOWN_HASH
         text = topic.definition
-        if known and (not text or topic.encoding == 'ros2idl'):
+        if not text or topic.encoding == 'ros2idl':
             text, _ = self.store.generate_msgdef(topic.type, ros_version=2)
-        return text, self._hash(topic.type) if known else UNKNOWN_HASH
-
-    def _hash(self, type_name: str) -> str:
         try:
-            return str(self.store.hash_rihs01(type_name))
-        except (TypesysError, KeyError):  # a wide string, which rosbags does not hash
-            return UNKNOWN_HASH
+            return text, str(self.store.hash_rihs01(topic.type))
+        except NO_TYPE:  # it has a wide string, which rosbags does not hash
+            return text, UNKNOWN_HASH
 
     def read(self, raw: bytes | memoryview, topic: Topic) -> MessageLike:
         """Return the message; raises DecodeError where the bytes are none."""
         try:
             return self.store.deserialize_cdr(memoryview(raw), topic.type)
-        except (SerdeError, IndexError) as error:
-            text = ' '.join(str(error).split())
+        except (SerdeError, IndexError, *NO_TYPE) as error:
             raise DecodeError(
-                'data', f'a message of {topic.name} cannot be read: {text}'
+                'data', f'a message of {topic.name} cannot be read: {_one_line(error)}'
             ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
 
 
 def _parse(topic: Topic) -> Any:
