@@ -1,0 +1,23 @@
+"""One small drive that the tests look at; nothing in it has state."""
+
+import pytest
+
+from mfaranet_ros.scenes.camera import SceneCamera
+from mfaranet_ros.scenes.drive import Drive
+
+SMALL = SceneCamera(160, 120, fx=157.0)
+
+
+@pytest.fixture(scope='session')
+def small():
+    return SMALL
+
+
+@pytest.fixture(scope='session')
+def drive():
+    return Drive(seed=3, camera=SMALL)
+
+
+@pytest.fixture(scope='session')
+def frame(drive):
+    return drive.frame(40)

@@ -1,0 +1,37 @@
+"""The shipped network, trained on real streets alone, sees the road of the drive."""
+
+import pytest
+
+from mfaranet_ros.evaluation.confusion import ConfusionMatrix
+from mfaranet_ros.frame import Frame
+from mfaranet_ros.labels import CAMVID
+from mfaranet_ros.pipeline.config import PipelineConfig, replace
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.scenes.drive import Drive
+
+FRAMES = ((0, 20), (1, 110))
+"""Seed and index; `docs/scenes.md` has the figures of many more."""
+
+
+@pytest.fixture(scope='module')
+def iou():
+    config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
+    pipeline = SegmentationPipeline(replace(PipelineConfig(), config))
+    matrix = ConfusionMatrix(len(CAMVID))
+    try:
+        for seed, index in FRAMES:
+            drawn = Drive(seed).frame(index)
+            labels = pipeline(Frame(drawn.rgb, 'rgb8', drawn.stamp_ns, 'camera')).labels
+            matrix.update(labels, drawn.labels)
+    finally:
+        pipeline.close()
+    return dict(zip(CAMVID.names, matrix.iou(), strict=True))
+
+
+def test_it_sees_the_road(iou):
+    assert iou['Road'] > 0.93
+
+
+@pytest.mark.parametrize(('name', 'least'), [('Sky', 0.8), ('Building', 0.5), ('Tree', 0.5)])
+def test_it_sees_what_is_large(iou, name, least):
+    assert iou[name] > least
