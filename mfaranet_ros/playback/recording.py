@@ -12,18 +12,17 @@ from mfaranet_ros.bags.cameras import choose_camera
 from mfaranet_ros.bags.reader import Bag, BagMessage
 from mfaranet_ros.bags.stamps import StampWatch
 from mfaranet_ros.bags.storage import Topic
+from mfaranet_ros.bags.writer import ALWAYS_LATCHED
 from mfaranet_ros.errors import SourceError
 
 TRANSFORMS = ('/tf', '/tf_static')
 """What the node listens to besides the camera."""
 
-LATCHED = ('/tf_static',)
-"""Topics whose old messages latecomers need, whatever the bag says of them."""
-
 NOT_PLAYED = ('/clock', '/rosout', '/parameter_events')
 """Topics that belong to the system that was recorded: the player has a clock of its own."""
 
 LATCHED_AT_MOST = 100
+"""So many old messages of one topic are kept for latecomers."""
 
 
 class Recording:
@@ -133,7 +132,7 @@ class Tape:
 def is_latched(topic: Topic) -> bool:
     """Return whether the old messages of a topic are kept for latecomers."""
     durabilities = {getattr(profile.durability, 'name', '') for profile in topic.qos}
-    return topic.name in LATCHED or 'TRANSIENT_LOCAL' in durabilities
+    return topic.name in ALWAYS_LATCHED or 'TRANSIENT_LOCAL' in durabilities
 
 
 def header_stamp_ns(raw: bytes | memoryview) -> int:

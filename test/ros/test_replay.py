@@ -15,21 +15,13 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rosbags.interfaces import (
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from mfaranet_ros.bags.reader import open_bag
 from mfaranet_ros.bags.storage import Topic
-from mfaranet_ros.bags.writer import BagWriter
+from mfaranet_ros.bags.writer import LATCHED, BagWriter
 from mfaranet_ros.errors import ConfigError, SourceError
 from mfaranet_ros.frame import Frame
 from mfaranet_ros.pipeline import encode
@@ -47,11 +39,7 @@ MS = 10**6
 LATE_NS = 2 * MS
 """From the stamp of a message to its log."""
 
-IMAGE, STRING, NO_TIME = '/front/image_raw', 'std_msgs/msg/String', QosTime(0, 0)
-LATCHED = Qos(
-    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, NO_TIME,
-    NO_TIME, QosLiveliness.AUTOMATIC, NO_TIME, False,
-)  # fmt: skip
+IMAGE, STRING = '/front/image_raw', 'std_msgs/msg/String'
 
 
 def stamp_of(number, period_ms=100):
