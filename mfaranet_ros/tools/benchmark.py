@@ -1,12 +1,12 @@
-"""Measure what this machine can do: its networks, its messages, or the ground in metres."""
+"""Measure what this machine can do: networks, messages, the ground in metres, the drive."""
 
 from __future__ import annotations
 
 import argparse
 
-from mfaranet_ros.tools import ground, network, transport
+from mfaranet_ros.tools import drawing, ground, network, transport
 
-BENCHMARKS = {'network': network, 'transport': transport, 'ground': ground}
+BENCHMARKS = {'network': network, 'transport': transport, 'ground': ground, 'drawing': drawing}
 
 DEFAULT = 'network'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.options import PRESETS, DriveOptions, preset
 from mfaranet_ros.scenes.texts import camera_of, options_of, resized
 from mfaranet_ros.settings import replace
 from mfaranet_ros.tools.arguments import parse_size
@@ -23,6 +23,15 @@ def add_scene_arguments(parser: argparse.ArgumentParser, size: str = DEMO_SIZE) 
         '--camera', action='append', default=[], metavar='NAME=VALUE',
         help='calibration or mounting, as in --camera pitch=0.1 (may be given several times)',
     )  # fmt: skip
+    add_drive_arguments(parser)
+
+
+def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the drive."""
+    parser.add_argument(
+        '--preset', default='default', metavar='NAME',
+        help=f'options to begin with, one of {", ".join(PRESETS)}',
+    )  # fmt: skip
     add_set_argument(parser, 'any option of the drive, as in --set rain=0.5')
 
 
@@ -33,4 +42,4 @@ def scene_camera(args: argparse.Namespace) -> SceneCamera:
 
 def scene_options(args: argparse.Namespace, **defaults: str) -> DriveOptions:
     """Return the options of the drive; defaults: those that this tool changes."""
-    return options_of(args.set, replace(DriveOptions(), defaults))
+    return options_of(args.set, replace(preset(args.preset), defaults))
