@@ -2,15 +2,18 @@
 
 Truth is paired by exact stamp; failing that, with a tolerance, the nearest is taken; each truth is
 used once. Everything is read once and in order, so an image waits for truth that was logged after
-it: up to WAIT_NS of the log, and less where that would take more than HOLD_BYTES.
+it: up to WAIT_NS of the log, and less where that would take more than HOLD_BYTES. Truth that was
+logged at another time altogether, by a recording of its own, is moved to the time of the images.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from mfaranet_ros.bags.ahead import read_ahead
@@ -24,6 +27,9 @@ from mfaranet_ros.frame import MessageLike
 
 WAIT_NS = 2_000_000_000
 """How much later than its image truth may have been logged, and how much earlier."""
+
+NEAR_NS = WAIT_NS // 2
+"""Truth that was logged further from its images is taken for a recording of its own."""
 
 HOLD_BYTES = 256 * 2**20
 """How much of the recording is held at most while waiting."""
@@ -59,6 +65,7 @@ class _Waiting:
 
     number: int
     image: BagMessage
+    logged_ns: int
     stamp_ns: int
     camera_info: MessageLike | None
     truths: list[Truth | None]
@@ -113,13 +120,10 @@ class Pairing:
         )
 
     def __iter__(self) -> Iterator[Shot]:
-        topics = [self._camera.image.name, *self._by_topic]
-        if self._camera.info is not None:
-            topics.append(self._camera.info.name)
-        with closing(read_ahead(self._bag.messages(topics))) as items:
-            for item in items:
-                self._receive(item)
-                yield from self._give_out(item.time_ns)
+        with closing(read_ahead(self._logged())) as items:
+            for logged_ns, item in items:
+                self._receive(item, logged_ns)
+                yield from self._give_out(logged_ns)
         yield from self._give_out(None)
         for source in self._sources:
             for truth in source.shelf:
@@ -129,12 +133,36 @@ class Pairing:
 
     # -- what comes in ----------------------------------------------------------------------
 
-    def _receive(self, item: BagMessage) -> None:
+    def _logged(self) -> Iterator[tuple[int, BagMessage]]:
+        """Yield all messages, and when they were logged by the clock that logged the images."""
+        together = [self._camera.image.name]
+        if self._camera.info is not None:
+            together.append(self._camera.info.name)
+        shifts = {topic: self._shift_ns(topic) for topic in self._by_topic}
+        together += [topic for topic, shift_ns in shifts.items() if abs(shift_ns) <= NEAR_NS]
+        streams = [_shifted(self._bag.messages(together), 0)]
+        for topic, shift_ns in shifts.items():
+            if topic not in together:
+                streams.append(_shifted(self._bag.messages([topic]), shift_ns))
+        return heapq.merge(*streams, key=itemgetter(0))
+
+    def _shift_ns(self, topic: str) -> int:
+        """Return how much later than the images a topic was logged, by their first messages."""
+        delays_ns = []
+        for name in (self._camera.image.name, topic):
+            first = self._bag.first(name)
+            try:
+                delays_ns.append(first.time_ns - first.stamp_ns if first else 0)
+            except (DecodeError, AttributeError):
+                return 0
+        return delays_ns[1] - delays_ns[0]
+
+    def _receive(self, item: BagMessage, logged_ns: int) -> None:
         source = self._by_topic.get(item.topic.name)
         if source is not None:
-            self._receive_truth(item, source)
+            self._receive_truth(item, logged_ns, source)
         elif item.topic.name == self._camera.image.name:
-            self._receive_image(item)
+            self._receive_image(item, logged_ns)
         else:
             self._receive_info(item)
 
@@ -144,7 +172,7 @@ class Pairing:
             with suppress(DecodeError):
                 self._info, self._info_bytes = item.message, content
 
-    def _receive_image(self, item: BagMessage) -> None:
+    def _receive_image(self, item: BagMessage, logged_ns: int) -> None:
         number = self._images
         self._images += 1
         try:
@@ -154,13 +182,13 @@ class Pairing:
             return
         self._watch.add(stamp_ns)
         truths = [source.shelf.take(stamp_ns) for source in self._sources]
-        self._waiting.append(_Waiting(number, item, stamp_ns, self._info, truths))
+        self._waiting.append(_Waiting(number, item, logged_ns, stamp_ns, self._info, truths))
         self._held_bytes += len(item.raw)
 
-    def _receive_truth(self, item: BagMessage, source: Source) -> None:
+    def _receive_truth(self, item: BagMessage, logged_ns: int, source: Source) -> None:
         source.truths += 1
         try:
-            truth = Truth.of(item)
+            truth = Truth.of(item, logged_ns)
         except (DecodeError, AttributeError):
             source.unreadable = source.unreadable.plus(f'message {source.truths - 1}')
             return
@@ -190,7 +218,7 @@ class Pairing:
     def _may_go(self, waiting: _Waiting, now_ns: int | None) -> bool:
         if now_ns is None or self._held_bytes > HOLD_BYTES:
             return True
-        if now_ns - waiting.image.time_ns > WAIT_NS:
+        if now_ns - waiting.logged_ns > WAIT_NS:
             return True
         return all(
             truth is not None or not source.may_bring(waiting.stamp_ns, self._tolerance_ns)
@@ -235,3 +263,7 @@ class Pairing:
             f'images are of {range_text(images)}, the truth of {range_text(truth)}; give the '
             'truth of this recording, or a tolerance if the stamps differ a little'
         )
+
+
+def _shifted(items: Iterable[BagMessage], shift_ns: int) -> Iterator[tuple[int, BagMessage]]:
+    return ((item.time_ns - shift_ns, item) for item in items)

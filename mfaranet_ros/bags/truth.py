@@ -21,19 +21,16 @@ class Truth:
     name: str
     message: BagMessage | None = None
     path: Path | None = None
+    logged_ns: int = 0
 
     @classmethod
-    def of(cls, item: BagMessage) -> Truth:
-        return cls(item.stamp_ns, stamp_text(item.stamp_ns), message=item)
+    def of(cls, item: BagMessage, logged_ns: int) -> Truth:
+        """Return a message as truth; logged_ns: when it was logged, by the clock of the images."""
+        return cls(item.stamp_ns, stamp_text(item.stamp_ns), message=item, logged_ns=logged_ns)
 
     @property
     def size_bytes(self) -> int:
         return 0 if self.message is None else len(self.message.raw)
-
-    @property
-    def time_ns(self) -> int:
-        """When it was logged; files are there from the beginning to the end."""
-        return self.stamp_ns if self.message is None else self.message.time_ns
 
 
 class Shelf:
@@ -71,8 +68,8 @@ class Shelf:
     def take_old(self, before_ns: int, most_bytes: int) -> list[Truth]:
         """Take what was logged before a time, and the oldest of what exceeds a size in all."""
         old = []
-        for truth in sorted(self, key=lambda truth: truth.time_ns):
-            if truth.time_ns >= before_ns and self._bytes <= most_bytes:
+        for truth in sorted(self, key=lambda truth: truth.logged_ns):
+            if truth.logged_ns >= before_ns and self._bytes <= most_bytes:
                 break
             old.append(truth)
             self._remove(truth)

@@ -108,11 +108,22 @@ def test_truth_may_be_logged_later_or_earlier(rig):
     assert rig.pair(early, TRUTH)[0] == [(0, 0), (100, 100)]
 
 
-def test_truth_that_is_logged_much_later_is_given_up(rig):
-    path = rig.write([0, 100, 9000], [(0, 9000), 100])
+def test_truth_that_lags_is_given_up(rig):
+    path = rig.write([0, 100, 9000], [0, (100, 9000)])
     shots, report = rig.pair(path, TRUTH)
-    assert shots == [(0, None), (100, 100), (9000, None)]
-    assert report.sources[0].truths_without.names == ('0.000000000',)
+    assert shots == [(0, 0), (100, None), (9000, None)]
+    assert report.sources[0].truths_without.names == ('0.100000000',)
+
+
+@pytest.mark.parametrize('later_ms', [3_600_000, -3_600_000])
+def test_truth_of_a_recording_of_its_own_is_moved(rig, later_ms):
+    """Labels that were made of the recording, and recorded, an hour later keep its stamps."""
+    times = range(0, 6000, 100)
+    labels = [(time, 7_200_000 + later_ms + time) for time in times]
+    path = rig.write([(time, 7_200_000 + time) for time in times], labels)
+    shots, report = rig.pair(path, TRUTH)
+    assert shots == [(time, time) for time in times]
+    assert report.notes == ()
 
 
 def test_little_is_held_while_waiting(rig, monkeypatch):
