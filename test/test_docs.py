@@ -401,22 +401,27 @@ def test_verbs_in_the_text_exist():
 # -- the picture ----------------------------------------------------------------------------
 
 
-def test_picture_shows_frame_overlay_and_grid(tmp_path):
+def test_picture_shows_frame_mask_overlay_and_both_grids(tmp_path):
     from mfaranet_ros.labels import get_label_set
     from mfaranet_ros.models import create_model, save_weights
     from mfaranet_ros.pipeline.config import replace
-    from mfaranet_ros.pipeline.stored_frame import stored_frame
+    from mfaranet_ros.scenes.drive import Drive
 
     picture = load(ROOT / 'docs/make_picture.py')
     labels = get_label_set('camvid')
     model = create_model('mfaranet_resnet18', classes=len(labels), scales=(1,))
     path = save_weights(model, tmp_path / 'w.safetensors', label_set=labels)
     given = {'model.weights': str(path), 'model.scales': (1,)}
-    image = picture.make_picture(replace(PipelineConfig(), {**picture.SETTINGS, **given}))
-    frame = stored_frame().pixels
+    image = picture.make_picture(replace(PipelineConfig(), {**picture.SETTINGS, **given}), 0, 3)
+    frame = Drive(0).frame(3).rgb
     height, width = frame.shape[:2]
-    top, second = picture.CAPTION_PX, width + picture.GAP_PX
-    assert image.shape[0] == height + top
-    assert (image[top:, :width] == frame).all()
-    assert (image[top:, second : second + width] != frame).mean() > 0.5
-    assert image.shape[1] > second + width + 100
+    top, gap = picture.CAPTION_PX, picture.GAP_PX
+    assert image.shape[1] == 3 * width + 2 * gap
+    assert (image[top : top + height, :width] == frame[..., ::-1]).all()
+    mask = image[top : top + height, width + gap : 2 * width + gap].reshape(-1, 3)
+    assert {tuple(color) for color in mask[:, ::-1]} <= {tuple(c) for c in labels.palette}
+    below = image[top + height + top :]
+    free = (below == picture.CELL_COLORS[0]).all(axis=2)
+    assert (
+        free[:, below.shape[1] // 2 :].mean() > 0.1
+    )  # the truth; this network has learnt nothing
