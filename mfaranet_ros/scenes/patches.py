@@ -156,10 +156,13 @@ class Meeting:
 
         Rays along its plane never meet it; call it with `no_warnings`, for they divide by zero.
         """
-        a, b, c = self.plane
-        distance = 1 / (a * x + b * y + c * z)
-        u = distance * _dot(self.across, x, y, z) + self.u_0
-        v = distance * _dot(self.up, x, y, z) + self.v_0
+        distance = _dot(self.plane, x, y, z)
+        np.divide(1, distance, out=distance)
+        u = _dot(self.across, x, y, z)
+        u *= distance
+        u += self.u_0
+        v = distance * (z if self.up[2] == 1 else _dot(self.up, x, y, z))
+        v += self.v_0
         met = distance > NEAREST
         met &= v >= 0
         met &= v <= self.height
@@ -177,9 +180,11 @@ class Meeting:
 
 def _dot(vector: Vector, x: Reals, y: Reals, z: Reals) -> Reals:
     a, b, c = vector
-    if a == b == 0:
-        return c * z
-    return a * x + b * y + c * z if c else a * x + b * y
+    total = a * x
+    total += b * y
+    if c:
+        total += c * z
+    return total
 
 
 def _inside(mask: NDArray[np.bool_], u: Reals, v: Reals) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ LEAD_PERIOD_S = 16.0
 FOLLOW_GAP_M = 13.0
 
 _BIKE_M = (1.75, 0.5, 1.05)
-_RIDER_M = (0.5, 0.4, 1.78)
+_RIDER_M = (0.5, 0.4, 1.7)
 _PERSON_M = 0.4
 
 
