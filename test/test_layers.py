@@ -61,7 +61,7 @@ BEYOND = {
     # Recorded pictures and what belongs to them, which the player and the tools share.
     'playback': layer(VALUES | {'pipeline', 'bags', 'scenes'}, 'numpy cv2 yaml'),
     'ros': layer({'playback'}, 'numpy'),
-    'tools': layer({'playback', '__init__'}, 'numpy cv2 torch'),
+    'tools': layer({'playback', 'settings', '__init__'}, 'numpy cv2 torch'),
     # The pipeline takes frames; windows and zooms are of the network, not of the pipeline.
     'evaluation': layer({'frame'}, 'torch cv2'),
     'training': PICTURES,

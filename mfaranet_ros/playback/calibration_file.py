@@ -79,7 +79,7 @@ def calibration_yaml(calibration: CameraInfo) -> str:
         'rectification_matrix': matrix(calibration.r, 3),
         'projection_matrix': matrix(calibration.p, 3),
     }
-    return yaml.safe_dump(content, sort_keys=False)
+    return str(yaml.safe_dump(content, sort_keys=False))
 
 
 def check_size(calibration: CameraInfo, height: int, width: int, what: str) -> None:
