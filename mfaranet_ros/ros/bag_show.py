@@ -43,6 +43,13 @@ LATCHED = QoSProfile(
 MARGIN_S = 0.1
 """Of the steady clock, from a jump of /clock to the first message and from the last to a jump."""
 
+LAST_WORD_S = 1.1
+LINGER_S = 1.0
+"""So long the recording's time runs on behind its end, at least, and of the steady clock."""
+
+SAY_S = 0.1
+"""Of the steady clock, from the player's own last word to its end."""
+
 CLOCK_LEAD_S = 0.005
 """Of the steady clock, by which /clock is told before a picture that is sent for an answer."""
 
@@ -72,7 +79,7 @@ class BagShow:
         self.image = self._publishers[recording.camera.image.name]
         self._sent = self._messages = self._unanswered = 0
         self._late_ms = 0.0
-        self._played_ns = self._first_ns = self._last_ns = 0
+        self._played_ns = self._first_ns = self._last_ns = self._told_ns = self._end_ns = 0
         self._awaited_ns: int | None = None
         self._give_up_s = 0.0
         self._answers: Any = None
@@ -205,11 +212,25 @@ class BagShow:
         return self._begin_pass()
 
     def _end(self) -> None:
+        """Let the clock run on for the last diagnostics of those who follow it, and end."""
+        steady_ns = time.monotonic_ns()
+        bag_ns = self._told_ns
+        self._time = BagTime(max(self._config.rate, LAST_WORD_S / LINGER_S))
+        self._time.set(bag_ns, steady_ns)
+        self._end_ns = steady_ns + round(LINGER_S * 1e9)
+        self._player.call_every(1 / self._config.clock_rate_hz, self._run_out)
+
+    def _run_out(self) -> None:
+        steady_ns = time.monotonic_ns()
+        self._tell_time(self._time.now_ns(steady_ns))
+        if steady_ns < self._end_ns:
+            return
         if truncated := self._recording.bag.truncated:
             self._player.get_logger().warning(truncated)
-        self._player.end(TRUNCATED if truncated else 0)
+        self._player.end(TRUNCATED if truncated else 0, linger_s=SAY_S)
 
     def _tell_time(self, bag_ns: int) -> None:
+        self._told_ns = bag_ns
         message = Clock()
         message.clock.sec, message.clock.nanosec = divmod(max(0, bag_ns), 10**9)
         self._clock.publish(message)

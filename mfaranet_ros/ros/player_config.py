@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from mfaranet_ros.bags.reader import open_bag
@@ -148,10 +149,14 @@ def open_recording(config: PlayerConfig) -> Recording:
             'pace = answer goes with topics = camera only: masks in the bag would be taken for '
             'answers'
         )
-    return Recording(
-        open_bag(config.bag),
-        image_topic=config.image_topic,
-        camera_info_topic=config.camera_info_topic,
-        everything=config.topics == 'all',
-        start_s=config.start_s,
-    )
+    with ExitStack() as stack:
+        bag = stack.enter_context(open_bag(config.bag))
+        recording = Recording(
+            bag,
+            image_topic=config.image_topic,
+            camera_info_topic=config.camera_info_topic,
+            everything=config.topics == 'all',
+            start_s=config.start_s,
+        )
+        stack.pop_all()  # it stays open with what is played of it
+    return recording

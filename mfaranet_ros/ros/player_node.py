@@ -88,10 +88,10 @@ class PlayerNode(Node):
         self._state = 'playing'
         self._show.begin()
 
-    def end(self, exit_code: int = 0) -> None:
+    def end(self, exit_code: int = 0, *, linger_s: float = LINGER_S) -> None:
         """Say that all is played and end the process; told by the show."""
         self._state = 'through'
-        self.call_every(LINGER_S, lambda: self._finish(exit_code))
+        self.call_every(linger_s, lambda: self._finish(exit_code))
         self.get_logger().info(f'through: {self._show.summary}')
         self._diagnostics.publish()
 

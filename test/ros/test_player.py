@@ -351,7 +351,7 @@ def test_all_files_breaking_while_it_loops_ends_it_with_a_failure(audience, imag
         ({'source': 'video', 'images': 'IMAGES'}, ConfigError, 'video is empty'),
         ({'source': 'camera'}, ConfigError, 'allowed are auto, images, video'),
         ({'images': 'IMAGES', 'rate_hz': -1.0}, ConfigError, 'rate_hz = -1.0'),
-        ({'images': 'IMAGES', 'rate': 1.0}, ConfigError, "did you mean 'rate_hz'"),
+        ({'images': 'IMAGES', 'rate_h': 1.0}, ConfigError, "did you mean 'rate_hz'"),
         ({'source': 'drive', 'hfov_deg': 50.0}, ConfigError, 'a drive brings its own'),
         ({'source': 'drive', 'drive_options': 'rian=1'}, ConfigError, "did you mean 'rain'"),
         ({'images': 'IMAGES', 'seed': 1}, ConfigError, 'images has none'),
