@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mfaranet_ros.bags.cameras import choose_camera, first_calibration
 from mfaranet_ros.bags.reader import Bag, BagMessage, open_bag
 from mfaranet_ros.bags.writer import BagWriter
-from mfaranet_ros.errors import OutputError
-from mfaranet_ros.frame import Frame, MessageLike, Output, Segmentation
+from mfaranet_ros.errors import DecodeError, OutputError, SourceError
+from mfaranet_ros.evaluation.score import Outcome
+from mfaranet_ros.frame import Frame, Output, Segmentation
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.monitor import PROCESSING
-from mfaranet_ros.pipeline.style import Style
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.style import Style, parse_remap
 from mfaranet_ros.pipeline.topics import (
     CAMERA_INFO_NAME,
     DEBUG_STAGES,
@@ -47,9 +52,10 @@ PREFIXES = ('/segmentation', '/offline')
 class AnnotatedBag:
     """A recording that is being written anew; use it by `with`.
 
-    path: the folder to make; source: the recording, which is read once more, so that all of its
-    messages are copied byte for byte. style: how results are shown. prefix: the first part of the
-    new topics. Raises OutputError where nothing can be written, SourceError where nothing is read.
+    path: the folder to make; source: the recording, which is read here once more, so that all of
+    its messages are copied byte for byte. image_topic: that of the frames; besides: image topics
+    that are no camera's. style: how results are shown.
+    Raises OutputError where nothing can be written, SourceError where nothing is read.
     """
 
     def __init__(
@@ -58,17 +64,21 @@ class AnnotatedBag:
         source: str | Path | Sequence[str | Path],
         style: Style,
         *,
+        image_topic: str = '',
+        besides: tuple[str, ...] = (),
         overwrite: bool = False,
     ) -> None:
         self._style = style
         with ExitStack() as stack:
             bag = stack.enter_context(open_bag(source))
+            self._camera = choose_camera(bag, image_topic, besides=besides)
             _check_elsewhere(Path(path), bag)
             self.prefix = _free_prefix(bag)
+            self._info = first_calibration(bag, self._camera)
             self._writer = stack.enter_context(BagWriter(path, overwrite=overwrite))
             self._originals: Iterator[BagMessage] = bag.messages()
             self._stack = stack.pop_all()
-        self._next = next(self._originals, None)
+        self._images = 0
         self._labels_written = False
 
     def __enter__(self) -> AnnotatedBag:
@@ -80,26 +90,29 @@ class AnnotatedBag:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
         with self._stack:
-            if error is None:
-                self._copy(None)
+            self._copy(None)
 
-    def write(
-        self, image: BagMessage, result: Segmentation, camera_info: MessageLike | None = None
-    ) -> None:
-        """Write what was found in one image, logged when the image was; images come in order.
+    def write(self, number: int, result: Segmentation, stage_ms: Mapping[str, float]) -> None:
+        """Write what was found in one image, logged when the image was.
 
-        camera_info: its calibration, which is written scaled to the mask.
+        number: its place among the images of its topic in the order of the log; they come in
+        order, but not all of them need to. stage_ms: the time of each stage.
         """
+        image = self._copy(number)
+        if image is None:
+            raise SourceError(f'the recording has no image {number} of {self._camera.image.name}')
         time_ns = image.time_ns
-        self._copy(time_ns)
         self._write_labels(result.stamp_ns, time_ns)
         for topic in RESULT_TOPICS:
             if topic.output in WRITTEN:
                 self._write_result(topic, result, time_ns)
-        if camera_info is not None:
-            self._write(CAMERA_INFO_NAME, encode.camera_info(camera_info, result), time_ns)
-        for name, elapsed_ms in _times_ms(result).items():
+        if self._info is not None:
+            self._write(CAMERA_INFO_NAME, encode.camera_info(self._info, result), time_ns)
+        for name, elapsed_ms in _times_ms(stage_ms).items():
             self._write(f'debug/{name}_ms', encode.debug_value(elapsed_ms), time_ns)
 
     def _write_labels(self, stamp_ns: int, time_ns: int) -> None:
@@ -123,16 +136,23 @@ class AnnotatedBag:
         message = encode.build(value, self._writer.make)
         self._writer.write(f'{self.prefix}/{name}', message, time_ns, latched=latched)
 
-    def _copy(self, until_ns: int | None) -> None:
-        """Copy the messages that were logged up to a time, or all that are left."""
-        while self._next is not None and (until_ns is None or self._next.time_ns <= until_ns):
-            self._writer.copy(self._next)
-            self._next = next(self._originals, None)
+    def _copy(self, number: int | None) -> BagMessage | None:
+        """Copy messages up to the image of this number, and return it; None: all that are left."""
+        for item in self._originals:
+            self._writer.copy(item)
+            if self._camera.info and item.topic.name == self._camera.info.name:
+                with suppress(DecodeError):
+                    self._info = item.message
+            elif item.topic.name == self._camera.image.name:
+                self._images += 1
+                if self._images - 1 == number:
+                    return item
+        return None
 
 
-def _times_ms(result: Segmentation) -> dict[str, float]:
+def _times_ms(stage_ms: Mapping[str, float]) -> dict[str, float]:
     """Return the times of the stages that the node would publish, and their sum."""
-    stages = {name: result.stage_ms[name] for name in DEBUG_STAGES if name in result.stage_ms}
+    stages = {name: stage_ms[name] for name in DEBUG_STAGES if name in stage_ms}
     return {PROCESSING: sum(stages.values()), **stages}
 
 
@@ -162,3 +182,48 @@ def _compressed(value: Any) -> Any:
         value.header.frame_id,
     )
     return encode.compressed_image(frame)
+
+
+@dataclass(frozen=True)
+class MakeAnnotatedBag:
+    """Makes the annotated bag of each of several recordings; it travels to other processes.
+
+    path: the folder to make; of several recordings it holds one each, by its name.
+    sources: the files or folders of each recording, by its name.
+    """
+
+    path: Path
+    sources: Mapping[str, tuple[Path, ...]]
+    image_topic: str = ''
+    besides: tuple[str, ...] = ()
+    overwrite: bool = False
+
+    def __call__(self, name: str, pipeline: SegmentationPipeline) -> AnnotatedBagSink:
+        config = pipeline.config
+        remap = parse_remap(config.output.class_remap, pipeline.label_set)
+        style = Style(
+            pipeline.label_set, remap, config.output.palette, config.output.overlay_alpha,
+            config.ground.base_frame,
+        )  # fmt: skip
+        path = self.path if len(self.sources) == 1 else self.path / Path(name).name
+        return AnnotatedBagSink(
+            AnnotatedBag(
+                path, self.sources[name], style, image_topic=self.image_topic,
+                besides=self.besides, overwrite=self.overwrite,
+            )
+        )  # fmt: skip
+
+
+class AnnotatedBagSink:
+    """Writes the outcome of every frame of a recording."""
+
+    def __init__(self, bag: AnnotatedBag) -> None:
+        self._bag = bag
+
+    def take(self, outcome: Outcome) -> None:
+        """Write one frame; raises OutputError."""
+        self._bag.write(outcome.record.number, outcome.result, outcome.record.ms)
+
+    def close(self) -> None:
+        """Copy what is left, unless the evaluation ended early, and finish the file."""
+        self._bag.__exit__(*sys.exc_info())

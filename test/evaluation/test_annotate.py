@@ -27,6 +27,7 @@ from mfaranet_ros.pipeline.style import Style
 HEIGHT, WIDTH = 48, 64
 COUNT = 3
 STEP_NS = 100_000_000
+TOPIC = '/cam/image_raw'
 LATE_NS = 7_000_000
 """How much after its capture a picture is logged."""
 
@@ -40,7 +41,7 @@ def calibration(stamp_ns):
     )  # fmt: skip
 
 
-def write_drive(path, prefix='/cam'):
+def write_drive(path):
     generator = np.random.default_rng(5)
     with BagWriter(path) as writer:
         for number in range(COUNT):
@@ -52,7 +53,7 @@ def write_drive(path, prefix='/cam'):
                 ('speed', Float64(3.0)),
             ):  # fmt: skip
                 message = encode.build(value, writer.make)
-                writer.write(f'{prefix}/{name}', message, stamp_ns + LATE_NS)
+                writer.write(f'/cam/{name}', message, stamp_ns + LATE_NS)
     return path
 
 
@@ -68,16 +69,19 @@ def annotate(make_pipeline, ground, tmp_path):
     """Write a recording anew; return the results as they were written."""
     pipeline = make_pipeline()
 
-    def run(source, out=tmp_path / 'out', prefix='/cam'):
+    def run(source, out=tmp_path / 'out'):
         results = []
         style = Style(pipeline.label_set)
-        with open_bag(source) as bag, AnnotatedBag(out, source, style) as writer:
-            for shot in Pairing(bag, choose_camera(bag, f'{prefix}/image_raw')):
+        with (
+            open_bag(source) as bag,
+            AnnotatedBag(out, source, style, image_topic=TOPIC) as writer,
+        ):
+            for shot in Pairing(bag, choose_camera(bag, TOPIC)):
                 watch = Stopwatch()
                 with watch('decode'):
                     frame = decode(shot.image.message)
                 results.append(pipeline(frame, WRITTEN, ground, watch))
-                writer.write(shot.image, results[-1], shot.camera_info)
+                writer.write(shot.number, results[-1], watch.ms)
         return out, results, style
 
     return run
