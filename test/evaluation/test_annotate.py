@@ -11,8 +11,12 @@ from mfaranet_ros.bags.cameras import choose_camera
 from mfaranet_ros.bags.pairing import Pairing
 from mfaranet_ros.bags.reader import open_bag
 from mfaranet_ros.bags.writer import BagWriter
-from mfaranet_ros.errors import OutputError
-from mfaranet_ros.evaluation.annotate import WRITTEN, AnnotatedBag
+from mfaranet_ros.errors import InferenceError, OutputError
+from mfaranet_ros.evaluation.annotate import WRITTEN, AnnotatedBag, MakeAnnotatedBag
+from mfaranet_ros.evaluation.bag_source import BagChoice
+from mfaranet_ros.evaluation.jobs import Order, run_here
+from mfaranet_ros.evaluation.sample import Selection
+from mfaranet_ros.evaluation.specs import BagSpec
 from mfaranet_ros.frame import Frame
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.camera import read_camera_info
@@ -152,3 +156,34 @@ def test_a_recording_never_replaces_itself(make_pipeline, tmp_path):
         AnnotatedBag(source, source / 'drive.mcap', style, overwrite=True)
     with open_bag(source) as bag:
         assert len(list(bag.messages())) == 3 * COUNT
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_the_evaluation_writes_them_on_the_way(make_pipeline, tmp_path, count):
+    sources = {f'drive{n}': (write_drive(tmp_path / f'drive{n}'),) for n in range(count)}
+    pipeline, choice = make_pipeline(), BagChoice(TOPIC)
+    specs = [BagSpec(name, paths, choice, Selection()) for name, paths in sources.items()]
+    sink = MakeAnnotatedBag(tmp_path / 'out', sources, TOPIC)
+    order = Order(pipeline.config, also=WRITTEN, sinks=(sink,))
+    run_here(pipeline, specs, order, {}, lambda event: None)
+    for name, paths in sources.items():
+        with (
+            open_bag(tmp_path / 'out' / name if count > 1 else tmp_path / 'out') as written,
+            open_bag(paths) as before,
+        ):
+            assert written.topics['/segmentation/mask'].count == COUNT
+            assert written.topics['/segmentation/debug/decode_ms'].count == COUNT
+            originals = [bytes(item.raw) for item in written.messages(before.topics)]
+            assert originals == [bytes(item.raw) for item in before.messages()]
+
+
+def test_a_bag_is_finished_when_the_evaluation_ends_early(make_pipeline, tmp_path):
+    source = write_drive(tmp_path / 'drive')
+    pipeline = make_pipeline(error=InferenceError('no memory'))
+    spec = BagSpec('drive', (source,), BagChoice(TOPIC), Selection())
+    sink = MakeAnnotatedBag(tmp_path / 'out', {'drive': (source,)}, TOPIC)
+    order = Order(pipeline.config, also=WRITTEN, sinks=(sink,))
+    with pytest.raises(InferenceError, match='no memory'):
+        run_here(pipeline, [spec], order, {}, lambda event: None)
+    with open_bag(tmp_path / 'out') as bag:
+        assert not bag.truncated
