@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from zlib import crc32
 
 import numpy as np
 
 from mfaranet_ros.scenes.chance import Purpose, generator
 from mfaranet_ros.scenes.pictures import furniture, houses, people, plants, vehicles
-from mfaranet_ros.scenes.pictures.picture import Picture, blank
+from mfaranet_ros.scenes.pictures.picture import Color, Picture, blank
 
 Draw = Callable[[np.random.Generator], Picture]
+DrawPart = Callable[[np.random.Generator, Color], Picture]
 
 FRONTS = 16
 WALKERS, RIDERS, TREES = 16, 4, 8
@@ -50,29 +52,32 @@ def _walker(number: int) -> Draw:
 
 
 def _cars() -> dict[str, Draw]:
-    parts = {
+    sides = {
         'side': vehicles.body_side,
+        'cabin': vehicles.cabin_side,
+        'van_side': vehicles.van_side,
+        'bus_side': vehicles.bus_side,
+    }
+    parts = {
+        **sides,
+        **{f'{name}_left': _mirrored(draw) for name, draw in sides.items()},
         'front': vehicles.body_front,
         'rear': vehicles.body_rear,
-        'cabin': vehicles.cabin_side,
         'screen': vehicles.screen,
         'lid': vehicles.lid,
-        'van_side': vehicles.van_side,
         'van_front': vehicles.van_front,
         'van_rear': vehicles.van_rear,
-        'bus_side': vehicles.bus_side,
     }
     return {
         f'{part}_{number}': partial(draw, color=color)
-        for part, draw in (*parts.items(), *map(_left, parts.items()))
+        for part, draw in parts.items()
         for number, color in enumerate(vehicles.PAINTS)
     }
 
 
-def _left(part: tuple[str, Callable[..., Picture]]) -> tuple[str, Callable[..., Picture]]:
-    """Return a part as it is on the left of a car, where its front is to the left."""
-    name, draw = part
-    return f'{name}_left', lambda chance, color: draw(chance, color).mirrored()
+def _mirrored(draw: DrawPart) -> DrawPart:
+    """Return how a side is drawn on the left of a car, where its front is to the left."""
+    return lambda chance, color: draw(chance, color).mirrored()
 
 
 PICTURES: dict[str, Draw] = {
@@ -107,5 +112,4 @@ PICTURES: dict[str, Draw] = {
 @cache
 def picture(name: str) -> Picture:
     """Return a picture by its name; it does not depend on which were drawn before."""
-    number = list(PICTURES).index(name)
-    return PICTURES[name](generator(0, Purpose.TEXTURE, 1, number))
+    return PICTURES[name](generator(0, Purpose.TEXTURE, 1, crc32(name.encode())))

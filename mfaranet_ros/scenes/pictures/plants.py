@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.pictures.noise import fractal, shaded
-from mfaranet_ros.scenes.pictures.picture import Color, Mask, Picture
+from mfaranet_ros.scenes.pictures.picture import Color, Mask, Picture, stroke
 
 SIZE = 256
 
@@ -25,8 +25,7 @@ def _branch(
 ) -> None:  # fmt: skip
     """Draw a branch and, from its end, thinner ones; turn: radians from straight up."""
     end = x + length * math.sin(turn), y - length * math.cos(turn)
-    points = [(round(a), round(b)) for a, b in ((x, y), end)]
-    cv2.line(ink, points[0], points[1], 1, max(1, round(width)))
+    stroke(ink, (x, y), end, width)
     if length < 9:
         return
     for _ in range(3 if width > 3 else 2):

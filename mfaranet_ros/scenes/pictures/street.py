@@ -5,14 +5,15 @@ One period of the road, SPAN_M long; rows run across it from its left to its rig
 
 from __future__ import annotations
 
-import cv2
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.ground import HALF_ROAD_M, LANE_M, kinds_at
 from mfaranet_ros.scenes.kinds import Kind
 from mfaranet_ros.scenes.pictures.noise import Ints, fractal, shaded
-from mfaranet_ros.scenes.pictures.picture import Color, Rgb
+from mfaranet_ros.scenes.pictures.picture import Color, Rgb, disc, stroke
 
 TEXELS_PER_M = 64
 COLUMNS, ROWS = 2048, 1280
@@ -73,8 +74,8 @@ def _asphalt(
             int(chance.integers(100, COLUMNS - 100)),
             int(ROWS / 2 + chance.integers(-250, 250)),
         )
-        cv2.circle(rgb, middle, 22, (44, 45, 48), -1)
-        cv2.circle(rgb, middle, 18, (60, 60, 62), -1)
+        disc(rgb, middle, 22, (44, 45, 48))
+        disc(rgb, middle, 18, (60, 60, 62))
     return rgb
 
 
@@ -82,8 +83,9 @@ def _crack(chance: np.random.Generator, rgb: Rgb) -> None:
     start = chance.integers(0, (COLUMNS, ROWS), 2)
     steps = chance.integers(-24, 25, (12, 2))
     steps[:, int(chance.integers(0, 2))] += 14
-    points = np.cumsum(np.vstack((start, steps)), axis=0).astype(np.int32)
-    cv2.polylines(rgb, [points], False, (50, 53, 58), 1)
+    points = np.cumsum(np.vstack((start, steps)), axis=0).tolist()
+    for (x, y), end in itertools.pairwise(points):
+        stroke(rgb, (x, y), (end[0], end[1]), 1.4, (50, 53, 58))
 
 
 def _pavement(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from mfaranet_ros.scenes.pictures.noise import fractal
@@ -13,6 +12,7 @@ from mfaranet_ros.scenes.pictures.picture import (
     Rgb,
     blank,
     cut_out,
+    disc,
     ellipse,
     grained,
     polygon,
@@ -172,10 +172,10 @@ def _end(color: Color) -> Rgb:
 def _wheels(rgb: Rgb, middles: tuple[int, int], row: int, radius: int) -> None:
     rectangle(rgb, 0, row + radius // 3, rgb.shape[1], rgb.shape[0], SHADE)
     for middle in middles:
-        cv2.circle(rgb, (middle, row), radius + 2, SHADE, -1)
-        cv2.circle(rgb, (middle, row), radius, TYRE, -1)
-        cv2.circle(rgb, (middle, row), radius * 2 // 3, RIM, -1)
-        cv2.circle(rgb, (middle, row), radius // 4, TYRE, -1)
+        disc(rgb, (middle, row), radius + 2, SHADE)
+        disc(rgb, (middle, row), radius, TYRE)
+        disc(rgb, (middle, row), radius * 2 // 3, RIM)
+        disc(rgb, (middle, row), radius // 4, TYRE)
 
 
 def bus_side(chance: np.random.Generator, color: Color) -> Picture:
