@@ -20,7 +20,7 @@ from mfaranet_ros.scenes.pictures.picture import (
 COATS: tuple[Color, ...] = (
     (28, 28, 32), (44, 46, 56), (82, 30, 32), (34, 44, 66), (62, 58, 56), (36, 40, 36),
 )  # fmt: skip
-BRIGHT: tuple[Color, ...] = ((186, 196, 40), (150, 34, 34), (40, 46, 60), (34, 34, 38))
+BRIGHT: tuple[Color, ...] = ((150, 156, 44), (116, 34, 34), (40, 46, 60), (34, 34, 38))
 """Coats of cyclists."""
 
 TROUSERS: tuple[Color, ...] = ((30, 34, 48), (24, 24, 26), (58, 54, 46))

@@ -85,7 +85,7 @@ def _crack(chance: np.random.Generator, rgb: Rgb) -> None:
     steps[:, int(chance.integers(0, 2))] += 14
     points = np.cumsum(np.vstack((start, steps)), axis=0).tolist()
     for (x, y), end in itertools.pairwise(points):
-        stroke(rgb, (x, y), (end[0], end[1]), 1.4, (50, 53, 58))
+        stroke(rgb, (x, y), (end[0], end[1]), 1.2, (60, 64, 69))
 
 
 def _pavement(
