@@ -10,10 +10,8 @@ from typing import Any
 from mfaranet_ros.evaluation.counts import NOWHERE
 from mfaranet_ros.evaluation.measures import Spread, flicker, reliability
 from mfaranet_ros.evaluation.metric import BANDS_M, metric_figures
-from mfaranet_ros.evaluation.parts import Part, flicker_share
-from mfaranet_ros.evaluation.record import FrameRecord
+from mfaranet_ros.evaluation.parts import FrameScores, Part
 from mfaranet_ros.evaluation.report import figures, plain
-from mfaranet_ros.labels import LabelSet, Role
 
 
 def measures(part: Part, budget_ms: float) -> dict[str, Any]:
@@ -61,13 +59,8 @@ def latency(part: Part, budget_ms: float) -> dict[str, Any]:
     }
 
 
-def frame_figures(frame: FrameRecord, label_set: LabelSet) -> dict[str, Any]:
+def frame_figures(frame: FrameScores) -> dict[str, Any]:
     """Return one frame; `classes` and `drivable` are pixels hit, true and found."""
-    matrix = frame.counts.matrix()
-    hits, truth = matrix.counts.diagonal(), matrix.counts.sum(axis=1) + matrix.unlabeled
-    found = matrix.counts.sum(axis=0)
-    road = label_set.roles[: len(label_set)] == Role.DRIVABLE
-    inside = matrix.counts[road][:, road].sum()
     result: dict[str, Any] = {
         'source': frame.source,
         'number': frame.number,
@@ -75,13 +68,13 @@ def frame_figures(frame: FrameRecord, label_set: LabelSet) -> dict[str, Any]:
         'stamp_ns': frame.stamp_ns,
         'size': list(frame.size),
         'ms': {stage: round(ms, 3) for stage, ms in frame.ms.items()},
-        **plain({'flicker': flicker_share(frame)}),
+        **plain({'flicker': frame.flicker}),
     }
-    if frame.truth:
+    if frame.score is not None:
         result |= {
-            **plain({'mean_iou': matrix.mean_iou()}),
-            'classes': [hits.tolist(), truth.tolist(), found.tolist()],
-            'drivable': [int(inside), int(truth[road].sum()), int(found[road].sum())],
+            **plain({'mean_iou': frame.mean_iou}),
+            'classes': [list(row) for row in frame.classes],
+            'drivable': list(frame.drivable),
         }
     return result
 

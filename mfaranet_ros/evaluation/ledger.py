@@ -1,13 +1,19 @@
-"""The records of an evaluation on the disk, one line each, so that it can be gone on with."""
+"""The records of an evaluation on the disk, one line each.
+
+They are not kept in memory: many small blocks among the large ones that each frame needs for a
+moment would leave holes, and the process would grow with every frame. In a folder of the user's
+the file also lets an evaluation be gone on with.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from mfaranet_ros.errors import ConfigError, OutputError, SourceError
 from mfaranet_ros.evaluation.record import Record, from_line, to_line
@@ -22,45 +28,87 @@ class Ledger:
     Its first line says what is evaluated and how: only the same may be gone on with.
     """
 
-    def __init__(self, path: Path, mode: str) -> None:
-        self.path = path
-        try:
-            self._file = path.open(mode, encoding='utf-8')
-        except OSError as error:
-            raise self._failed(error) from error
+    def __init__(self, path: Path | None, file: IO[str], classes: int) -> None:
+        self._path = path
+        self._file = file
+        self._classes = classes
 
     @classmethod
-    def begin(cls, path: Path, about: Mapping[str, Any]) -> Ledger:
-        """Begin a new file. about: plain values. Raises OutputError."""
-        ledger = cls(path, 'w')
+    def begin(cls, path: Path | None, about: Mapping[str, Any], classes: int) -> Ledger:
+        """Begin a new file, or one that vanishes when it is closed.
+
+        about: plain values. classes: of the label set. Raises OutputError.
+        """
+        try:
+            if path is None:
+                file: IO[str] = tempfile.TemporaryFile('w+', encoding='utf-8')  # noqa: SIM115
+            else:
+                file = path.open('w+', encoding='utf-8')
+        except OSError as error:
+            raise _failed(path, error) from error
+        ledger = cls(path, file, classes)
         ledger._write(_head(about))
         return ledger
 
     @classmethod
-    def go_on(
-        cls, path: Path, about: Mapping[str, Any], classes: int
-    ) -> tuple[Ledger, list[Record]]:
-        """Return the file and the records in it; a last line that was cut off is forgotten.
+    def go_on(cls, path: Path, about: Mapping[str, Any], classes: int) -> Ledger:
+        """Open a file to append to it; a last line that was cut off is taken away.
 
         Raises SourceError where there is none or it is broken, and ConfigError, which names what
         differs, if it is of another evaluation.
         """
         try:
-            content = path.read_bytes()
+            file = path.open('r+', encoding='utf-8')
         except OSError as error:
             raise SourceError(
                 f'{path} cannot be read: {error.strerror}; leave out --resume'
             ) from error
-        whole = content[: content.rfind(b'\n') + 1]
-        records = _read(path, whole.decode('utf-8', 'replace').splitlines(), about, classes)
-        ledger = cls(path, 'r+')
-        ledger._file.truncate(len(whole))
-        ledger._file.seek(len(whole))
-        return ledger, records
+        ledger = cls(path, file, classes)
+        try:
+            ledger._check(path, about)
+        except BaseException:
+            file.close()
+            raise
+        return ledger
+
+    def _check(self, path: Path, about: Mapping[str, Any]) -> None:
+        head, wanted = self._file.readline(), json.loads(_head(about))
+        try:
+            begun = json.loads(head)
+            names = sorted(begun.keys() | wanted.keys())
+        except (ValueError, AttributeError) as error:
+            raise SourceError(f'{path} is broken ({error}): leave out --resume') from error
+        differing = [name for name in names if begun.get(name) != wanted.get(name)]
+        if differing:
+            raise ConfigError(
+                f'{path.parent} holds another evaluation, which differs in '
+                f'{", ".join(differing)}: leave out --resume, or give what was given then'
+            )
+        whole = len(head.encode())
+        while (line := self._file.readline()).endswith('\n'):
+            self._read(line)
+            whole += len(line.encode())
+        self._file.seek(whole)
+        self._file.truncate()
 
     def write(self, record: Record) -> None:
         """Append a record, and hand it to the system at once; raises OutputError."""
         self._write(to_line(record))
+
+    def records(self) -> Iterator[Record]:
+        """Read all records again, in the order in which they were written."""
+        self._file.seek(0)
+        self._file.readline()
+        for line in self._file:
+            yield self._read(line)
+
+    def _read(self, line: str) -> Record:
+        try:
+            return from_line(line, self._classes)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise SourceError(
+                f'{self._path or "the record"} is broken ({error}): leave out --resume'
+            ) from error
 
     def _write(self, line: str) -> None:
         try:
@@ -69,13 +117,7 @@ class Ledger:
         except OSError as error:
             with suppress(OSError):
                 self._file.close()
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> OutputError:
-        return OutputError(
-            f'cannot write {self.path}: {error.strerror}; make room and go on with --resume, or '
-            'give another folder'
-        )
+            raise _failed(self._path, error) from error
 
     def __enter__(self) -> Ledger:
         return self
@@ -86,29 +128,17 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
+        with suppress(OSError):  # every line was flushed
             self._file.close()
-        except OSError as failed:
-            if error is None:
-                raise self._failed(failed) from failed
 
 
 def _head(about: Mapping[str, Any]) -> str:
     return json.dumps({'format': FORMAT, **about}, separators=(',', ':'))
 
 
-def _read(path: Path, lines: list[str], about: Mapping[str, Any], classes: int) -> list[Record]:
-    try:
-        begun = json.loads(lines[0])
-        wanted = json.loads(_head(about))
-        names = sorted(begun.keys() | wanted.keys())
-        differing = [name for name in names if begun.get(name) != wanted.get(name)]
-        records = [] if differing else [from_line(line, classes) for line in lines[1:]]
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise SourceError(f'{path} is broken ({error}): leave out --resume') from error
-    if differing:
-        raise ConfigError(
-            f'{path.parent} holds another evaluation, which differs in {", ".join(differing)}: '
-            'leave out --resume, or give what was given then'
-        )
-    return records
+def _failed(path: Path | None, error: OSError) -> OutputError:
+    where = path or f'to {tempfile.gettempdir()}'
+    return OutputError(
+        f'cannot write {where}: {error.strerror}; make room and go on with --resume, or give '
+        'another --out'
+    )

@@ -7,43 +7,65 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mfaranet_ros.evaluation.counts import Counts, total
+import numpy as np
+
+from mfaranet_ros.evaluation.counts import Counts
 from mfaranet_ros.evaluation.measures import Spread, spreads
 from mfaranet_ros.evaluation.record import FrameRecord, Record, Skipped
-from mfaranet_ros.evaluation.run import Evaluation, score_picture
+from mfaranet_ros.evaluation.run import Evaluation, PictureScore, score_picture
 from mfaranet_ros.evaluation.specs import Account
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.labels import LabelSet, Role
 from mfaranet_ros.pipeline.monitor import PROCESSING
+
+Row = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """What reports say of one frame; its counts are in the sum.
+
+    score: None without truth. classes: pixels hit, true and found of every class; drivable:
+    of the drivable area. flicker: the share of pixels whose label differs from the frame before,
+    of those whose true class stays where that is known; nan where none was compared.
+    """
+
+    source: str
+    number: int
+    name: str
+    stamp_ns: int
+    size: tuple[int, int]
+    score: PictureScore | None
+    classes: tuple[Row, Row, Row]
+    drivable: tuple[int, int, int]
+    flicker: float
+    ms: Mapping[str, float]
+
+    @property
+    def mean_iou(self) -> float:
+        """nan without truth, or where it has nothing to compare with."""
+        return self.score.mean_iou if self.score else math.nan
 
 
 @dataclass(frozen=True)
 class Part:
     """Frames that are scored together, in order.
 
-    skipped: frames that could not be decoded. accounts: of the bags or folders they are of.
+    counts: the sum over them. skipped: frames that could not be decoded.
+    accounts: of the bags or folders they are of.
     """
 
     name: str
     label_set: LabelSet
-    frames: tuple[FrameRecord, ...]
+    counts: Counts
+    frames: tuple[FrameScores, ...]
     skipped: tuple[Skipped, ...]
     accounts: tuple[Account, ...]
 
     @cached_property
-    def counts(self) -> Counts:
-        """The sum over all frames."""
-        return total((frame.counts for frame in self.frames), len(self.label_set))
-
-    @cached_property
     def scores(self) -> Evaluation | None:
         """The scores of the frames that have a truth; None where none has."""
-        scored = [frame for frame in self.frames if frame.truth]
-        if not scored:
-            return None
-        pictures = tuple(
-            score_picture(frame.name, frame.counts.matrix(), self.label_set) for frame in scored
-        )
-        return Evaluation(self.label_set, self.counts.matrix(), pictures)
+        pictures = tuple(frame.score for frame in self.frames if frame.score)
+        return Evaluation(self.label_set, self.counts.matrix(), pictures) if pictures else None
 
     @cached_property
     def spreads(self) -> Mapping[str, Spread]:
@@ -60,27 +82,15 @@ class Part:
         """Return how many frames took longer than the budget."""
         return sum(frame.ms[PROCESSING] > budget_ms for frame in self.frames)
 
-    def ranked(self) -> list[FrameRecord]:
+    def ranked(self) -> list[FrameScores]:
         """Return the frames that have a score from the worst to the best: by mean IoU where there
         is truth, else by flicker, the largest first.
         """
         if self.scores is not None:
-            frames = [frame for frame in self.frames if frame.truth]
-            ious = {id(frame): frame.counts.matrix().mean_iou() for frame in frames}
-            known = [frame for frame in frames if not math.isnan(ious[id(frame)])]
-            return sorted(known, key=lambda frame: ious[id(frame)])
-        compared = [frame for frame in self.frames if frame.counts.flicker[1, 0]]
-        return sorted(compared, key=flicker_share, reverse=True)
-
-
-def flicker_share(frame: FrameRecord) -> float:
-    """Return the share of a frame's pixels whose label differs from the frame before; nan where
-    none was compared. Where the truth is known, only pixels whose true class stays count.
-    """
-    for compared, changed in frame.counts.flicker.tolist():
-        if compared:
-            return float(changed / compared)
-    return math.nan
+            known = [frame for frame in self.frames if not math.isnan(frame.mean_iou)]
+            return sorted(known, key=lambda frame: frame.mean_iou)
+        known = [frame for frame in self.frames if not math.isnan(frame.flicker)]
+        return sorted(known, key=lambda frame: -frame.flicker)
 
 
 @dataclass(frozen=True)
@@ -101,13 +111,17 @@ def assemble(
     records: Iterable[Record], accounts: Sequence[Account], label_set: LabelSet
 ) -> Results:
     """Return the results of records that came in any order; accounts: in the order to show."""
-    by_name: dict[str, list[Record]] = {account.name: [] for account in accounts}
+    sums = {account.name: _Sum(label_set) for account in accounts}
     for record in records:
-        by_name[record.source].append(record)
-    parts = tuple(_part(account, by_name[account.name], label_set) for account in accounts)
+        sums[record.source].add(record)
+    parts = tuple(sums[account.name].part(account) for account in accounts)
+    counts = Counts.none(len(label_set))
+    for part in parts:
+        counts += part.counts
     together = Part(
         'all',
         label_set,
+        counts,
         tuple(frame for part in parts for frame in part.frames),
         tuple(frame for part in parts for frame in part.skipped),
         tuple(accounts),
@@ -115,8 +129,54 @@ def assemble(
     return Results(together, parts)
 
 
-def _part(account: Account, records: list[Record], label_set: LabelSet) -> Part:
-    ordered = sorted(records, key=lambda record: record.number)
-    frames = tuple(record for record in ordered if isinstance(record, FrameRecord))
-    skipped = tuple(record for record in ordered if isinstance(record, Skipped))
-    return Part(account.name, label_set, frames, skipped, (account,))
+class _Sum:
+    """What came of one source so far."""
+
+    def __init__(self, label_set: LabelSet) -> None:
+        self._label_set = label_set
+        self._counts = Counts.none(len(label_set))
+        self._frames: list[FrameScores] = []
+        self._skipped: list[Skipped] = []
+
+    def add(self, record: Record) -> None:
+        if isinstance(record, Skipped):
+            self._skipped.append(record)
+            return
+        self._counts += record.counts
+        self._frames.append(scores_of(record, self._label_set))
+
+    def part(self, account: Account) -> Part:
+        frames = sorted(self._frames, key=lambda frame: frame.number)
+        skipped = sorted(self._skipped, key=lambda frame: frame.number)
+        return Part(
+            account.name, self._label_set, self._counts, tuple(frames), tuple(skipped), (account,)
+        )
+
+
+def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
+    """Return what reports say of a frame."""
+    matrix = record.counts.matrix()
+    hits, found = matrix.counts.diagonal(), matrix.counts.sum(axis=0)
+    truth = matrix.counts.sum(axis=1) + matrix.unlabeled
+    road = label_set.roles[: len(label_set)] == Role.DRIVABLE
+    inside = matrix.counts[np.ix_(road, road)].sum()
+    return FrameScores(
+        record.source,
+        record.number,
+        record.name,
+        record.stamp_ns,
+        record.size,
+        score_picture(record.name, matrix, label_set) if record.truth else None,
+        (tuple(hits.tolist()), tuple(truth.tolist()), tuple(found.tolist())),
+        (int(inside), int(truth[road].sum()), int(found[road].sum())),
+        flicker_share(record),
+        record.ms,
+    )
+
+
+def flicker_share(record: FrameRecord) -> float:
+    """Return the flicker of one frame, see FrameScores."""
+    for compared, changed in record.counts.flicker.tolist():
+        if compared:
+            return float(changed / compared)
+    return math.nan

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.errors import OutputError
 from mfaranet_ros.evaluation.counts import Labels
-from mfaranet_ros.evaluation.parts import Part
-from mfaranet_ros.evaluation.record import FrameRecord
+from mfaranet_ros.evaluation.parts import FrameScores, Part
 from mfaranet_ros.evaluation.sample import Sample
 from mfaranet_ros.evaluation.score import Scorer
 from mfaranet_ros.evaluation.specs import Spec
@@ -37,12 +36,12 @@ class Shown:
     """
 
     kind: str
-    record: FrameRecord
+    frame: FrameScores
     found: bytes
     truth: bytes
 
 
-def choose(part: Part) -> list[tuple[str, FrameRecord]]:
+def choose(part: Part) -> list[tuple[str, FrameScores]]:
     """Return the frames to show: the worst, and others around the median."""
     ranked = part.ranked()
     middle = max(EACH, (len(ranked) - EACH + 1) // 2)
@@ -51,7 +50,7 @@ def choose(part: Part) -> list[tuple[str, FrameRecord]]:
 
 
 def show(
-    chosen: Sequence[tuple[str, FrameRecord]],
+    chosen: Sequence[tuple[str, FrameScores]],
     specs: Iterable[Spec],
     pipeline: SegmentationPipeline,
     scorer: Scorer,

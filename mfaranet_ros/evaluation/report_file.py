@@ -58,7 +58,7 @@ def report(about: About, results: Results) -> dict[str, Any]:
             }
             for part in results.parts
         ],
-        'frames': [frame_figures(frame, together.label_set) for frame in together.frames],
+        'frames': [frame_figures(frame) for frame in together.frames],
         'skipped': [asdict(frame) for frame in together.skipped],
         'worst': [frame.name for frame in together.ranked()[:10]],
     }

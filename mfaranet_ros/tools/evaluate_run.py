@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from mfaranet_ros.evaluation.ledger import Ledger
 from mfaranet_ros.evaluation.method import Method
 from mfaranet_ros.evaluation.parts import Results, assemble
 from mfaranet_ros.evaluation.pictures import choose, show
-from mfaranet_ros.evaluation.record import FrameRecord, Record
+from mfaranet_ros.evaluation.record import FrameRecord
 from mfaranet_ros.evaluation.report_file import About, report
 from mfaranet_ros.evaluation.score import Scorer
 from mfaranet_ros.evaluation.specs import Account, Spec
@@ -65,18 +65,21 @@ def run(
     threads = pipeline.config.runtime.threads or torch.get_num_threads()
     order = Order(pipeline.config, wanted.method, threads, step=wanted.step, sinks=sinks)
     with ExitStack() as stack:
-        ledger, old = _open_ledger(pipeline, specs, wanted)
-        if ledger is not None:
-            stack.enter_context(ledger)
+        ledger = stack.enter_context(_open_ledger(pipeline, specs, wanted))
+        begun = _Begun.of(ledger)
         model = pipeline.prepare()
         start = time.monotonic()
-        gathered = _Gathered(ledger, stack.enter_context(_bar(frames, len(old))), list(old))
-        _run_all(pipeline, specs, order, wanted.jobs, gathered)
+        with _bar(frames, begun.frames) as bar:
+            gathered = _Gathered(ledger, bar)
+            if wanted.jobs > 1 and len(specs) > 1:
+                run_apart(specs, order, begun.places, wanted.jobs, gathered.take)
+            else:
+                run_here(pipeline, specs, order, begun.places, gathered.take)
         seconds = time.monotonic() - start
-    accounts = [gathered.accounts[spec.name] for spec in specs]
-    results = assemble(gathered.records, accounts, pipeline.label_set)
+        accounts = [gathered.accounts[spec.name] for spec in specs]
+        results = assemble(ledger.records(), accounts, pipeline.label_set)
     _check_frames(results)
-    speed = _speed(wanted.jobs, threads, len(gathered.records) - len(old), len(old), seconds)
+    speed = _speed(wanted.jobs, threads, gathered.frames, begun.frames, seconds)
     told = _about(pipeline, dict(model), specs, results, wanted, speed, seconds)
     print(heading(told, results), describe_results(results, told.budget_ms), sep='\n')
     _write(told, results, wanted, specs, pipeline)
@@ -85,11 +88,11 @@ def run(
 
 @dataclass
 class _Gathered:
-    """What came so far; it is written down at once."""
+    """Writes down what comes. frames: how many came."""
 
-    ledger: Ledger | None
+    ledger: Ledger
     bar: Any
-    records: list[Record]
+    frames: int = 0
     accounts: dict[str, Account] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
@@ -97,10 +100,27 @@ class _Gathered:
         if isinstance(event, Account):
             self.accounts[event.name] = event
             return
-        self.records.append(event)
-        if self.ledger is not None:
-            self.ledger.write(event)
+        self.ledger.write(event)
+        self.frames += 1
         self.bar.update()
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What was run before: how many frames, and where each source is to be gone on with."""
+
+    frames: int
+    places: dict[str, Begun]
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> _Begun:
+        frames, places = 0, dict[str, Begun]()
+        for record in ledger.records():
+            frames += 1
+            if record.number >= places.get(record.source, Begun()).next:
+                run = isinstance(record, FrameRecord)
+                places[record.source] = Begun(record.number + 1, record.number if run else None)
+        return cls(frames, places)
 
 
 def _count(specs: Sequence[Spec], pipeline: SegmentationPipeline) -> int:
@@ -113,13 +133,9 @@ def _count(specs: Sequence[Spec], pipeline: SegmentationPipeline) -> int:
     return frames
 
 
-def _open_ledger(
-    pipeline: SegmentationPipeline, specs: Sequence[Spec], wanted: Wanted
-) -> tuple[Ledger | None, list[Record]]:
-    """Return the file for the records, and those that are in it already."""
-    if wanted.out is None:
-        return None, []
-    weights = pipeline.network.weights
+def _open_ledger(pipeline: SegmentationPipeline, specs: Sequence[Spec], wanted: Wanted) -> Ledger:
+    """Return the file for the records; with --resume there are some in it."""
+    classes, weights = len(pipeline.label_set), pipeline.network.weights
     identity = {
         'config': _settings(pipeline.config),
         'method': asdict(wanted.method),
@@ -127,11 +143,13 @@ def _open_ledger(
         'label_set': pipeline.label_set.name,
         'sources': {spec.name: spec.identity() for spec in specs},
     }
+    if wanted.out is None:
+        return Ledger.begin(None, identity, classes)
     path = wanted.out / LEDGER
     if wanted.resume:
-        return Ledger.go_on(path, identity, len(pipeline.label_set))
+        return Ledger.go_on(path, identity, classes)
     _make_folder(wanted.out, wanted.overwrite)
-    return Ledger.begin(path, identity), []
+    return Ledger.begin(path, identity, classes)
 
 
 def _make_folder(folder: Path, overwrite: bool) -> None:
@@ -147,29 +165,6 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
         ) from error
     except OSError as error:
         raise OutputError(f'cannot make {folder}: {error.strerror}; give another DIR') from error
-
-
-def _run_all(
-    pipeline: SegmentationPipeline,
-    specs: Sequence[Spec],
-    order: Order,
-    jobs: int,
-    gathered: _Gathered,
-) -> None:
-    begun = {spec.name: _begun(gathered.records, spec.name) for spec in specs}
-    if jobs > 1 and len(specs) > 1:
-        run_apart(specs, order, begun, jobs, gathered.take)
-    else:
-        run_here(pipeline, specs, order, begun, gathered.take)
-
-
-def _begun(records: Iterable[Record], name: str) -> Begun:
-    """Return how far a source was run, by its records."""
-    done = [record for record in records if record.source == name]
-    if not done:
-        return Begun()
-    last = max(done, key=lambda record: record.number)
-    return Begun(last.number + 1, last.number if isinstance(last, FrameRecord) else None)
 
 
 def _check_frames(results: Results) -> None:

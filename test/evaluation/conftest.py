@@ -116,7 +116,7 @@ def image(pixels: np.ndarray, stamp_ns: int, encoding: str) -> object:
     height, width = pixels.shape[:2]
     step = pixels.size // height
     return make_message(
-        'Image', make_header(stamp_ns), height, width, encoding, 0, step, pixels.reshape(-1)
+        'Image', make_header(stamp_ns), height, width, encoding, 0, step, pixels.reshape(-1).copy()
     )
 
 

@@ -187,7 +187,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
     ledger_file = tmp_path / 'frames.jsonl'
     ledger_file.symlink_to('/dev/full')
     with pytest.raises(OutputError, match=r'frames\.jsonl: No space left.*--resume'):
-        Ledger.begin(ledger_file, {})
+        Ledger.begin(ledger_file, {}, 11)
 
 
 @pytest.mark.parametrize(

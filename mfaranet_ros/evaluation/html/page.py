@@ -13,7 +13,7 @@ from mfaranet_ros.evaluation.html import plots
 from mfaranet_ros.evaluation.html.look import STYLE
 from mfaranet_ros.evaluation.measures import flicker, reliability
 from mfaranet_ros.evaluation.metric import BANDS_M
-from mfaranet_ros.evaluation.parts import Part, Results, flicker_share
+from mfaranet_ros.evaluation.parts import Part, Results
 from mfaranet_ros.evaluation.pictures import MEDIAN, WORST, Shown
 from mfaranet_ros.evaluation.report import cell, class_scores
 from mfaranet_ros.evaluation.report_file import About
@@ -276,19 +276,18 @@ def _pictures(shown: Sequence[Shown], label_set: LabelSet) -> str:
 
 
 def _figure(shown: Shown) -> str:
-    record = shown.record
-    share = flicker_share(record)
-    words = [f'{record.source}, {record.name}'] if record.source else [record.name]
-    if record.truth:
-        words.append(f'mean IoU {cell(record.counts.matrix().mean_iou())}')
-    if not math.isnan(share):
-        words.append(f'flicker {share:.2%}')
+    frame = shown.frame
+    words = [f'{frame.source}, {frame.name}']
+    if frame.score:
+        words.append(f'mean IoU {cell(frame.mean_iou)}')
+    if not math.isnan(frame.flicker):
+        words.append(f'flicker {frame.flicker:.2%}')
     words.append(
-        'first what was found, then ' + ('the truth' if record.truth else 'the bare picture')
+        'first what was found, then ' + ('the truth' if frame.score else 'the bare picture')
     )
     return (
         f'<figure><div>{_image(shown.found, "what was found")}'
-        f'{_image(shown.truth, "truth" if record.truth else "picture")}</div>'
+        f'{_image(shown.truth, "truth" if frame.score else "picture")}</div>'
         f'<figcaption>{escape("; ".join(words))}</figcaption></figure>'
     )
 

@@ -12,7 +12,7 @@ from mfaranet_ros.evaluation.describe import band_names
 from mfaranet_ros.evaluation.html.svg import WIDTH, Axes, Point, box, picture, rows, text
 from mfaranet_ros.evaluation.measures import reliability
 from mfaranet_ros.evaluation.metric import BANDS_M
-from mfaranet_ros.evaluation.parts import Part, flicker_share
+from mfaranet_ros.evaluation.parts import Part
 from mfaranet_ros.pipeline.monitor import PROCESSING
 
 BINS = 40
@@ -110,7 +110,7 @@ def stage_bars(part: Part) -> str:
 
 def flicker_line(part: Part) -> str:
     """The share of pixels of each frame whose label differs from the frame before."""
-    values = [100 * flicker_share(frame) for frame in part.frames]
+    values = [100 * frame.flicker for frame in part.frames]
     known = [value for value in values if not math.isnan(value)]
     if len(known) < 2:
         return ''
