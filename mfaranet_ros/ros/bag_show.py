@@ -71,11 +71,11 @@ class BagShow:
         self._player = player
         self._config: PlayerConfig = player.config
         self._recording = recording
-        self._tape = Tape(recording)
         self._time = BagTime(self._config.rate)
         self._clock = player.create_publisher(Clock, '/clock', NEWEST)
         self._not_installed: list[str] = []
         self._publishers = self._create_publishers()
+        self._tape = Tape(recording)  # without what cannot be published
         self.image = self._publishers[recording.camera.image.name]
         self._sent = self._messages = self._unanswered = 0
         self._late_ms = 0.0

@@ -83,9 +83,11 @@ class Recorder:
 
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
-    """1 s of a camera at 10 Hz, with a text that is kept for latecomers and one that is not."""
+    """1 s of a camera at 10 Hz, a text kept for latecomers, one that is not, an unknown type."""
     with Recorder(tmp_path_factory.mktemp('bags') / 'bag') as recorder:
         recorder.text('/map', 'a map', START_NS, (LATCHED,))
+        alien = Topic('/alien', 'nowhere_msgs/msg/Thing', 0, 'ros2msg', 'int32 data\n')
+        recorder._bag.write_raw(alien, b'\0\1\0\0\0\0\0\0', START_NS)
         for number in range(10):
             recorder.camera_info(stamp_of(number))
             recorder.image(number, stamp_of(number))
@@ -138,7 +140,7 @@ def times_ns(clocks):
 # -- what is published ------------------------------------------------------------------------
 
 
-def test_all_goes_out_as_it_was_recorded(theatre, bag):
+def test_all_goes_out_as_it_was_recorded(theatre, bag, capfd):
     heard = {
         topic: theatre.vehicle.listen(topic, kind)
         for topic, kind in (
@@ -157,6 +159,7 @@ def test_all_goes_out_as_it_was_recorded(theatre, bag):
     assert found[0] < stamp_of(0) + LATE_NS
     assert found[-1] > stamp_of(9) + LATE_NS
     assert dict(player._show.values)['messages_sent'] == '32'  # the map once more, beforehand
+    assert 'are not installed: /alien (nowhere_msgs/msg/Thing)' in capfd.readouterr().err
     latecomer = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     maps = theatre.vehicle.listen('/map', String, latecomer)
     theatre.vehicle.wait_until(lambda: maps, 'what was kept for latecomers')
