@@ -46,20 +46,23 @@ def standard_types() -> Any:
 
 
 class MessageTypes:
-    """Turns stored bytes into messages, whose arrays are views of the bytes."""
+    """Turns stored bytes into messages, whose arrays are views of the bytes.
+
+    A definition is read when the first message of its type is.
+    """
 
     def __init__(self, topics: Iterable[Topic]) -> None:
-        self.unreadable: dict[str, str] = {}
+        self._unread = {topic.type: topic for topic in topics if topic.definition}
+        self._unreadable: dict[str, str] = {}
         self.store = standard_types()
-        for topic in topics:
-            if topic.definition:
-                self._register(topic)
 
-    def _register(self, topic: Topic) -> None:
-        try:
-            self._add(_parse(topic))
-        except NO_TYPE as error:
-            self.unreadable[topic.type] = _one_line(error)
+    def _learn(self, type_name: str) -> None:
+        topic = self._unread.pop(type_name, None)
+        if topic is not None:
+            try:
+                self._add(_parse(topic))
+            except NO_TYPE as error:
+                self._unreadable[type_name] = _one_line(error)
 
     def _add(self, types: Any) -> None:
         try:
@@ -86,14 +89,15 @@ class MessageTypes:
 
     def _problem(self, type_name: str) -> str:
         """Return why a type cannot be read, empty if it can."""
+        self._learn(type_name)
         if type_name in self.store.fielddefs:
             try:
                 self.store.get_msgdef(type_name)
             except NO_TYPE as error:
                 return f'has a definition that cannot be used ({_one_line(error)})'
             return ''
-        if type_name in self.unreadable:
-            return f'has a definition that cannot be read ({self.unreadable[type_name]})'
+        if type_name in self._unreadable:
+            return f'has a definition that cannot be read ({self._unreadable[type_name]})'
         return 'is unknown here and the bag does not hold its definition'
 
     def definition(self, topic: Topic) -> tuple[str, str]:
@@ -113,6 +117,7 @@ class MessageTypes:
 
     def read(self, raw: bytes | memoryview, topic: Topic) -> MessageLike:
         """Return the message; raises DecodeError where the bytes are none."""
+        self._learn(topic.type)
         try:
             return self.store.deserialize_cdr(memoryview(raw), topic.type)
         except (SerdeError, IndexError, *NO_TYPE) as error:
