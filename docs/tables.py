@@ -37,10 +37,12 @@ from mfaranet_ros.ros.outputs import (
 )
 from mfaranet_ros.ros.parameters import all_settings
 from mfaranet_ros.ros.player_config import PlayerConfig
+from mfaranet_ros.scenes.kinds import LABEL_SETS, Kind, label_table
+from mfaranet_ros.scenes.options import PRESETS, DriveOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = './dev run python docs/tables.py'
-DOCUMENTS = ('README.md', 'docs/node.md', 'docs/player.md')
+DOCUMENTS = ('README.md', 'docs/node.md', 'docs/player.md', 'docs/scenes.md')
 YAML_FILE = 'config/segmentation.yaml'
 
 COUNTED_SIZE = (1024, 2048)
@@ -136,9 +138,9 @@ def _group(setting: Setting) -> str:
     return setting.name.rpartition('.')[0]
 
 
-def parameter_table(settings: Iterable[Setting], *, live: bool) -> str:
+def parameter_table(settings: Iterable[Setting], *, live: bool, kind: str = 'parameter') -> str:
     """Return settings as a table; live: with the column that says which may change."""
-    head = ['parameter', 'type', 'default', 'allowed', *['live'] * live, 'meaning']
+    head = [kind, 'type', 'default', 'allowed', *['live'] * live, 'meaning']
     rows = [
         [
             f'`{setting.name}`',
@@ -244,6 +246,31 @@ def _names(label_set: LabelSet, role: Role) -> list[str]:
     return [entry.name for entry in label_set.classes if entry.role == role]
 
 
+# -- the drive ---------------------------------------------------------------------------------
+
+
+def presets_table() -> str:
+    """Return the presets of the drive with what each changes."""
+    rows = (
+        (f'`{name}`', ' '.join(f'`{key}={yaml_value(value)}`' for key, value in values.items()))
+        for name, values in PRESETS.items()
+    )
+    return markdown(('preset', 'changes'), rows)
+
+
+def drive_classes_table() -> str:
+    """Return what there is in the drive, and its class in each label set."""
+    sets = [get_label_set(name) for name in LABEL_SETS]
+    rows = (
+        (
+            kind.name.lower().replace('_', ' '),
+            *(label_set.names[label_table(label_set.name)[kind]] for label_set in sets),
+        )
+        for kind in Kind
+    )
+    return markdown(('in the world', *(f'`{name}`' for name in LABEL_SETS)), rows)
+
+
 # -- writing -----------------------------------------------------------------------------------
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -251,6 +278,9 @@ TABLES: dict[str, Callable[[], str]] = {
     'topics': topics_table,
     'parameters': lambda: parameter_table(ordered_settings(), live=True),
     'player parameters': lambda: parameter_table(settings_of(PlayerConfig), live=False),
+    'drive options': lambda: parameter_table(settings_of(DriveOptions), live=False, kind='option'),
+    'drive presets': presets_table,
+    'drive classes': drive_classes_table,
     'scales': scales_table,
     'roles': roles_table,
 }

@@ -11,7 +11,7 @@ from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.kinds import Kind, label_table
 from mfaranet_ros.scenes.options import PRESETS, DriveOptions, preset
-from mfaranet_ros.settings import replace
+from mfaranet_ros.settings import replace, settings_of
 
 FISHEYE = SceneCamera(
     160, 120, fx=52.0, model='equidistant', coefficients=(-0.02, 0.003, -0.001, 0.0001)
@@ -151,3 +151,18 @@ def test_presets_are_drawn(name, frame, small):
 def test_an_unknown_preset_is_refused():
     with pytest.raises(UnknownNameError, match="did you mean 'dusk'"):
         preset('dask')
+
+
+ENDS = [
+    (setting.name, end)
+    for setting in settings_of(DriveOptions)
+    for end in (setting.rule.low, setting.rule.high)
+    if end is not None
+]
+
+
+@pytest.mark.parametrize(('name', 'value'), ENDS)
+def test_options_are_drawn_at_the_ends_of_their_ranges(name, value):
+    drive = Drive(5, options(**{name: value}), SceneCamera(32, 24, fx=31.0))
+    frame = drive.frame(len(drive) - 1)
+    assert (frame.labels < len(CAMVID)).all()

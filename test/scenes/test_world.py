@@ -108,18 +108,20 @@ def test_bodies_are_closed(shape, height):
         assert np.any(met, axis=0).all()
 
 
-def test_nothing_stands_in_the_way_of_the_ego_car():
+@pytest.mark.parametrize('speed', [0.0, 2.0, 8.0, 30.0])
+def test_nothing_stands_in_the_way_of_the_ego_car(speed):
     ahead, left = np.meshgrid(np.linspace(-2, 2.4, 8), np.linspace(-0.95, 0.95, 6))
     body = np.stack((ahead, left, 0 * ahead), axis=-1).reshape(-1, 3)
     for seed in (0, 5):
-        drive = Drive(seed)
+        drive = Drive(seed, replace(DriveOptions(), {'speed_mps': speed}))
         for index in range(0, len(drive), 9):
             x, y, _ = drive.pose(index).to_world(body).T
             assert (drive.scene(index).standing_on(x, y) == GROUND).all()
 
 
-def test_nobody_walks_through_a_car():
-    drive = Drive(seed=3)
+@pytest.mark.parametrize('speed', [0.0, 2.0, 8.0, 30.0])
+def test_nobody_walks_through_a_car(speed):
+    drive = Drive(seed=3, options=replace(DriveOptions(), {'speed_mps': speed}))
     for index in range(0, len(drive), 7):
         things = drive.scene(index).things
         people = [thing for thing in things if thing.kind == Kind.PERSON]
