@@ -14,9 +14,9 @@ SPACING_M = 95.0
 """Distance along the road after which somebody crosses it, about."""
 
 SPEED_MPS = 1.5
-EGO_AHEAD_M = 78.0
-"""So far away the ego car is when somebody begins to cross: they have left its lane before the
-car ahead comes, and the road before it comes itself."""
+_BEFORE_M, _BEFORE_S = 78.0, 9.75
+"""So far away, and so long before it comes, the ego car is when somebody begins to cross: they
+have left its lane before the car ahead comes, and the road before it comes itself."""
 
 KERBSIDE_M = HALF_ROAD_M + 0.6
 """From the middle of the road to where they wait."""
@@ -49,8 +49,12 @@ def crossed(seed: int, options: DriveOptions, low: float, high: float) -> bool:
 
 def walked(options: DriveOptions, place: float, time_s: float) -> float:
     """Return how far somebody has come from the kerb of the ego car's side at a time."""
-    begins = (place - EGO_AHEAD_M) / options.speed_mps
-    return min(max(SPEED_MPS * (time_s - begins), 0.0), 2 * KERBSIDE_M)
+    return min(max(SPEED_MPS * (time_s - _begins(options, place)), 0.0), 2 * KERBSIDE_M)
+
+
+def _begins(options: DriveOptions, place: float) -> float:
+    """Return the time at which somebody begins to cross."""
+    return place / options.speed_mps - max(_BEFORE_M / options.speed_mps, _BEFORE_S)
 
 
 def hinders(seed: int, options: DriveOptions, start: float, speed_mps: float) -> bool:
@@ -61,10 +65,10 @@ def hinders(seed: int, options: DriveOptions, start: float, speed_mps: float) ->
     if options.speed_mps < SPEED_MPS:
         return False
     closing = 1 / speed_mps + 1 / options.speed_mps
-    near = (start / speed_mps + EGO_AHEAD_M / options.speed_mps) / closing
+    near = (start / speed_mps - _begins(options, 0.0)) / closing
     for _, place in crossings(seed, options, near - SPACING_M, near + SPACING_M):
         half = KERBSIDE_M / SPEED_MPS
-        begins = (place - EGO_AHEAD_M) / options.speed_mps
-        if half - _CLEAR_S < (start - place) / speed_mps - begins < 2 * half + _CLEAR_S:
+        met = (start - place) / speed_mps - _begins(options, place)
+        if half - _CLEAR_S < met < 2 * half + _CLEAR_S:
             return True
     return False

@@ -47,7 +47,10 @@ class DriveOptions:
     blur: float = setting(0.5, 'softness of the lens', unit='px', low=0.0, high=10.0)
     rain: float = setting(0.0, 'streaks and wet ground; 0: dry', low=0.0, high=1.0)
     dusk: float = setting(
-        0.0, 'how far the day has gone; 1: street lights only', low=0.0, high=1.0
+        0.0,
+        'how far the day has gone; 1: night, lit by the lamps of the ego car',
+        low=0.0,
+        high=1.0,
     )
 
 

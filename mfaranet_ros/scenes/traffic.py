@@ -96,7 +96,8 @@ class Traffic:
         phase = time_s / LEAD_PERIOD_S
         swing = abs(2 * (phase - math.floor(phase)) - 1)
         near, far = LEAD_GAP_M
-        for number, gap in enumerate((near + (far - near) * swing, -FOLLOW_GAP_M)):
+        reach = (far - near) * min(1.0, self.options.speed_mps / 8)  # it must not drive backwards
+        for number, gap in enumerate((near + reach * swing, -FOLLOW_GAP_M)):
             variant = _draw(self.seed, 0, number)[2]
             yield put(self.road, Kind.CAR, 'car', ego + gap, self._lane * LANE_M, CAR_M, variant)
 
