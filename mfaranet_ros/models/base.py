@@ -22,7 +22,7 @@ class StageOutputs:
 
     scales: the kept scales; the tuples below are in their order.
     scores: (N, C, h, w) each, with h = ceil(H / 4) and w = ceil(W / 4).
-    attentions: (N, C, h, w) each, 0 to 1; empty where the first score alone is the answer.
+    attentions: (N, C, h, w) each, 0 to 1; empty where there is one score, which needs none.
     boundaries: (N, 1, h, w) logits each; empty unless the network has its training heads.
     """
 
@@ -33,7 +33,7 @@ class StageOutputs:
 
     @property
     def fused(self) -> Tensor:
-        """The coarse logits (N, C, h, w): the sum of score times attention, or the first score."""
+        """The coarse logits (N, C, h, w): the one score, or the sum of score times attention."""
         if not self.attentions:
             return self.scores[0]
         fused = self.scores[0] * self.attentions[0]

@@ -31,12 +31,15 @@ LEVELS = 8
 STRIDE = 512
 """Of P9."""
 
+SMALL = 0.02
+"""Standard deviation of the first weights."""
+
 
 class ESeg(SingleScore):
     """An EfficientNet, a BiFPN over eight levels, and one score at stride 4.
 
     backbone: which EfficientNet. width: channels of the pyramid. repeats: layers of the BiFPN.
-    training_heads: with those of the loss, on P2 to P5.
+    training_heads: with the boundary head of the loss.
     """
 
     BACKBONE = ('backbone',)
@@ -50,7 +53,7 @@ class ESeg(SingleScore):
         classes: int,
         training_heads: bool = False,
     ) -> None:
-        super().__init__(width, [width] * 3, classes=classes, training_heads=training_heads)
+        super().__init__(width, classes=classes, training_heads=training_heads)
         self.shape = backbone, width, repeats
         self.backbone = EfficientNet(backbone)
         self.lateral = nn.ModuleList(
@@ -62,11 +65,11 @@ class ESeg(SingleScore):
         )
         self.fusion = Fusion(LEVELS)
         self.head = separable(width, backbone.activation())
+        make_small(self)
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return the score at stride 4, and what only the loss needs of P2 to P5."""
-        levels = self.bifpn(self._levels(x))  # (N, width, h, w) and coarser
-        return self.read(self.head(self._fuse(levels)), levels[1:4])
+        """Return the one score, and the boundary, at stride 4."""
+        return self.read(self.head(self._fuse(self.bifpn(self._levels(x)))))
 
     def _levels(self, x: Tensor) -> list[Tensor]:
         """Return P2 to P9, (N, width, H / 4, W / 4) and then half of it each, rounded up."""
@@ -92,10 +95,26 @@ class ESeg(SingleScore):
         return fused
 
     def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the network with its training heads, on the meta device."""
+        """Return the state_dict of the network with its training head, on the meta device."""
         with torch.device('meta'):
             whole = ESeg(*self.shape, classes=self.classes, training_heads=True)
         return whole.state_dict()
+
+
+def make_small(module: nn.Module) -> None:
+    """Fill the convolutions that batch normalisation follows with small weights, not depthwise.
+
+    Their size changes no answer, only how far a step of training turns them: with the usual one
+    Muon's steps were a fifth as long, in proportion, as those of MFARANet, and learned less.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d) and layer.bias is None and layer.groups == 1:
+            _fill(layer.weight)
+
+
+def _fill(weight: Tensor) -> None:
+    if not weight.is_meta:  # where there is nothing to fill
+        nn.init.normal_(weight, 0.0, SMALL)
 
 
 _register = register_model(

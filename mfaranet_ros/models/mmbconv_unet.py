@@ -31,14 +31,14 @@ EXPANSION = 4
 class MMBConvUNet(SingleScore):
     """A stem, five equal branches on the way down and up, and one score at stride 4.
 
-    width: channels everywhere. depth: blocks of a branch on either way. training_heads: with those
-    of the loss, at strides 4 to 32.
+    width: channels everywhere. depth: blocks of a branch on either way. training_heads: with the
+    boundary head of the loss.
     """
 
     def __init__(
         self, width: int, depth: int, *, classes: int, training_heads: bool = False
     ) -> None:
-        super().__init__(width, [width] * 3, classes=classes, training_heads=training_heads)
+        super().__init__(width, classes=classes, training_heads=training_heads)
         self.shape = width, depth
         self.stem = nn.Sequential(
             *conv_bn_act(3, width // 2, stride=2), *conv_bn_act(width // 2, width, stride=2)
@@ -50,20 +50,20 @@ class MMBConvUNet(SingleScore):
         initialise(self)
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return the score at stride 4, and what only the loss needs."""
+        """Return the one score, and the boundary, at stride 4."""
         self.check_size(x, STRIDE)
         x = self.stem(x)  # (N, width, h, w) with h = ceil(H / 4), w = ceil(W / 4)
         levels = []
         for down in self.down:
             x = down(x)  # (N, width, h / 2^k, w / 2^k), rounded up
             levels.append(x)
-        refined = [self.up[-1](x)]  # from the finest to the coarsest
+        x = self.up[-1](x)
         for level, up in zip(reversed(levels[:-1]), reversed(self.up[:-1]), strict=True):
-            refined.insert(0, up(resize(refined[0], level.shape[-2:]) + level))
-        return self.read(refined[0], refined[1:4])
+            x = up(resize(x, level.shape[-2:]) + level)
+        return self.read(x)
 
     def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the network with its training heads, on the meta device."""
+        """Return the state_dict of the network with its training head, on the meta device."""
         with torch.device('meta'):
             whole = MMBConvUNet(*self.shape, classes=self.classes, training_heads=True)
         return whole.state_dict()

@@ -64,7 +64,7 @@ class JointLoss:
         labels = labels[:, rows][:, :, columns].long()
         zero = outputs.scores[0].new_zeros((), dtype=torch.float32)
         fused = segmentation = boundary = attention = zero
-        if len(outputs.scores) > 1 and config.fused:
+        if outputs.attentions and config.fused:
             loss = pixel_loss(outputs.fused, labels)
             fused = config.fused * mean_loss(loss, labels, self.class_weights, self.world)
         for index, score in enumerate(outputs.scores):
