@@ -48,6 +48,12 @@ _SEES = {
 _ALL_AROUND_RAD = 2 * math.pi - 0.01
 """A view over such an angle has no two sides."""
 
+_SMOOTHED = 4
+"""So many rays to each side of a vertex tell where the edge lies between the pixels."""
+
+_STRAIGHT_PX = 1.6
+"""The edge is straight at a vertex if the rays beside it agree within so many pixels."""
+
 _SHORTEST_GROUND = 3
 """So many pixels of ground must be seen behind an obstacle before another one can have a foot
 there; fewer are the ragged outline of the first."""
@@ -270,16 +276,43 @@ class _View:
         walk = self._walk if more is None else self._walk_along(more)
         places = (np.arange(self._vertices) + 0.5) / self._vertices
         ray = (places * len(walk)).astype(np.int64)
-        end = (walk[ray] != _ROAD).argmax(axis=1)
+        ends = (walk != _ROAD).argmax(axis=1)
+        end = ends[ray]
         pixel = rays.pixels[end, ray]
         beyond = pixel == self._ground.unseen
         pixel[beyond] = rays.pixels[np.maximum(end[beyond] - 1, 0), ray[beyond]]
-        vertices_m = _along(self._ground, rays, ray, end).astype(np.float32)
+        range_m = rays.range_m[ray, end].astype(np.float64)
+        range_m[~beyond] = self._smooth(rays, ends, ray[~beyond])
+        ahead = rays.directions[ray] * range_m[:, None]
+        vertices_m = (self._ground.origin_m + ahead).astype(np.float32)
         begin_rad, end_rad = self._ground.arc_rad
         outermost = ray[[-1, 0]] if end_rad - begin_rad < _ALL_AROUND_RAD else ray[:0]
         near_edge_m = _along(self._ground, rays, outermost, np.zeros_like(outermost))
         stands = walk[ray, end] == _STANDS
         return _Boundary(vertices_m, near_edge_m.astype(np.float32), pixel, stands)
+
+    def _smooth(
+        self, rays: Rays, ends: NDArray[np.int64], ray: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the ranges (N,) at which rays end, more exactly than the pixels are.
+
+        The edge of the free space is a staircase of pixels; where it goes on straight to both
+        sides of a ray, the mean over them is the line that the staircase stands for.
+        """
+        height_m = self._ground.pose.position_m[2]
+        below = np.arctan2(height_m, rays.range_m[np.arange(len(ends)), ends].astype(np.float64))
+        pixel_rad = self._ground.pixel_rad
+        total, count = below[ray].copy(), np.ones(len(ray))
+        straight = np.ones(len(ray), np.bool_)
+        for step in range(1, _SMOOTHED + 1):
+            left = below[np.maximum(ray - step, 0)]
+            right = below[np.minimum(ray + step, len(below) - 1)]
+            straight &= (ray >= step) & (ray + step < len(below))
+            straight &= np.abs(left + right - 2 * below[ray]) <= _STRAIGHT_PX * pixel_rad
+            straight &= np.abs(left - right) <= 2 * step * self._ground.joint_rad
+            total += np.where(straight, left + right, 0.0)
+            count += 2 * straight
+        return np.asarray(height_m / np.tan(total / count))
 
     def points(self) -> Points:
         """Return the obstacles' feet, then the boundary where no obstacle ends it."""

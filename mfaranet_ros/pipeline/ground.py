@@ -127,6 +127,7 @@ class GroundProjection:
 
     rows: the stretch of mask rows that matters; the pixel indices of `cells` and of the rays
     count from its first pixel, and `unseen` is the index just behind its last one.
+    pixel_rad: how wide a pixel in the middle of the picture is.
     joint_rad: feet on neighbouring rays that are seen within this angle belong together.
     """
 
@@ -153,8 +154,8 @@ class GroundProjection:
         cells = self._find_cells()
         count = self._fine_count()
         rays = self._trace(count)
-        step_rad, pixel_rad = (arc[1] - arc[0]) / count, 1 / max(self.camera.fx, self.camera.fy)
-        self.joint_rad = _STEEPEST * step_rad + 1.5 * pixel_rad
+        self.pixel_rad = 1 / max(self.camera.fx, self.camera.fy)
+        self.joint_rad = _STEEPEST * (arc[1] - arc[0]) / count + 1.5 * self.pixel_rad
         self._set_rows(cells, rays)
         shift = self.rows.start * self.camera.width
         self.cells = Cells(cells.cell, *(index - shift for index in cells.pixels))

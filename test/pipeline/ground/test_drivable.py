@@ -149,6 +149,25 @@ def test_the_boundary_ends_where_the_free_space_ends(look):
     assert np.median(error_m / np.maximum(0.1, pixel_m)) < 0.4
 
 
+def test_a_straight_edge_is_found_between_the_pixels(make_scene, make_camera, roles):
+    look = Look(make_scene(bend=0.0), make_camera('pinhole'), AHEAD, roles)
+    truth_m, error_m = look.boundary_errors()
+    range_m = np.hypot(*(look.found.boundary_m - look.ground.origin_m).T)
+    kerb = (np.abs(np.abs(look.found.boundary_m[:, 1]) - 3.5) < 0.5) & (range_m < 20)
+    pixel_m = truth_m**2 / (look.ground.camera.fy * look.pose.position_m[2])
+    assert kerb.sum() > 50
+    assert np.percentile((error_m / pixel_m)[kerb], 90) < 0.25
+
+
+def test_a_corner_is_not_rounded(make_scene, make_camera, roles):
+    scene = make_scene((12, -2.0, 0, 4.0, 1.8, 1.5), half_width_m=8.0, bend=0.0)
+    look = Look(scene, make_camera('pinhole'), AHEAD, roles)
+    vertices = look.found.boundary_m
+    front = (np.abs(vertices[:, 1] + 2.0) < 0.85) & (vertices[:, 0] < 11)
+    assert front.sum() >= 4
+    np.testing.assert_allclose(vertices[front, 0], 10.0, atol=0.15)
+
+
 def test_a_drivable_pixel_lies_in_a_free_cell(look):
     # Not those at the rim of the drivable area, which share a cell with what is beyond.
     inner = cv2.erode((look.found.mask == 255).astype(np.uint8), np.ones((5, 5), np.uint8))
