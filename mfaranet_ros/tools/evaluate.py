@@ -16,14 +16,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.evaluation.annotate import WRITTEN, MakeAnnotatedBag
 from mfaranet_ros.evaluation.bag_source import BagChoice
 from mfaranet_ros.evaluation.images import Pairs, TruthReader, check_pairs, find_pairs
 from mfaranet_ros.evaluation.jobs import MakeSink
 from mfaranet_ros.evaluation.method import METHODS, Method
-from mfaranet_ros.evaluation.sample import Selection
+from mfaranet_ros.evaluation.sample import Selection, Viewpoint
 from mfaranet_ros.evaluation.specs import BagSpec, FolderSpec, Spec, name_bags
+from mfaranet_ros.frame import Output
 from mfaranet_ros.pipeline.config import PipelineConfig
+from mfaranet_ros.pipeline.ground import MountingPose, read_camera_info
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.playback.calibration_file import read_calibration
 from mfaranet_ros.tools.arguments import (
     add_model_arguments,
     model_config,
@@ -57,6 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='further ids of the truth that mean no class, as 30,31 (255 always does)',
     )  # fmt: skip
     parser.add_argument(
+        '--calibration', type=Path, metavar='FILE',
+        help='of the camera of the pictures (YAML), mounted as --set ground.z and so on say; a '
+        'bag has its own',
+    )  # fmt: skip
+    parser.add_argument(
+        '--metric', type=Path, metavar='DIR',
+        help='folder of the true grids of the pictures, as `mfaranet scene` writes them',
+    )  # fmt: skip
+    parser.add_argument(
         '--frames', default='', metavar='START:STOP:STEP', help='which of each, as 100:200:5'
     )
     _add_bag_arguments(parser)
@@ -83,6 +96,10 @@ def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
         '--grid-topic', default='', metavar='TOPIC', help='true grids as OccupancyGrid'
     )
     group.add_argument(
+        '--boundary-topic', default='', metavar='TOPIC',
+        help='true ends of the free space as PolygonStamped; default: read off the true grids',
+    )  # fmt: skip
+    group.add_argument(
         '--tolerance-ms', type=float, default=0.0, metavar='MS',
         help='how much the stamps of a frame and its truth may differ; default: 0',
     )  # fmt: skip
@@ -97,11 +114,17 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--out', type=Path, metavar='DIR', help='a new folder for report.html and report.json'
     )
-    group.add_argument('--overwrite', action='store_true', help='--out may be there already')
+    group.add_argument(
+        '--overwrite', action='store_true', help='--out and --write-bag may be there already'
+    )
     group.add_argument(
         '--resume', action='store_true', help='go on with what is in --out; the result is the same'
     )
     group.add_argument('--video', action='store_true', help='an annotated video in --out')
+    group.add_argument(
+        '--write-bag', type=Path, metavar='BAG',
+        help='the bag anew, with the results beside its topics; of several bags, a folder of them',
+    )  # fmt: skip
     group.add_argument(
         '--submission', type=Path, metavar='DIR', help='write label ids of Cityscapes there'
     )
@@ -114,8 +137,9 @@ def main(args: argparse.Namespace) -> int:
     config, method = _config(args), _method(args)
     selection, ignored = Selection.parse(args.frames), _ignored(args.ignore)
     pairs = find_pairs(args.images, args.truth) if args.images else None
+    also = WRITTEN if args.write_bag else frozenset[Output]()
     wanted = Wanted(
-        method, selection.step, args.jobs, args.out, args.overwrite, args.resume, args.json
+        method, selection.step, args.jobs, args.out, args.overwrite, args.resume, args.json, also
     )
     pipeline = SegmentationPipeline(config)
     try:
@@ -144,9 +168,19 @@ def _check(args: argparse.Namespace) -> None:
             'to write',
         ),
         (
-            args.images and (args.image_topic or args.truth_topic or args.grid_topic),
-            'topics are of bags: give --bag, or leave out --image-topic, --truth-topic and '
-            '--grid-topic',
+            args.images
+            and (args.image_topic or args.truth_topic or args.grid_topic or args.boundary_topic),
+            'topics are of bags: give --bag, or leave out --image-topic, --truth-topic, '
+            '--grid-topic and --boundary-topic',
+        ),
+        (
+            args.bag and (args.calibration or args.metric),
+            '--calibration and --metric are for --images: a bag has topics of its own for them',
+        ),
+        (args.metric and not args.calibration, '--metric needs the --calibration of the pictures'),
+        (
+            args.boundary_topic and not args.grid_topic,
+            '--boundary-topic needs the --grid-topic of the same ground',
         ),
         (args.truth and args.truth_topic, 'give --truth DIR or --truth-topic TOPIC, not both'),
         (args.bag and args.submission, '--submission is for --images'),
@@ -156,16 +190,19 @@ def _check(args: argparse.Namespace) -> None:
             f'--tolerance-ms {args.tolerance_ms:g}: must be 0 or more',
         ),
         (
-            args.out is None and (args.resume or args.overwrite or args.video),
+            args.out is None
+            and (args.resume or args.video or (args.overwrite and not args.write_bag)),
             '--resume, --overwrite and --video are about --out: give --out DIR',
         ),
         (
-            args.resume and (args.overwrite or args.video or args.submission),
-            '--resume goes on with what is there: leave out --overwrite, --video and --submission',
+            args.resume and (args.overwrite or args.video or args.submission or args.write_bag),
+            '--resume goes on with what is there: leave out --overwrite, --video, --write-bag and '
+            '--submission',
         ),
+        (args.write_bag and not args.bag, '--write-bag is for --bag'),
         (
-            args.grid_topic and _method(args) != METHODS[WHOLE],
-            '--grid-topic: only the method whole finds the grid, leave out the others',
+            (args.grid_topic or args.metric) and _method(args) != METHODS[WHOLE],
+            '--grid-topic, --metric: only the method whole finds the grid, leave out the others',
         ),
     ):
         if wrong:
@@ -183,12 +220,25 @@ def _folder(
     read_truth = TruthReader(pipeline.label_set, pairs.layout, ignored)
     with tqdm(total=len(pairs), desc='checking', unit='picture', leave=False, disable=None) as bar:
         sha256 = check_pairs(pairs, read_truth, lambda: bar.update())
-    return FolderSpec(args.images, args.truth, pairs, sha256, selection, ignored)
+    view = None
+    if args.calibration:
+        ground = pipeline.config.ground
+        pose = MountingPose.from_xyz_rpy(
+            ground.x, ground.y, ground.z, ground.roll, ground.pitch, ground.yaw
+        )
+        view = Viewpoint(read_camera_info(read_calibration(args.calibration)), pose)
+    return FolderSpec(
+        args.images, args.truth, pairs, sha256, selection, ignored, view, args.metric
+    )
 
 
 def _bags(args: argparse.Namespace, selection: Selection, ignored: tuple[int, ...]) -> list[Spec]:
     choice = BagChoice(
-        args.image_topic, args.truth_topic or args.truth, args.grid_topic, args.tolerance_ms
+        args.image_topic,
+        args.truth_topic or args.truth,
+        args.grid_topic,
+        args.tolerance_ms,
+        args.boundary_topic,
     )
     return [
         BagSpec(name, (path,), choice, selection, ignored)
@@ -202,7 +252,15 @@ def _sinks(args: argparse.Namespace, pipeline: SegmentationPipeline) -> tuple[Ma
         sinks.append(make_submission(args.submission, pipeline.label_set))
     if args.video:
         sinks.append(MakeVideo(args.out))
+    if args.write_bag is not None:
+        sinks.append(_annotated(args))
     return tuple(sinks)
+
+
+def _annotated(args: argparse.Namespace) -> MakeAnnotatedBag:
+    sources = {name: (path,) for name, path in name_bags(args.bag).items()}
+    besides = (args.truth_topic,) if args.truth_topic else ()
+    return MakeAnnotatedBag(args.write_bag, sources, args.image_topic, besides, args.overwrite)
 
 
 def _config(args: argparse.Namespace) -> PipelineConfig:

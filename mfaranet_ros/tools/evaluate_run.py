@@ -25,6 +25,7 @@ from mfaranet_ros.evaluation.record import FrameRecord
 from mfaranet_ros.evaluation.report_file import About, report
 from mfaranet_ros.evaluation.score import Scorer
 from mfaranet_ros.evaluation.specs import Account, Spec
+from mfaranet_ros.frame import Output
 from mfaranet_ros.pipeline.config import PipelineConfig, settings_of, value_of
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
 from mfaranet_ros.tools.about import about
@@ -39,6 +40,7 @@ class Wanted:
 
     step: by how much the numbers of consecutive frames differ. jobs: processes.
     out: a new folder, unless overwrite or resume; json: a file; None where not asked for.
+    also: outputs that the sinks take, beside those that are scored.
     """
 
     method: Method
@@ -48,6 +50,7 @@ class Wanted:
     overwrite: bool = False
     resume: bool = False
     json: Path | None = None
+    also: frozenset[Output] = frozenset()
 
 
 def run(
@@ -63,7 +66,9 @@ def run(
     """
     frames = _count(specs, pipeline)
     threads = pipeline.config.runtime.threads or torch.get_num_threads()
-    order = Order(pipeline.config, wanted.method, threads, step=wanted.step, sinks=sinks)
+    order = Order(
+        pipeline.config, wanted.method, threads, wanted.also, step=wanted.step, sinks=sinks
+    )
     with ExitStack() as stack:
         ledger = stack.enter_context(_open_ledger(pipeline, specs, wanted))
         begun = _Begun.of(ledger)
