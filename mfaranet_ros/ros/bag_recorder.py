@@ -131,22 +131,31 @@ class BagRecorder(Node):
         """Return the full names of the topics to be recorded, as far as they are known."""
         names = [self._full(name) for name in self.config.topics]
         if not names:
-            names = self._of_node(self.get_publisher_names_and_types_by_node)
+            # By their names as well: the graph may still know a dead node of the same name.
+            below = (name for name, _ in self.get_topic_names_and_types())
+            names = self._published(name for name in below if name.startswith(self._below))
+            names += self._of_node(self.get_publisher_names_and_types_by_node)
         if self.config.inputs:
             names += self._of_node(self.get_subscriber_names_and_types_by_node)
         return list(dict.fromkeys(names))
 
+    @property
+    def _below(self) -> str:
+        return f'{self._node_name}/'
+
+    def _published(self, names: Iterable[str]) -> list[str]:
+        left_out = {*OF_EVERY_NODE, f'{self._below}transition_event'}
+        return sorted(name for name in {*names} - left_out if self.count_publishers(name))
+
     def _full(self, name: str) -> str:
-        return name if name.startswith('/') else f'{self._node_name}/{name}'
+        return name if name.startswith('/') else self._below + name
 
     def _of_node(self, ask: Callable[[str, str], list[tuple[str, Any]]]) -> list[str]:
         """Return the topics of the node's publishers or subscribers; none until it is there."""
         namespace, _, name = self._node_name.rpartition('/')
         if (name, namespace or '/') not in self.get_node_names_and_namespaces():
             return []
-        left_out = {*OF_EVERY_NODE, f'{self._node_name}/transition_event'}
-        names = {topic for topic, _ in ask(name, namespace or '/')} - left_out
-        return sorted(topic for topic in names if self.count_publishers(topic))
+        return self._published(topic for topic, _ in ask(name, namespace or '/'))
 
     def _subscribe(self, name: str) -> None:
         offered = self.get_publishers_info_by_topic(name)
