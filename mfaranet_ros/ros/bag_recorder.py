@@ -153,9 +153,11 @@ class BagRecorder(Node):
     def _of_node(self, ask: Callable[[str, str], list[tuple[str, Any]]]) -> list[str]:
         """Return the topics of the node's publishers or subscribers; none until it is there."""
         namespace, _, name = self._node_name.rpartition('/')
-        if (name, namespace or '/') not in self.get_node_names_and_namespaces():
+        try:
+            found = ask(name, namespace or '/')
+        except RuntimeError:  # rclpy's word for a node that is not there
             return []
-        return self._published(topic for topic, _ in ask(name, namespace or '/'))
+        return self._published(topic for topic, _ in found)
 
     def _subscribe(self, name: str) -> None:
         offered = self.get_publishers_info_by_topic(name)
