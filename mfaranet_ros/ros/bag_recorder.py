@@ -93,6 +93,7 @@ class BagRecorder(Node):
         self._recorder = Recorder(writer, queue_bytes=round(self.config.queue_mb * 1e6))
         self._heard: dict[str, Heard] = {}
         self._unknown: dict[str, str] = {}
+        self._early: list[tuple[Topic, bytes]] = []
         self._began_s = time.monotonic()
         self._complete_s: float | None = None
         self._told_s = 0.0
@@ -113,7 +114,7 @@ class BagRecorder(Node):
                 self._subscribe(name)
         missing = [name for name in found if name not in {**self._heard, **self._unknown}]
         now_s = time.monotonic()
-        if self._complete_s is None and self._heard and not missing:
+        if self._complete_s is None and self._has_begun() and not missing:
             self._complete_s = now_s
         waiting = self._complete_s is None
         if self._recorder.problem is not None:
@@ -126,6 +127,10 @@ class BagRecorder(Node):
         elif now_s - self._told_s > TELL_S:
             self._told_s = now_s
             self._tell('waiting' if waiting else 'recording')
+
+    def _has_begun(self) -> bool:
+        """Return whether a topic is heard that was asked for; a node that loads has few yet."""
+        return any(self.config.topics or name.startswith(self._below) for name in self._heard)
 
     def _wanted(self) -> list[str]:
         """Return the full names of the topics to be recorded, as far as they are known."""
@@ -198,14 +203,26 @@ class BagRecorder(Node):
             return SourceError(f'nothing can be recorded: {types} are not installed')
         nodes = sorted(set(self.get_node_names()) - {self.get_name()})
         return SourceError(
-            f'no node {self._node_name} {seconds}; nodes there are: {", ".join(nodes) or "none"}'
+            f'no node {self._node_name} that publishes anything {seconds}: is it active? Nodes '
+            f'there are: {", ".join(nodes) or "none"}'
         )
 
     # -- messages ---------------------------------------------------------------------------
 
     def _take(self, heard: Heard, raw: bytes, info: Any) -> None:
         heard.missed += heard.gaps.missed(info)
-        self._recorder.put(heard.topic, raw, self.get_clock().now().nanoseconds)
+        now_ns = self.get_clock().now().nanoseconds
+        if now_ns:
+            self._put_early(now_ns)
+            self._recorder.put(heard.topic, raw, now_ns)
+        else:
+            self._early.append((heard.topic, raw))  # nobody has told /clock yet
+
+    def _put_early(self, now_ns: int) -> None:
+        """Record what came before there was a time to log it by."""
+        for topic, raw in self._early:
+            self._recorder.put(topic, raw, now_ns)
+        self._early.clear()
 
     # -- how it stands ----------------------------------------------------------------------
 
@@ -242,6 +259,7 @@ class BagRecorder(Node):
         if self._is_closed:
             return
         self._is_closed = True
+        self._put_early(time.time_ns())
         try:
             self._recorder.finish()
         except OutputError as error:

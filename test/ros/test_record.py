@@ -16,6 +16,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -166,6 +167,26 @@ def test_what_is_there_is_not_replaced_unasked(studio):
         studio.make()
     with pytest.raises(ConfigError, match='out is empty'):
         studio.make(out='')
+
+
+def test_what_comes_before_the_first_clock_is_logged_by_it(studio):
+    talk, clock = studio.publisher('/talk'), studio.publisher('/clock', Clock)
+    recorder = studio.record(talk, topics=['/talk'], use_sim_time=True)
+    talk.publish(String(data='early'))
+    studio.vehicle.wait_until(lambda: recorder._early, 'the early word')
+    studio.vehicle.wait_until(clock.get_subscription_count, 'the recorder to follow the clock')
+    message = Clock()
+    message.clock.sec = 7
+    clock.publish(message)
+    studio.vehicle.wait_until(
+        lambda: recorder.get_clock().now().nanoseconds == 7 * 10**9, 'the clock to be heard'
+    )
+    talk.publish(String(data='late'))
+    studio.wait_for(recorder, '/talk', 2)
+    recorder.close()
+    with open_bag(studio.path) as bag:
+        found = [(item.time_ns, item.message.data) for item in bag.messages()]
+    assert found == [(7 * 10**9, 'early'), (7 * 10**9, 'late')]
 
 
 def test_ctrl_c_makes_the_file_whole(studio, tmp_path):
