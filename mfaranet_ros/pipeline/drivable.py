@@ -301,18 +301,16 @@ class _View:
         """
         height_m = self._ground.pose.position_m[2]
         below = np.arctan2(height_m, rays.range_m[np.arange(len(ends)), ends].astype(np.float64))
-        pixel_rad = self._ground.pixel_rad
-        total, count = below[ray].copy(), np.ones(len(ray))
-        straight = np.ones(len(ray), np.bool_)
-        for step in range(1, _SMOOTHED + 1):
-            left = below[np.maximum(ray - step, 0)]
-            right = below[np.minimum(ray + step, len(below) - 1)]
-            straight &= (ray >= step) & (ray + step < len(below))
-            straight &= np.abs(left + right - 2 * below[ray]) <= _STRAIGHT_PX * pixel_rad
-            straight &= np.abs(left - right) <= 2 * step * self._ground.joint_rad
-            total += np.where(straight, left + right, 0.0)
-            count += 2 * straight
-        return np.asarray(height_m / np.tan(total / count))
+        step = np.arange(1, _SMOOTHED + 1)[:, None]
+        left, right, last = ray - step, ray + step, len(below) - 1
+        inside = (left >= 0) & (right <= last)
+        left_rad, right_rad = below[np.maximum(left, 0)], below[np.minimum(right, last)]
+        both_rad = left_rad + right_rad
+        bent = np.abs(both_rad - 2 * below[ray]) > _STRAIGHT_PX * self._ground.pixel_rad
+        torn = np.abs(left_rad - right_rad) > 2 * step * self._ground.joint_rad
+        straight = np.logical_and.accumulate(inside & ~bent & ~torn, axis=0)
+        total = below[ray] + np.where(straight, both_rad, 0.0).sum(axis=0)
+        return np.asarray(height_m / np.tan(total / (1 + 2 * straight.sum(axis=0))))
 
     def points(self) -> Points:
         """Return the obstacles' feet, then the boundary where no obstacle ends it."""
