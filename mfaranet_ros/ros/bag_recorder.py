@@ -25,6 +25,7 @@ from mfaranet_ros.bags.writer import LATCHED, BagWriter
 from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, SourceError
 from mfaranet_ros.pipeline.config import setting
 from mfaranet_ros.ros.conversions import message_class
+from mfaranet_ros.ros.node_topics import NodeTopics
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
 from mfaranet_ros.ros.sequence import Gaps
 
@@ -32,8 +33,6 @@ LOOK_S = 0.2
 TELL_S = 1.0
 DEPTH = 100
 """So many messages of one topic the middleware may keep for us."""
-
-OF_EVERY_NODE = ('/rosout', '/parameter_events', '/clock')
 
 LOST = 3
 """The exit code of a recording that is whole but for what it lost."""
@@ -87,7 +86,9 @@ class BagRecorder(Node):
         refuse_unknown(self)
         if not self.config.out:
             raise ConfigError('out is empty: give the folder of the bag to write')
-        self._node_name = '/' + self.config.node.strip('/')
+        self._topics = NodeTopics(
+            self, self.config.node, self.config.topics, inputs=self.config.inputs
+        )
         writer = BagWriter(self.config.out, overwrite=self.config.overwrite)
         self._path = writer.path
         self._recorder = Recorder(writer, queue_bytes=round(self.config.queue_mb * 1e6))
@@ -108,13 +109,13 @@ class BagRecorder(Node):
 
     def _look(self) -> None:
         """Subscribe to what has appeared, and see whether it is time to end or to give up."""
-        found = self._wanted()
+        found = self._topics.wanted()
         for name in found:
             if name not in self._heard and name not in self._unknown:
                 self._subscribe(name)
         missing = [name for name in found if name not in {**self._heard, **self._unknown}]
         now_s = time.monotonic()
-        if self._complete_s is None and self._has_begun() and not missing:
+        if self._complete_s is None and self._topics.has_begun(self._heard) and not missing:
             self._complete_s = now_s
         waiting = self._complete_s is None
         if self._recorder.problem is not None:
@@ -127,42 +128,6 @@ class BagRecorder(Node):
         elif now_s - self._told_s > TELL_S:
             self._told_s = now_s
             self._tell('waiting' if waiting else 'recording')
-
-    def _has_begun(self) -> bool:
-        """Return whether a topic is heard that was asked for; a node that loads has few yet."""
-        return any(self.config.topics or name.startswith(self._below) for name in self._heard)
-
-    def _wanted(self) -> list[str]:
-        """Return the full names of the topics to be recorded, as far as they are known."""
-        names = [self._full(name) for name in self.config.topics]
-        if not names:
-            # By their names as well: the graph may still know a dead node of the same name.
-            below = (name for name, _ in self.get_topic_names_and_types())
-            names = self._published(name for name in below if name.startswith(self._below))
-            names += self._of_node(self.get_publisher_names_and_types_by_node)
-        if self.config.inputs:
-            names += self._of_node(self.get_subscriber_names_and_types_by_node)
-        return list(dict.fromkeys(names))
-
-    @property
-    def _below(self) -> str:
-        return f'{self._node_name}/'
-
-    def _published(self, names: Iterable[str]) -> list[str]:
-        left_out = {*OF_EVERY_NODE, f'{self._below}transition_event'}
-        return sorted(name for name in {*names} - left_out if self.count_publishers(name))
-
-    def _full(self, name: str) -> str:
-        return name if name.startswith('/') else self._below + name
-
-    def _of_node(self, ask: Callable[[str, str], list[tuple[str, Any]]]) -> list[str]:
-        """Return the topics of the node's publishers or subscribers; none until it is there."""
-        namespace, _, name = self._node_name.rpartition('/')
-        try:
-            found = ask(name, namespace or '/')
-        except RuntimeError:  # rclpy's word for a node that is not there
-            return []
-        return self._published(topic for topic, _ in found)
 
     def _subscribe(self, name: str) -> None:
         offered = self.get_publishers_info_by_topic(name)
@@ -190,22 +155,11 @@ class BagRecorder(Node):
             message_type, name, receive, profile, raw=True
         )
 
-    def _nothing(self, missing: Iterable[str]) -> SourceError:
-        """Say what has not appeared, and what there is instead."""
-        seconds = f'within {self.config.wait_s:g} s'
-        if missing := ', '.join(missing):
-            names = sorted(name for name, _ in self.get_topic_names_and_types())
-            return SourceError(
-                f'nobody publishes {missing} {seconds}; topics there are: {", ".join(names)}'
-            )
-        if self._unknown:
+    def _nothing(self, missing: list[str]) -> SourceError:
+        if self._unknown and not missing:
             types = ', '.join(sorted(set(self._unknown.values())))
             return SourceError(f'nothing can be recorded: {types} are not installed')
-        nodes = sorted(set(self.get_node_names()) - {self.get_name()})
-        return SourceError(
-            f'no node {self._node_name} that publishes anything {seconds}: is it active? Nodes '
-            f'there are: {", ".join(nodes) or "none"}'
-        )
+        return self._topics.nothing(missing, self.config.wait_s)
 
     # -- messages ---------------------------------------------------------------------------
 

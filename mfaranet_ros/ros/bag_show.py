@@ -14,32 +14,18 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from mfaranet_ros.bags.reader import BagMessage
-from mfaranet_ros.bags.storage import Topic
 from mfaranet_ros.errors import MfaranetError
 from mfaranet_ros.playback.bag_time import BagTime
-from mfaranet_ros.playback.recording import (
-    LATCHED_AT_MOST,
-    Recording,
-    Tape,
-    header_stamp_ns,
-    is_latched,
-)
-from mfaranet_ros.ros.conversions import message_class
+from mfaranet_ros.playback.recording import Recording, Tape, header_stamp_ns
+from mfaranet_ros.ros.bag_publishers import RELIABLE, BagPublishers
 from mfaranet_ros.ros.player_config import PlayerConfig
 
-RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(
-    depth=LATCHED_AT_MOST,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-
 MARGIN_S = 0.1
 """Of the steady clock, from a jump of /clock to the first message and from the last to a jump."""
 
@@ -73,11 +59,10 @@ class BagShow:
         self._recording = recording
         self._time = BagTime(self._config.rate)
         self._clock = player.create_publisher(Clock, '/clock', NEWEST)
-        self._not_installed: list[str] = []
-        self._publishers = self._create_publishers()
+        self._publishers = BagPublishers(player, recording)
+        self.image = self._publishers.image
         self._tape = Tape(recording)  # without what cannot be published
-        self.image = self._publishers[recording.camera.image.name]
-        self._sent = self._messages = self._unanswered = 0
+        self._sent = self._unanswered = 0
         self._late_ms = 0.0
         self._played_ns = self._first_ns = self._last_ns = self._told_ns = self._end_ns = 0
         self._awaited_ns: int | None = None
@@ -87,25 +72,6 @@ class BagShow:
             self._answers = player.create_subscription(
                 Image, self._config.answer_topic, self._take_answer, RELIABLE, raw=True
             )
-
-    def _create_publishers(self) -> dict[str, Any]:
-        camera, image = self._recording.camera, self._player.resolve_topic_name('image')
-        if camera.compressed:
-            image += '/compressed'
-        found = {camera.image.name: self._create(camera.image, image, RELIABLE)}
-        if camera.info is not None:
-            found[camera.info.name] = self._create(camera.info, 'camera_info', RELIABLE)
-        for topic in self._recording.others:
-            try:
-                qos = LATCHED if is_latched(topic) else RELIABLE
-                found[topic.name] = self._create(topic, topic.name, qos)
-            except (ImportError, AttributeError):
-                self._not_installed.append(f'{topic.name} ({topic.type})')
-                self._recording.leave_out(topic)
-        return found
-
-    def _create(self, topic: Topic, name: str, qos: QoSProfile) -> Any:
-        return self._player.create_publisher(message_class(topic.type), name, qos)
 
     # -- what the player asks ---------------------------------------------------------------
 
@@ -132,8 +98,8 @@ class BagShow:
             f'camera_info: {info}'
         )
         notes = [*self._recording.bag.notes]
-        if self._not_installed:
-            types = ', '.join(self._not_installed)
+        if missing := self._publishers.not_installed:
+            types = ', '.join(missing)
             notes.append(f'not played, as their types are not installed: {types}')
         return '; '.join((text, *notes))
 
@@ -147,7 +113,7 @@ class BagShow:
     @property
     def summary(self) -> str:
         """Say at the end what was played."""
-        text = f'{self._sent} pictures sent, {self._messages} messages in all'
+        text = f'{self._sent} pictures sent, {self._publishers.count} messages in all'
         return f'{text}; {self.mishaps}' if self.mishaps else text
 
     @property
@@ -158,7 +124,7 @@ class BagShow:
             ('pace', self._config.pace),
             ('pass', str(self._tape.passes)),
             ('pictures_sent', str(self._sent)),
-            ('messages_sent', str(self._messages)),
+            ('messages_sent', str(self._publishers.count)),
             ('pictures_not_answered', str(self._unanswered)),
             ('late_ms_max', f'{self._late_ms:.3f}'),
             ('stamps_repeated', str(self._tape.stamps.repeated.count)),
@@ -173,7 +139,7 @@ class BagShow:
     def begin(self) -> None:
         try:
             for message in self._recording.latched():
-                self._publish(message)
+                self._publishers.publish(message)
         except MfaranetError as error:
             self._player.fail(error)
             return
@@ -235,14 +201,10 @@ class BagShow:
         message.clock.sec, message.clock.nanosec = divmod(max(0, bag_ns), 10**9)
         self._clock.publish(message)
 
-    def _publish(self, message: BagMessage) -> None:
-        self._publishers[message.topic.name].publish(bytes(message.raw))
-        self._messages += 1
-
     def _play(self, message: BagMessage) -> None:
         """Publish the message that is due and read the one behind it."""
         self._tape.take()
-        self._publish(message)
+        self._publishers.publish(message)
         self._last_ns = message.time_ns
         if self._is_picture(message):
             self._sent += 1

@@ -1,0 +1,54 @@
+"""The topics of a recorded bag as publishers: the camera's under the player's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from mfaranet_ros.bags.reader import BagMessage
+from mfaranet_ros.bags.storage import Topic
+from mfaranet_ros.playback.recording import LATCHED_AT_MOST, Recording, is_latched
+from mfaranet_ros.ros.conversions import message_class
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=LATCHED_AT_MOST,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class BagPublishers:
+    """Publishes messages of a recording as the bytes that were recorded.
+
+    image: the publisher of the camera's pictures. not_installed: the topics of which the types
+    are not there; the recording is played without them. count: of the messages so far.
+    """
+
+    def __init__(self, player: Any, recording: Recording) -> None:
+        self._player = player
+        self.not_installed: list[str] = []
+        self.count = 0
+        camera, image = recording.camera, player.resolve_topic_name('image')
+        if camera.compressed:
+            image += '/compressed'
+        self.image = self._create(camera.image, image, RELIABLE)
+        self._publishers = {camera.image.name: self.image}
+        if camera.info is not None:
+            info = self._create(camera.info, 'camera_info', RELIABLE)
+            self._publishers[camera.info.name] = info
+        for topic in recording.others:
+            qos = LATCHED if is_latched(topic) else RELIABLE
+            try:
+                self._publishers[topic.name] = self._create(topic, topic.name, qos)
+            except (ImportError, AttributeError):
+                self.not_installed.append(f'{topic.name} ({topic.type})')
+                recording.leave_out(topic)
+
+    def _create(self, topic: Topic, name: str, qos: QoSProfile) -> Any:
+        return self._player.create_publisher(message_class(topic.type), name, qos)
+
+    def publish(self, message: BagMessage) -> None:
+        self._publishers[message.topic.name].publish(bytes(message.raw))
+        self.count += 1
