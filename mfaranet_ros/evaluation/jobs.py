@@ -169,13 +169,15 @@ def _run(
     pipeline: SegmentationPipeline, spec: Spec, order: Order, begun: Begun
 ) -> Iterator[Event]:
     source = spec.open(pipeline)
-    sinks = [make(spec.name, pipeline) for make in order.sinks]
+    sinks: list[Sink] = []
 
     def on_outcome(outcome: Outcome) -> None:
         for sink in sinks:
             sink.take(outcome)
 
     try:
+        for make in order.sinks:
+            sinks.append(make(spec.name, pipeline))
         scorer = Scorer(pipeline, order.method, order.also)
         yield from run_source(
             source, scorer, start=begun.next, again=begun.last, step=order.step,
