@@ -27,8 +27,8 @@ _SAMPLES = 96
 _NEAREST_M = 0.05
 _HALVINGS = 16
 _PROFILE = 4096
-_AHEAD = 0.02
-"""A point must be so far in front of the camera, as a share of its distance."""
+_WIDEST_RAD = math.radians(88.5)
+"""Of perspective models; further to the side the plane they are written in ends."""
 
 
 class GroundInView:
@@ -56,30 +56,20 @@ class GroundInView:
         flat = points_m.reshape(-1, 2)
         ahead = np.column_stack((flat - self.foot_m, np.full(len(flat), -camera.z)))
         optical = ahead @ camera.rotation
-        front = optical[:, 2] > _AHEAD * np.linalg.norm(optical, axis=1)
-        shown = np.zeros(len(flat), np.bool_)
-        shown[front] = self._is_in_picture(optical[front])
+        shown = _angles(optical) <= self._widest_rad
+        u, v = _project(camera, optical[shown]).T
+        inside = (u >= -0.5) & (u < camera.width - 0.5)
+        shown[shown] = inside & (v >= -0.5) & (v < camera.height - 0.5)
         return shown.reshape(points_m.shape[:-1])
 
-    def _is_in_picture(self, optical: Floats) -> Mask:
-        """Return which points in front of the camera (N, 3) it shows."""
-        camera = self.camera
-        shown = np.zeros(len(optical), np.bool_)
-        unfolded = np.hypot(optical[:, 0], optical[:, 1]) <= self._widest * optical[:, 2]
-        if unfolded.any():
-            u, v = _project(camera, optical[unfolded]).T
-            inside = (u >= -0.5) & (u < camera.width - 0.5)
-            shown[unfolded] = inside & (v >= -0.5) & (v < camera.height - 0.5)
-        return shown
-
     @cached_property
-    def _widest(self) -> float:
-        """Return the tangent of the angle beyond which distortion folds rays back."""
-        tangents = np.tan(np.linspace(0, math.acos(_AHEAD), _PROFILE))
-        on_axis = np.column_stack((tangents, 0 * tangents, np.ones(_PROFILE)))
-        radii = _project(self.camera, on_axis)[:, 0]
-        falling = np.flatnonzero(~(np.diff(radii) > 0))
-        return float(tangents[falling[0]] if len(falling) else tangents[-1])
+    def _widest_rad(self) -> float:
+        """Return the angle to the optical axis beyond which the picture is folded, or ends."""
+        widest = math.pi if self.camera.model == 'equidistant' else _WIDEST_RAD
+        angles = np.linspace(0, widest, _PROFILE)
+        on_axis = np.column_stack((np.sin(angles), 0 * angles, np.cos(angles)))
+        falling = np.flatnonzero(~(np.diff(_project(self.camera, on_axis)[:, 0]) > 0))
+        return float(angles[falling[0]] if len(falling) else angles[-1])
 
     @property
     def directions(self) -> Floats:
@@ -140,13 +130,27 @@ class GroundInView:
         return inside_m
 
 
+def _angles(optical: Floats) -> Floats:
+    """Return the angles (N,) between points (N, 3) of the optical frame and its axis."""
+    return np.asarray(np.arctan2(np.hypot(optical[:, 0], optical[:, 1]), optical[:, 2]))
+
+
 def _project(camera: SceneCamera, optical: Floats) -> Floats:
-    """Return the pixels (N, 2) of points (N, 3) of the optical frame."""
-    fisheye = camera.model == 'equidistant'
-    project = cv2.fisheye.projectPoints if fisheye else cv2.projectPoints
-    d = camera.d
-    pixels = project(optical.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), camera.k, d)[0]
-    return np.asarray(pixels.reshape(-1, 2))
+    """Return the pixels (N, 2) of points (N, 3) of the optical frame.
+
+    OpenCV's fisheye knows no light from behind the camera, so it is written out here.
+    """
+    if not len(optical):
+        return np.empty((0, 2))
+    if camera.model != 'equidistant':
+        none = np.zeros(3)
+        pixels = cv2.projectPoints(optical.reshape(-1, 1, 3), none, none, camera.k, camera.d)[0]
+        return np.asarray(pixels.reshape(-1, 2))
+    angle, across = _angles(optical), np.hypot(optical[:, 0], optical[:, 1])
+    powers = angle[:, None] ** np.array((3, 5, 7, 9))
+    radius = angle + powers @ camera.d
+    plane = optical[:, :2] * (radius / np.where(across > 0, across, 1))[:, None]
+    return np.asarray(plane * (camera.fx, camera.fy) + (camera.cx, camera.cy))
 
 
 def _longest_arc(some: Mask) -> NDArray[np.int64]:

@@ -8,15 +8,24 @@ from typing import Any
 
 from mfaranet_ros.errors import ConfigError, UnknownNameError
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.options import DriveOptions, preset
 from mfaranet_ros.settings import parse_settings, replace
+
+PRESET = 'preset='
 
 
 def options_of(
     texts: Iterable[str], base: DriveOptions | None = None, flag: str = '--set'
 ) -> DriveOptions:
-    """Return the options that texts such as rain=0.5 ask for; raises ConfigError."""
-    return replace(base or DriveOptions(), parse_settings(texts, DriveOptions, flag))
+    """Return the options that texts such as rain=0.5 ask for; raises ConfigError.
+
+    preset=NAME among them is where the others begin, instead of base.
+    """
+    texts = list(texts)
+    presets = [text for text in texts if text.startswith(PRESET)]
+    base = preset(presets[-1].removeprefix(PRESET)) if presets else base or DriveOptions()
+    others = (text for text in texts if not text.startswith(PRESET))
+    return replace(base, parse_settings(others, DriveOptions, flag))
 
 
 def camera_of(texts: Iterable[str], base: SceneCamera | None = None) -> SceneCamera:

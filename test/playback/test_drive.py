@@ -12,6 +12,8 @@ from mfaranet_ros.pipeline.camera import read_camera_info
 from mfaranet_ros.pipeline.mounting import MountingPose
 from mfaranet_ros.playback.drive import DriveSource, ground_settings, mounting
 from mfaranet_ros.scenes.camera import SceneCamera
+from mfaranet_ros.scenes.options import preset
+from mfaranet_ros.settings import replace
 
 SMALL = 'width=64 height=48 fx=60'
 FISHEYE = SceneCamera(
@@ -31,6 +33,11 @@ def test_it_plays_the_frames_of_the_drive_with_their_truth():
         assert (picture.size, picture.encoding) == ((48, 64), 'rgb8')
         np.testing.assert_array_equal(picture.pixels, frame.rgb)
         np.testing.assert_array_equal(picture.truth, frame.labels)
+
+
+def test_options_may_begin_with_a_preset():
+    options = DriveSource(0, 'people=2 preset=rain').drive.options
+    assert options == replace(preset('rain'), {'people': 2.0})
 
 
 @pytest.mark.parametrize('camera', CAMERAS, ids=['pinhole', 'plumb_bob', 'fisheye'])
@@ -61,6 +68,7 @@ def test_its_transform_and_its_settings_are_its_mounting_pose(camera):
     [
         ('rian=0.5', '', UnknownNameError, "did you mean 'rain'"),
         ('rain', '', ConfigError, 'write NAME=VALUE'),
+        ('preset=rian', '', UnknownNameError, "did you mean 'rain'"),
         ('rain=2', '', ConfigError, '0 to 1'),
         ('', 'pich=0.1', UnknownNameError, "did you mean 'pitch'"),
         ('', 'pitch=down', ConfigError, "camera pitch = 'down': must be float"),

@@ -36,6 +36,10 @@ CAMERAS = {
         fx=240, x=15.0, z=1.8, pitch=0.4, yaw=math.pi / 2, model='equidistant',
         coefficients=(0.02, -0.01, 0.003, -5e-4),
     ),
+    'fisheye of 200 degrees': SceneCamera(
+        480, 480, fx=134, x=20.0, z=1.8, pitch=0.6, model='equidistant',
+        coefficients=(0.01, 0.0, 0.0, 0.0),
+    ),
     'rear': SceneCamera(fx=300, x=38.0, y=0.5, z=2.0, pitch=0.2, roll=-0.05, yaw=math.pi),
 }  # fmt: skip
 
