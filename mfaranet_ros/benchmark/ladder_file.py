@@ -36,8 +36,11 @@ def choose_rungs(benchmark: Benchmark) -> list[Result]:
     ]
 
 
-def to_yaml(rungs: list[Result], about: Mapping[str, str]) -> str:
-    """Return the text of the parameter file; about: of the machine, for the comment."""
+def to_yaml(rungs: list[Result], about: Mapping[str, str], model: str) -> str:
+    """Return the text of the parameter file.
+
+    about: of the machine, for the comment. model: the network of rungs that name none.
+    """
     lines = ['# Measured here by `mfaranet benchmark`: camera bytes to labels.', '#']
     lines += [f'# {name}: {value}' for name, value in about.items()]
     lines.append('#')
@@ -53,7 +56,7 @@ def to_yaml(rungs: list[Result], about: Mapping[str, str]) -> str:
         '/**:',
         '  ros__parameters:',
         '    model:',
-        f'      name: {row.model}',
+        f'      name: {model}',
         '    runtime:',
         f'      backend: {row.backend}',
         f'      precision: {row.precision}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import cv2
 import numpy as np
@@ -39,12 +40,17 @@ def draw(benchmark: Benchmark) -> Canvas:
         color = _COLORS[backends.index(result.row.backend) % len(_COLORS)]
         place = _to_px(x, y, x_range, y_range)
         cv2.circle(canvas, place, 5, color, -1, cv2.LINE_AA)
-        _text(canvas, result.row.rung.partition('@')[0], (place[0] + 8, place[1] + 4), color)
+        _text(canvas, _short(result.row.rung), (place[0] + 8, place[1] + 4), color)
     for number, backend in enumerate(backends):
         place = SIZE[1] - RIGHT + 40, TOP + 20 * number
         cv2.circle(canvas, place, 5, _COLORS[number % len(_COLORS)], -1, cv2.LINE_AA)
         _text(canvas, backend, (place[0] + 14, place[1] + 4))
     return canvas
+
+
+def _short(rung: str) -> str:
+    """Return a rung without the size of its input and the file of its weights."""
+    return re.sub(r'=[^@:]+', '', rung.partition('@')[0])
 
 
 def _place(result: Result, scored: bool) -> tuple[float, float]:

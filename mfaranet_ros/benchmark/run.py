@@ -9,7 +9,7 @@ import torch
 
 from mfaranet_ros.benchmark.measure import Measured, agreement, measure, peak_gmacs
 from mfaranet_ros.benchmark.subjects import Pipeline, Reference, Row, Subject
-from mfaranet_ros.errors import InferenceError, MfaranetError
+from mfaranet_ros.errors import ConfigError, InferenceError, MfaranetError
 from mfaranet_ros.evaluation.images import Pairs, TruthReader
 from mfaranet_ros.evaluation.run import evaluate
 from mfaranet_ros.frame import Frame
@@ -68,6 +68,7 @@ class Benchmark:
 
 
 def run_benchmark(
+    base: PipelineConfig,
     configs: Sequence[PipelineConfig],
     frames: Sequence[Frame],
     *,
@@ -76,23 +77,24 @@ def run_benchmark(
     truth: Truth | None = None,
     tell: Callable[[str], object] = lambda text: None,
 ) -> Benchmark:
-    """Measure the pipeline of every config against the network as published.
+    """Measure the pipeline of every config against the network of the base as published.
 
-    configs: one or more, of one model and weights; their inputs have a height and a width.
-    frames: camera pictures of one size. tell: hears what is going on.
+    configs: one or more, of any networks with the label set of the base; their inputs have a
+    height and a width. frames: camera pictures of one size. tell: hears what is going on.
 
     A row that cannot be built becomes a Failure. Raises what the reference raises.
     """
     size = frames[0].size
     tell('building the reference')
-    subjects: list[Subject] = [Reference(configs[0], size)]
+    reference = Reference(base, size)
+    subjects: list[Subject] = [reference]
     failures = []
     try:
         for config in configs:
-            row = _asked(config)
+            row = _asked(config, base)
             tell(f'building {row.name}')
             try:
-                subjects.append(Pipeline(config))
+                subjects.append(_build(config, row, reference))
             except MfaranetError as error:
                 failures.append(Failure(row, str(error)))
         return _measured(subjects, failures, frames, rounds, turn, truth, tell)
@@ -156,7 +158,18 @@ def _mean_iou(subject: Subject, truth: Truth) -> float | None:
     return result.matrix.mean_iou()
 
 
-def _asked(config: PipelineConfig) -> Row:
-    return Row(
-        config.model.name, str(Rung.of(config)), config.runtime.precision, config.runtime.backend
-    )
+def _build(config: PipelineConfig, row: Row, reference: Reference) -> Subject:
+    """Return a pipeline that labels as the reference does; raises ConfigError for another one."""
+    pipeline = Pipeline(config, row.rung)
+    if pipeline.label_set != reference.label_set:
+        pipeline.close()
+        raise ConfigError(
+            f'it has the label set {pipeline.label_set.name}, the reference '
+            f'{reference.label_set.name}: give weights of one label set'
+        )
+    return pipeline
+
+
+def _asked(config: PipelineConfig, base: PipelineConfig) -> Row:
+    rung = str(Rung.of(config, base))
+    return Row(config.model.name, rung, config.runtime.precision, config.runtime.backend)

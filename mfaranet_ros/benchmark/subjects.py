@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mfaranet_ros.frame import Frame
+from mfaranet_ros.labels import LabelSet
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.pipeline.backends import resolve_device
 from mfaranet_ros.pipeline.config import PipelineConfig
@@ -58,6 +60,9 @@ class Subject(Protocol):
     def network(self) -> SegmentationModel: ...
 
     @property
+    def label_set(self) -> LabelSet: ...
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """Height and width of the network's input."""
         ...
@@ -72,11 +77,12 @@ class Subject(Protocol):
 class Pipeline:
     """A pipeline, tested and warm.
 
-    config: with the height and width of the input set. Raises ConfigError, UnknownNameError or
-    WeightsError for what does not fit, and InferenceError where it does not run.
+    config: with the height and width of the input set. rung: what it is called. Raises
+    ConfigError, UnknownNameError or WeightsError for what does not fit, and InferenceError where
+    it does not run.
     """
 
-    def __init__(self, config: PipelineConfig) -> None:
+    def __init__(self, config: PipelineConfig, rung: str) -> None:
         self._pipeline = SegmentationPipeline(config)
         try:
             self._pipeline.prepare()
@@ -84,10 +90,11 @@ class Pipeline:
             self._pipeline.close()
             raise
         info = self._pipeline.backend.describe()
-        self.row = Row(config.model.name, str(Rung.of(config)), info.precision, info.name)
+        self.row = Row(config.model.name, rung, info.precision, info.name)
         self.detail = info.detail
         self.device = self._pipeline.backend.device
         self.network = cast(SegmentationModel, self._pipeline.network.model)
+        self.label_set = self._pipeline.label_set
         self.input_size = config.input.height, config.input.width
 
     def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
@@ -109,9 +116,10 @@ class Reference:
         network = load_network(config.model)
         self.device = resolve_device(config.runtime.device)
         self.network = cast(SegmentationModel, network.model).to(self.device)
+        self.label_set = network.label_set
         self.input_size = size
         self.detail = 'as published: eager, logits at full resolution'
-        rung = Rung(config.model.scales, size)
+        rung = dataclasses.replace(Rung.of(config), size=size)
         self.row = Row(config.model.name, str(rung), 'float32', REFERENCE)
         self._mean, self._std = (
             torch.tensor(values, device=self.device).view(1, 3, 1, 1)

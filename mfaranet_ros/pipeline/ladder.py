@@ -1,8 +1,9 @@
 """The ladder: which scales, input sizes and networks may take turns to keep the latency budget.
 
 A rung is written as `[MODEL:]SCALES[@HEIGHTxWIDTH]`: `1,2,3,4@512x1024`, `2`, `2@360x480`,
-`mfaranet_resnet18:2@360x480`, or `MODEL[@HEIGHTxWIDTH]` for a whole other network. What it leaves
-out is as the config has it. Rungs stand from the most costly to the cheapest.
+`mfaranet_resnet18:2@360x480`, or `MODEL[@HEIGHTxWIDTH]` for a whole other network, of whatever
+family. `MODEL=FILE` names its weights. What a rung leaves out is as the config has it. Rungs stand
+from the most costly to the cheapest.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.models import ALL_SCALES, check_scales, get_model_entry, list_models
 from mfaranet_ros.pipeline.config import PipelineConfig, replace
 
-FORM = '[MODEL:]SCALES[@HEIGHTxWIDTH], as in 1,2,3,4@512x1024, 2 or mfaranet_resnet18:2@360x480'
+FORM = (
+    '[MODEL[=FILE]:]SCALES[@HEIGHTxWIDTH], as in 1,2,3,4@512x1024, 2, mfaranet_resnet18:2@360x480 '
+    'or eseg_lite_s@360x480'
+)
 
 ORDER_TOLERANCE = 1.1
 """A rung may be measured so many times as slow as the one before it: no two runs are equal."""
 
 _RUNG = re.compile(
-    r'(?:(?P<model>[A-Za-z]\w*)(?::(?=\d)|(?=@|$)))?'
+    r'(?:(?P<model>[A-Za-z]\w*)(?:=(?P<weights>[^@:]+))?(?::(?=\d)|(?=@|$)))?'
     r'(?P<scales>\d+(?:,\d+)*)?'
     r'(?:@(?P<height>\d+)x(?P<width>\d+))?'
 )
@@ -35,34 +39,48 @@ class Rung:
     size: height and width of the network input in px, a 0 as in input.height and input.width;
         None: those of the config.
     model: name of the network; empty: that of the config.
+    weights: file of that network's weights; empty: those that are shipped for it.
     """
 
     scales: tuple[int, ...] | None
     size: tuple[int, int] | None = None
     model: str = ''
+    weights: str = ''
 
     @classmethod
-    def of(cls, config: PipelineConfig) -> Rung:
-        """Return the rung that a config is by itself."""
-        size = config.input.height, config.input.width
-        return cls(tuple(sorted(config.model.scales)), size if any(size) else None)
+    def of(cls, config: PipelineConfig, base: PipelineConfig | None = None) -> Rung:
+        """Return the rung that a config is; it names its network where that is not of the base.
+
+        base: the config it is to be read with, itself where it is left out.
+        """
+        model, size = config.model, (config.input.height, config.input.width)
+        scales: tuple[int, ...] | None = tuple(sorted(model.scales))
+        other = base is not None and base.model.name != model.name
+        if scales == ALL_SCALES and (other or not _has_scales(model.name)):
+            scales = None
+        named = model.name if other or scales is None else ''
+        weights = model.weights if other else ''
+        return cls(scales, size if any(size) else None, named, weights)
 
     def __str__(self) -> str:
+        model = f'{self.model}={self.weights}' if self.weights else self.model
         scales = ','.join(map(str, self.scales or ()))
         size = f'@{self.size[0]}x{self.size[1]}' if self.size else ''
-        return ':'.join(filter(None, (self.model, scales))) + size
+        return ':'.join(filter(None, (model, scales))) + size
 
     def applied_to(self, config: PipelineConfig) -> PipelineConfig:
         """Return the config with what the rung says.
 
-        The weights file of the config is that of its own network: another one takes the weights
-        that are shipped for it. Raises ConfigError for sizes out of range.
+        The weights file of the config is that of its own network: another one takes those of the
+        rung, or that are shipped for it. Raises ConfigError for sizes out of range.
         """
         values: dict[str, object] = {'model.scales': self.scales or ALL_SCALES}
         if self.size:
             values |= {'input.height': self.size[0], 'input.width': self.size[1]}
         if self.model and self.model != config.model.name:
             values |= {'model.name': self.model, 'model.weights': ''}
+        if self.weights:
+            values['model.weights'] = self.weights
         try:
             return replace(config, values)
         except ConfigError as error:
@@ -107,7 +125,7 @@ def parse_rung(text: str) -> Rung:
     except ConfigError as error:
         raise ConfigError(f'unknown rung {text!r}: {error}') from error
     size = (int(found['height']), int(found['width'])) if found['height'] else None
-    return Rung(scales, size, found['model'] or '')
+    return Rung(scales, size, found['model'] or '', found['weights'] or '')
 
 
 def rungs_of(config: PipelineConfig) -> tuple[Rung, ...]:
@@ -117,7 +135,7 @@ def rungs_of(config: PipelineConfig) -> tuple[Rung, ...]:
     """
     if not config.latency.adapt:
         rung = Rung.of(config)
-        _check_scales(rung, config)
+        _check_scales(rung, config, f'model.scales = {list(config.model.scales)}')
         return (rung,)
     rungs = tuple(parse_rung(text) for text in config.latency.ladder)
     if not rungs:
@@ -127,7 +145,7 @@ def rungs_of(config: PipelineConfig) -> tuple[Rung, ...]:
         )
     seen: dict[PipelineConfig, Rung] = {}
     for rung in rungs:
-        _check_scales(rung, config)
+        _check_scales(rung, config, f'rung {str(rung)!r}')
         same = seen.setdefault(rung.applied_to(config), rung)
         if same is not rung:
             raise ConfigError(
@@ -137,11 +155,15 @@ def rungs_of(config: PipelineConfig) -> tuple[Rung, ...]:
     return rungs
 
 
-def _check_scales(rung: Rung, config: PipelineConfig) -> None:
+def _check_scales(rung: Rung, config: PipelineConfig, given: str) -> None:
     name = rung.model or config.model.name
-    all_scales = rung.scales in (None, ALL_SCALES)
-    if not all_scales and name in list_models() and not get_model_entry(name).has_scales:
-        raise ConfigError(f'rung {str(rung)!r}: {name} always uses all of its scales')
+    if rung.scales not in (None, ALL_SCALES) and not _has_scales(name):
+        raise ConfigError(f'{given}: {name} always uses all of its scales, leave them out')
+
+
+def _has_scales(model: str) -> bool:
+    """Say whether a network can keep a part of its scales; an unknown one is refused later."""
+    return model not in list_models() or get_model_entry(model).has_scales
 
 
 def check_change(old: PipelineConfig, new: PipelineConfig) -> None:

@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, FLAGS)
     parser.add_argument(
         '--rungs', default=RUNGS, metavar='LIST',
-        help=f'kept scales, each with @HEIGHTxWIDTH if the input differs; default: "{RUNGS}"',
+        help=f'kept scales or other networks, each with @HEIGHTxWIDTH if the input differs, as in '
+        f'"1,2,3,4 2@360x480 eseg_lite_s=FILE"; default: "{RUNGS}"',
     )  # fmt: skip
     parser.add_argument(
         '--precisions', default='auto', metavar='LIST', help='as float32,bfloat16; default: auto'
@@ -86,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
     overhead_us = empty_stage_us()
     with tqdm(total=0, bar_format='{desc}', leave=False, disable=None) as bar:
         benchmark = run_benchmark(
-            configs, frames, rounds=args.rounds, turn=args.turn, truth=truth,
+            base, configs, frames, rounds=args.rounds, turn=args.turn, truth=truth,
             tell=bar.set_description_str,
         )  # fmt: skip
     machine = describe_machine(base.runtime.device, base.runtime.threads)
@@ -98,7 +99,7 @@ def main(args: argparse.Namespace) -> int:
     if args.picture:
         write_picture(args.picture, draw(benchmark))
     if args.write_config:
-        write_text(args.write_config, to_yaml(choose_rungs(benchmark), facts))
+        write_text(args.write_config, to_yaml(choose_rungs(benchmark), facts, base.model.name))
     return 0
 
 

@@ -141,10 +141,11 @@ class Fake(Sleeper):
 
     built = []
 
-    def __init__(self, config):
+    def __init__(self, config, rung):
         if config.model.scales == (1,):
             raise ConfigError('no scale 1 today')
-        super().__init__(str(run.Rung.of(config)), [], (0.1, 1.0, 0.1))
+        super().__init__(rung, [], (0.1, 1.0, 0.1))
+        self.label_set = get_label_set(config.model.labels or 'camvid')
         self.network = create_model('mfaranet_resnet18', classes=11, scales=config.model.scales)
         self.input_size = config.input.height, config.input.width
         self.detail, self.closed = 'fake', False
@@ -159,11 +160,18 @@ def test_a_row_that_cannot_be_built_is_named_and_the_others_go_on(weights, monke
     Fake.built, told = [], []
     sizes = {'input.height': 32, 'input.width': 64}
     configs = [config_of(weights, **sizes, **{'model.scales': s}) for s in ([1, 2, 3, 4], [1])]
-    found = run_benchmark(configs, [frame(9, (32, 64))], rounds=1, turn=2, tell=told.append)
-    assert [result.row.backend for result in found.results] == [REFERENCE, 'sleep']
-    assert found.failures == (
-        Failure(Row('mfaranet_resnet18', '1@32x64', 'auto', 'auto'), 'no scale 1 today'),
+    configs.append(
+        replace(configs[0], {'model.name': 'eseg_lite_s', 'model.labels': 'cityscapes'})
     )
+    pictures = [frame(9, (32, 64))]
+    found = run_benchmark(configs[0], configs, pictures, rounds=1, turn=2, tell=told.append)
+    assert [result.row.backend for result in found.results] == [REFERENCE, 'sleep']
+    scale_1, family = found.failures
+    assert scale_1 == Failure(
+        Row('mfaranet_resnet18', '1@32x64', 'auto', 'auto'), 'no scale 1 today'
+    )
+    assert family.row.rung == f'eseg_lite_s={weights}@32x64'
+    assert 'label set cityscapes, the reference camvid' in family.why
     reference, ours = found.results
     assert (reference.ratio, reference.network_ratio, reference.agreement) == (1.0, 1.0, 1.0)
     assert ours.ratio == reference.measured.ms[TOTAL].p50 / ours.measured.ms[TOTAL].p50
@@ -186,6 +194,7 @@ def result(rung, ms, iou=None, backend='torch', precision='bfloat16', gmac=10.0)
 
 
 FULL, PART, ONE = '1,2,3,4@64x96', '1,2@64x96', '2@64x96'
+OTHER = 'eseg_lite_s=x.pth@64x96'
 
 
 def benchmark_of(*results, failures=()):
@@ -230,14 +239,16 @@ def test_without_a_measured_rung_there_is_no_ladder():
 
 
 def test_the_parameter_file_is_one_of_the_node():
-    chosen = choose_rungs(benchmark_of(result(FULL, 100.0, 0.7, gmac=20.0), result(ONE, 50.0)))
-    text = to_yaml(chosen, {'device': 'cpu (Some: chip)'})
+    rows = [result(FULL, 100.0, 0.7, gmac=20.0), result(ONE, 50.0), result(OTHER, 20.0)]
+    chosen = choose_rungs(benchmark_of(*rows))
+    text = to_yaml(chosen, {'device': 'cpu (Some: chip)'}, 'mfaranet_resnet18')
     values = yaml.safe_load(text)['/**']['ros__parameters']
     flat = {f'{group}.{name}': value for group, names in values.items()
             for name, value in names.items()}  # fmt: skip
     config = replace(PipelineConfig(), flat)
     assert config.latency.adapt
-    assert config.latency.ladder == (FULL, ONE)
+    assert config.latency.ladder == (FULL, ONE, OTHER)
+    assert config.model.name == 'mfaranet_resnet18'
     assert (config.runtime.backend, config.runtime.precision) == ('torch', 'bfloat16')
     assert 'p50 100.0 ms, p95 120.0 ms, mean IoU 0.7000' in text
     assert 'cpu (Some: chip)' in text

@@ -39,6 +39,9 @@ def adapting(*ladder, **values):
         ('mfaranet_resnet50:1,2', Rung((1, 2), None, 'mfaranet_resnet50')),
         ('mfaranet_resnet50@512x1024', Rung(None, (512, 1024), 'mfaranet_resnet50')),
         ('mfaranet_resnet50', Rung(None, None, 'mfaranet_resnet50')),
+        ('eseg_lite_s@360x480', Rung(None, (360, 480), 'eseg_lite_s')),
+        ('eseg_lite_s=a/b-1.pth@9x8', Rung(None, (9, 8), 'eseg_lite_s', 'a/b-1.pth')),
+        ('mfaranet_resnet50=w.pth:1,2', Rung((1, 2), None, 'mfaranet_resnet50', 'w.pth')),
     ],
 )
 def test_a_rung_is_read_and_written_alike(text, rung):
@@ -62,6 +65,8 @@ def test_scales_may_stand_in_any_order_and_with_blanks(text):
         ('1;2', 'SCALES'),
         ('1,,2', 'SCALES'),
         ('mfaranet_resnet18:', 'SCALES'),
+        ('mfaranet_resnet18=', 'SCALES'),
+        ('=w.pth', 'SCALES'),
         (':2', 'SCALES'),
         ('5', 'give one to four'),
         ('2,2', 'give one to four'),
@@ -92,6 +97,27 @@ def test_another_network_takes_its_own_weights_and_the_same_one_keeps_the_config
     assert (other.name, other.weights, other.scales) == ('mfaranet_resnet50', '', (1, 2, 3, 4))
     same = parse_rung('mfaranet_resnet18:2').applied_to(config).model
     assert (same.name, same.weights) == ('mfaranet_resnet18', 'w.pth')
+
+
+def test_a_rung_may_name_the_weights_of_its_network():
+    config = replace(CONFIG, {'model.weights': 'w.pth'})
+    for text in ('mfaranet_resnet50=x.pth', 'mfaranet_resnet18=x.pth:2'):
+        assert parse_rung(text).applied_to(config).model.weights == 'x.pth'
+
+
+def test_a_config_of_another_network_names_it_and_its_weights():
+    config = replace(CONFIG, {'model.name': 'eseg_lite_s', 'model.weights': 'x.pth'})
+    rung = Rung.of(config, CONFIG)
+    assert str(rung) == 'eseg_lite_s=x.pth'
+    assert rung.applied_to(CONFIG) == config
+    assert str(Rung.of(config)) == 'eseg_lite_s'
+    assert str(Rung.of(CONFIG, CONFIG)) == '1,2,3,4'
+
+
+def test_a_ladder_may_be_of_several_families():
+    config = adapting('1,2,3,4', '2', 'eseg_lite_s=x.pth', 'eseg_lite_s=x.pth@360x480')
+    names = [rung.applied_to(config).model.name for rung in rungs_of(config)]
+    assert names == ['mfaranet_resnet18'] * 2 + ['eseg_lite_s'] * 2
 
 
 def test_a_config_is_a_rung_itself():
@@ -155,7 +181,7 @@ def test_scales_of_a_network_without_any_are_refused(whole_only):
     with pytest.raises(ConfigError, match=r"rung 'plain:2': plain always uses all of its scales"):
         rungs_of(adapting('1,2', 'plain:2'))
     assert str(rungs_of(adapting('1,2', 'plain'))[1]) == 'plain'
-    with pytest.raises(ConfigError, match='plain always uses all'):
+    with pytest.raises(ConfigError, match=r'model\.scales = \[2\]: plain always uses all of its'):
         rungs_of(replace(CONFIG, {'model.name': 'plain', 'model.scales': [2]}))
 
 
