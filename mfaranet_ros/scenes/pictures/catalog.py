@@ -69,10 +69,14 @@ def _cars() -> dict[str, Draw]:
         'van_rear': vehicles.van_rear,
     }
     return {
-        f'{part}_{number}': partial(draw, color=color)
+        f'{part}_{number}': _painted(draw, color)
         for part, draw in parts.items()
         for number, color in enumerate(vehicles.PAINTS)
     }
+
+
+def _painted(draw: DrawPart, color: Color) -> Draw:
+    return lambda chance: draw(chance, color)
 
 
 def _mirrored(draw: DrawPart) -> DrawPart:
