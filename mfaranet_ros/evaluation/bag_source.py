@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfaranet_ros.bags.cameras import choose_camera
 from mfaranet_ros.bags.pairing import Pairing, Shot
@@ -28,6 +29,7 @@ from mfaranet_ros.pipeline.ground import MountingPose, read_camera_info
 from mfaranet_ros.pipeline.stopwatch import Stopwatch
 
 OCCUPANCY_GRID = 'nav_msgs/msg/OccupancyGrid'
+POLYGON = 'geometry_msgs/msg/PolygonStamped'
 
 LABEL_ENCODINGS = ('mono8', '8UC1')
 
@@ -37,13 +39,21 @@ class BagChoice:
     """What is read of a bag.
 
     image_topic: empty for the only camera there is. truth: a topic of class ids or a folder of png
-    files named by stamp; None for none. grid_topic: a topic of true grids, empty for none.
+    files named by stamp; None for none. grid_topic: a topic of true grids, and boundary_topic of
+    the true ends of the free space, empty for none.
     """
 
     image_topic: str = ''
     truth: str | Path | None = None
     grid_topic: str = ''
     tolerance_ms: float = 0.0
+    boundary_topic: str = ''
+
+    @property
+    def truths(self) -> dict[str, str | Path]:
+        """Where each kind of truth is that was given: labels, grid and boundary."""
+        given = {'labels': self.truth, 'grid': self.grid_topic, 'boundary': self.boundary_topic}
+        return {kind: source for kind, source in given.items() if source}
 
 
 class BagSource:
@@ -68,7 +78,7 @@ class BagSource:
         self._selection = selection
         with ExitStack() as stack:
             self.bag = stack.enter_context(open_bag([*paths]))
-            truths = [truth for truth in (choice.truth, choice.grid_topic) if truth]
+            truths = tuple(choice.truths.values())
             besides = tuple(truth for truth in truths if isinstance(truth, str))
             self.camera = choose_camera(self.bag, choice.image_topic, besides=besides)
             self._check_types()
@@ -84,6 +94,8 @@ class BagSource:
             self.bag.topic(self._choice.truth, *IMAGES)
         if self._choice.grid_topic:
             self.bag.topic(self._choice.grid_topic, OCCUPANCY_GRID)
+        if self._choice.boundary_topic:
+            self.bag.topic(self._choice.boundary_topic, POLYGON)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -122,17 +134,13 @@ class BagSource:
         watch.ms['read'] = read_ms
         with watch('decode'):
             frame = decode(shot.image.message)
-        labels, grid = self._truths(shot)
+        truths = dict(zip(self._choice.truths, shot.truths, strict=True))
         with watch('truth'):
+            labels, grid = truths.get('labels'), truths.get('grid')
             truth = self._labels(labels, frame) if labels else None
-            metric = MetricTruth(_grid(grid)) if grid else None
+            boundary_m = _boundary(truths.get('boundary'))
+            metric = MetricTruth(_grid(grid), boundary_m) if grid else None
         return Sample(frame, truth, self._mounting.view(shot, frame), metric, watch.ms)
-
-    def _truths(self, shot: Shot) -> tuple[Truth | None, Truth | None]:
-        found = list(shot.truths)
-        labels = found.pop(0) if self._choice.truth else None
-        grid = found.pop(0) if self._choice.grid_topic else None
-        return labels, grid
 
     def _labels(self, truth: Truth, frame: Frame) -> Labels:
         if truth.path is not None:
@@ -212,3 +220,11 @@ def _grid(truth: Truth) -> Grid:
         )
     cells = np.asarray(message.data, np.int8).reshape(int(info.height), int(info.width))
     return Grid(cells, float(info.resolution), float(origin.x), float(origin.y))
+
+
+def _boundary(truth: Truth | None) -> NDArray[np.float64] | None:
+    """Return x and y (M, 2) of the vertices of a polygon, None where there is none."""
+    if truth is None or truth.message is None:
+        return None
+    points = truth.message.message.polygon.points
+    return np.array([(point.x, point.y) for point in points], np.float64).reshape(-1, 2)

@@ -7,23 +7,33 @@ from functools import partial
 from pathlib import Path
 
 from mfaranet_ros.evaluation.images import Pair, Pairs, TruthReader, decode_bytes, read_bytes
-from mfaranet_ros.evaluation.sample import Entry, Sample, Selection
+from mfaranet_ros.evaluation.metric_folder import read_metric
+from mfaranet_ros.evaluation.sample import Entry, Sample, Selection, Viewpoint
 from mfaranet_ros.pipeline.stopwatch import Stopwatch
 
 
 class FolderSource:
     """The pictures of a folder in the order of their names, with their truth where there is one.
 
-    name: what reports call the folder.
+    name: what reports call the folder. view: of the camera that took all of them, if it is known.
+    metric: the folder of their truth in metres, if there is one.
     """
 
     def __init__(
-        self, name: str, pairs: Pairs, read_truth: TruthReader, selection: Selection
+        self,
+        name: str,
+        pairs: Pairs,
+        read_truth: TruthReader,
+        selection: Selection,
+        view: Viewpoint | None = None,
+        metric: Path | None = None,
     ) -> None:
         self.name = name
         self._pairs = pairs.pairs
         self._read_truth = read_truth
         self._selection = selection
+        self._view = view
+        self._metric = metric
         self.frames = selection.count(len(self._pairs))
 
     def entries(self, start: int = 0) -> Iterator[Entry]:
@@ -42,8 +52,10 @@ class FolderSource:
         if pair.truth is not None:
             with watch('truth'):
                 truth = self._read_truth(pair.truth, frame.size)
+        with watch('truth'):
+            metric = read_metric(self._metric, pair.name) if self._metric else None
         file = Path(pair.name).with_name(pair.picture.stem).as_posix()
-        return Sample(frame, truth, ms=watch.ms, file=file)
+        return Sample(frame, truth, self._view, metric, watch.ms, file)
 
     def close(self) -> None:
         """Nothing is open."""

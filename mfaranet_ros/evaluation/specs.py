@@ -14,7 +14,7 @@ from mfaranet_ros.errors import SourceError
 from mfaranet_ros.evaluation.bag_source import BagChoice, BagSource
 from mfaranet_ros.evaluation.folder_source import FolderSource
 from mfaranet_ros.evaluation.images import Layout, Pairs, TruthReader
-from mfaranet_ros.evaluation.sample import Selection
+from mfaranet_ros.evaluation.sample import Selection, Viewpoint
 from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
 
 _BLOCK_BYTES = 2**20
@@ -41,7 +41,10 @@ class Account:
 
 @dataclass(frozen=True)
 class FolderSpec:
-    """A folder of pictures, matched with their truth and checked. sha256: of all of them."""
+    """A folder of pictures, matched with their truth and checked. sha256: of all of them.
+
+    view: of the camera that took them. metric: the folder of their truth in metres.
+    """
 
     images: Path
     truth: Path | None
@@ -49,6 +52,8 @@ class FolderSpec:
     sha256: str
     selection: Selection
     ignored: tuple[int, ...] = ()
+    view: Viewpoint | None = None
+    metric: Path | None = None
 
     @property
     def name(self) -> str:
@@ -57,16 +62,18 @@ class FolderSpec:
     def given(self) -> dict[str, Any]:
         """Return what was given, as the report says it."""
         truth = str(self.truth) if self.truth else None
-        return {'images': str(self.images), 'truth': truth}
+        metric = str(self.metric) if self.metric else None
+        return {'images': str(self.images), 'truth': truth, 'metric': metric}
 
     def identity(self) -> dict[str, Any]:
         """Return plain values by which the same frames and truth are known again."""
-        return {'sha256': self.sha256, 'ignored': self.ignored, **asdict(self.selection)}
+        more = {'view': repr(self.view), 'metric': str(self.metric), 'ignored': self.ignored}
+        return {'sha256': self.sha256, **more, **asdict(self.selection)}
 
     def open(self, pipeline: SegmentationPipeline) -> FolderSource:
         """Return the pictures; raises ConfigError for truth of another label set."""
         read = TruthReader(pipeline.label_set, self.pairs.layout, self.ignored)
-        return FolderSource(self.name, self.pairs, read, self.selection)
+        return FolderSource(self.name, self.pairs, read, self.selection, self.view, self.metric)
 
     def account(self, source: FolderSource) -> Account:
         """Say what was in it."""

@@ -1,10 +1,12 @@
 """What is measured in metres: by the calibration and the true grids of a bag."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from mfaranet_ros.evaluation.counts import NOWHERE
 from mfaranet_ros.evaluation.grid_boundary import boundary_of
@@ -40,11 +42,11 @@ def grid():
 def score(street, write_bag, message, header, tmp_path):
     """Evaluate the street with its calibration, with these grids as truth."""
 
-    def run(grids, *arguments, mounted=True):
+    def run(grids, *arguments, mounted=True, more=()):
         messages = [('/front/camera_info', 0, camera_info(message, header(0)))]
         if mounted:
             messages.append(('/tf_static', 0, mounting(message, header(0, 'base_link'))))
-        messages += street.messages()
+        messages += [*street.messages(), *more]
         for cells, stamp_ns in zip(grids, street.stamps, strict=False):
             told = occupancy_grid(message, header(stamp_ns, 'base_link'), cells)
             messages.append(('/truth/grid', stamp_ns + 2000, told))
@@ -103,6 +105,91 @@ def test_its_own_grid_is_found_whole(score, grid):
     assert near['boundary_error_m']['p95'] <= 0.4  # two cells; farther off a pixel spans more
     assert found['parts'][0]['measures']['metric'] == metric
     assert found['parts'][0]['source']['pairing'][1]['paired'] == 5
+
+
+@pytest.fixture
+def score_folder(street, tmp_path):
+    """Evaluate the street as pictures with a calibration file and files of true grids."""
+
+    def run(grids, *arguments):
+        images, truth = street.folders(tmp_path / 'folders')
+        head = SimpleNamespace(stamp=None, frame_id='camera')
+        info = camera_info(lambda name, *values: values, head)
+        (tmp_path / 'calibration.yaml').write_text(yaml.safe_dump(calibration(info)))
+        (tmp_path / 'metric').mkdir()
+        for grid, picture in zip(grids, sorted(images.iterdir()), strict=False):
+            np.savez(
+                tmp_path / 'metric' / f'{picture.stem}.npz', cells=grid.cells,
+                resolution_m=grid.resolution_m, corner_m=np.array((grid.x_min_m, grid.y_min_m)),
+            )  # fmt: skip
+        given = {
+            'images': images, 'truth': truth, 'calibration': tmp_path / 'calibration.yaml',
+            'metric': tmp_path / 'metric', 'json': tmp_path / 'b.json',
+        }  # fmt: skip
+        settings = {
+            **SETTINGS,
+            'ground.x': AHEAD_M,
+            'ground.z': HEIGHT_M,
+            'ground.pitch': PITCH_RAD,
+        }
+        flags = [f'--{name}={value}' for name, value in given.items()]
+        flags += [f'--set={name}={value}' for name, value in settings.items()]
+        code = main(['evaluate', *flags, *arguments])
+        return code, json.loads((tmp_path / 'b.json').read_text()) if not code else None
+
+    return run
+
+
+def calibration(info):
+    """Return what the camera_calibration tool writes."""
+    _, height, width, model, d, k, r, p, *_ = info
+
+    def matrix(values, rows):
+        return {'rows': rows, 'cols': len(values) // rows, 'data': [float(v) for v in values]}
+
+    return {
+        'image_width': width, 'image_height': height, 'camera_name': 'camera',
+        'distortion_model': model, 'distortion_coefficients': matrix(d, 1),
+        'camera_matrix': matrix(k, 3), 'rectification_matrix': matrix(r, 3),
+        'projection_matrix': matrix(p, 3),
+    }  # fmt: skip
+
+
+def test_folder_with_calibration_and_grids_measures_as_the_bag(score, score_folder, grid):
+    cells = np.roll(grid.cells, 3, axis=1)
+    moved = Grid(cells, grid.resolution_m, grid.x_min_m, grid.y_min_m)
+    grids = [grid, moved, grid, moved, grid]
+    _, by_bag = score(grids, '--grid-topic', '/truth/grid')
+    code, by_folder = score_folder(grids)
+    assert code == 0
+    for name in ('distance', 'metric', 'flicker', 'confidence'):
+        assert by_folder['measures'][name] == by_bag['measures'][name]
+    assert 0 < by_folder['measures']['metric']['to_20_m']['free_iou'] < 1
+
+
+def test_a_picture_without_its_grid_is_refused(score_folder, grid, capsys):
+    assert score_folder([grid] * 4)[0] == 2
+    assert '1700000000.400000000.npz cannot be read' in capsys.readouterr().err
+
+
+def test_true_boundary_of_a_topic_is_taken(score, street, grid, message, header):
+    """A boundary that is 1 m nearer than the grid says: every vertex is off by about that."""
+
+    def polygon(stamp_ns):
+        points = boundary_of(grid, (AHEAD_M, 0.0)) - (AHEAD_M, 0.0)
+        range_m = np.hypot(*points.T)[:, None]
+        nearer = points * (range_m - 1) / range_m + (AHEAD_M, 0.0)
+        vertices = [message('Point32', x, y, 0.0) for x, y in nearer.tolist()]
+        return message(
+            'PolygonStamped', header(stamp_ns, 'base_link'), message('Polygon', vertices)
+        )
+
+    more = [('/truth/boundary', stamp + 3000, polygon(stamp)) for stamp in street.stamps]
+    given = ('--grid-topic', '/truth/grid', '--boundary-topic', '/truth/boundary')
+    _, found = score([grid] * 5, *given, more=more)
+    near = found['measures']['metric']['bands'][0]
+    assert near['boundary_error_m']['p50'] == pytest.approx(1.0, abs=0.2)
+    assert near['free_iou'] == 1.0
 
 
 def test_free_cells_that_are_missed_cost_what_they_must(score, grid):
