@@ -33,7 +33,7 @@ from mfaranet_ros.scenes.pictures.street import (
 from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.road import Road
 from mfaranet_ros.scenes.scene import GROUND, SKY, Scene
-from mfaranet_ros.scenes.view import Blocks, GroundView, Ints, Singles, View
+from mfaranet_ros.scenes.view import Finder, GroundView, Ints, Singles, View
 
 CHUNK = 1 << 15
 """So many pixels are computed at once: their arrays stay in the cache of the processor."""
@@ -64,14 +64,14 @@ class Painter:
         self._view = view
         self._atlas = atlas
         self._road = road
-        self._blocks = Blocks.of(view)
+        self._finder = Finder.of(view)
         self.ground = GroundView.of(view, atlas)
 
     def paint(self, scene: Scene, pose: Pose) -> Canvas:
         """Return what each pixel shows from a pose of base_link."""
         size, eye = self._view.size, self._view.eye
         patches = seen_from(self._placed(scene, pose), eye)
-        rectangles, nearest = self._blocks.extents(patches, eye)
+        rectangles, nearest = self._finder.extents(patches, eye)
         seen = np.flatnonzero(rectangles[:, 1] > rectangles[:, 0])
         seen = seen[np.argsort(nearest[seen], kind='stable')]
         patches = patches.only(seen)

@@ -25,6 +25,8 @@ BLOCKS = 24
 """The picture is divided into so many columns and rows of blocks, about."""
 
 _MARGIN_RAD = 1e-3
+_STEEP = 20
+"""Where slopes are steeper, blocks may hold the zenith and look in every direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,19 +105,44 @@ class Blocks:
     high: Singles
 
     @classmethod
-    def of(cls, view: View) -> Blocks:
+    def of(cls, view: View, edge: tuple[int, int]) -> Blocks:
+        """Divide the picture of a view; edge: height and width of a block in pixels."""
+        flat = np.sqrt(view.x * view.x + view.y * view.y)
+        slopes = _blocks(view.z / np.maximum(flat, np.float32(1e-6)), edge)
+        azimuths = _blocks(np.arctan2(view.y, view.x), edge)
+        middle = azimuths[:, :, azimuths.shape[2] // 2]
+        reach = np.abs(_wrapped(azimuths - middle[:, :, None])).max(axis=2)
+        reach += np.float32(_MARGIN_RAD)
+        reach[np.abs(slopes).max(axis=2) > _STEEP] = math.pi
+        return cls(edge, view.size, middle, reach, slopes.min(axis=2), slopes.max(axis=2))
+
+    def rectangles(self, bounds: Bounds) -> Ints:
+        """Return first row, end row, first and end column of what is seen: (M, 4), or zeros."""
+        middle, reach, low, high = (value[:, None, None] for value in bounds.directions)
+        seen = np.abs(_wrapped(self.middle - middle)) <= self.reach + reach
+        seen &= self.low <= high
+        seen &= self.high >= low
+        ends = [
+            np.minimum(end * edge, size)
+            for axis, edge, size in zip((2, 1), self.edge, self.size, strict=True)
+            for end in _ends(np.any(seen, axis=axis))
+        ]
+        return np.stack(ends, axis=1)
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds the pixels that show a patch, by blocks, by rows and by columns of the picture."""
+
+    divisions: tuple[Blocks, ...]
+
+    @classmethod
+    def of(cls, view: View) -> Finder:
         """Divide the picture of a view."""
         height, width = view.size
-        edge = max(4, math.ceil(height / BLOCKS)), max(4, math.ceil(width / BLOCKS))
-        flat = np.sqrt(view.x * view.x + view.y * view.y)
-        slope = view.z / np.maximum(flat, np.float32(1e-6))
-        azimuth = np.arctan2(view.y, view.x)
-        middle = _blocks(azimuth, edge)[:, :, 0]
-        away = _wrapped(_blocks(azimuth, edge) - middle[:, :, None])
-        slopes = _blocks(slope, edge)
-        reach = np.abs(away).max(axis=2) + np.float32(_MARGIN_RAD)
-        reach[np.abs(slopes).max(axis=2) > 20] = math.pi
-        return cls(edge, view.size, middle, reach, slopes.min(axis=2), slopes.max(axis=2))
+        blocks = max(4, math.ceil(height / BLOCKS)), max(4, math.ceil(width / BLOCKS))
+        edges = blocks, (1, width), (height, 1)
+        return cls(tuple(Blocks.of(view, edge) for edge in edges))
 
     def extents(self, patches: Patches, eye: tuple[float, float, float]) -> tuple[Ints, Singles]:
         """Return within which pixels patches are seen, and how near they come at most.
@@ -123,20 +150,12 @@ class Blocks:
         The first is (M, 4): first row, end row, first column and end column, empty where a patch
         is not in the picture. The second is in metres, (M,), and rather too near than too far.
         """
-        middle, reach, low, high, nearest = _bounds(patches, eye)
-        rectangles = np.zeros((len(patches), 4), np.int32)
-        maybe = np.flatnonzero((low <= self.high.max()) & (high >= self.low.min()))
-        middle, reach, low, high = (
-            value[maybe, None, None] for value in (middle, reach, low, high)
-        )
-        seen = np.abs(_wrapped(self.middle - middle)) <= self.reach + reach
-        seen &= self.low <= high
-        seen &= self.high >= low
-        for column, axis in ((0, 2), (2, 1)):
-            edge, size = self.edge[column // 2], self.size[column // 2]
-            for end, values in enumerate(_ends(np.any(seen, axis=axis))):
-                rectangles[maybe, column + end] = np.minimum(values * edge, size)
-        return rectangles, nearest
+        bounds = Bounds.of(patches, eye)
+        found = np.stack([division.rectangles(bounds) for division in self.divisions])
+        first, end = found[:, :, ::2].max(axis=0), found[:, :, 1::2].min(axis=0)
+        empty = (end <= first).any(axis=1, keepdims=True)
+        end = np.where(empty, first, end)
+        return np.stack((first[:, 0], end[:, 0], first[:, 1], end[:, 1]), axis=1), bounds.nearest
 
 
 def _blocks(values: Singles, edge: tuple[int, int]) -> Singles:
@@ -162,27 +181,33 @@ def _wrapped(angle: Singles) -> Singles:
     return np.asarray(angle - np.float32(2 * math.pi) * np.rint(angle / np.float32(2 * math.pi)))
 
 
-def _bounds(
-    patches: Patches, eye: tuple[float, float, float]
-) -> tuple[Singles, Singles, Singles, Singles, Singles]:
-    """Return where patches are seen: azimuth (middle, reach), slope (low, high), least distance.
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Between which directions patches are seen, and their least distance along the ground: (M,).
 
-    All (M,); the distance is along the ground.
+    directions: azimuth (middle, and how far it goes to either side) and slope (low, high).
     """
-    corner = patches.corner - eye
-    across = patches.across * patches.size_m[:, :1]
-    up = patches.up * patches.size_m[:, 1:]
-    corners = np.stack((corner, corner + across, corner + across + up, corner + up))
-    x, y, z = corners.transpose(2, 0, 1).astype(np.float32)
-    azimuth = np.arctan2(y, x)
-    middle = np.arctan2(y.sum(axis=0), x.sum(axis=0))
-    reach = np.abs(_wrapped(azimuth - middle)).max(axis=0) + np.float32(_MARGIN_RAD)
-    nearest = np.maximum(_nearest(x, y), np.float32(1e-3))
-    farthest = np.sqrt(x * x + y * y).max(axis=0)
-    top, bottom = z.max(axis=0), z.min(axis=0)
-    high = top / np.where(top > 0, nearest, farthest) + np.float32(_MARGIN_RAD)
-    low = bottom / np.where(bottom < 0, nearest, farthest) - np.float32(_MARGIN_RAD)
-    return middle, reach, low, high, nearest
+
+    directions: tuple[Singles, Singles, Singles, Singles]
+    nearest: Singles
+
+    @classmethod
+    def of(cls, patches: Patches, eye: tuple[float, float, float]) -> Bounds:
+        """Find the bounds of patches as seen from the eye; they are rather too wide."""
+        corner = patches.corner - eye
+        across = patches.across * patches.size_m[:, :1]
+        up = patches.up * patches.size_m[:, 1:]
+        corners = np.stack((corner, corner + across, corner + across + up, corner + up))
+        x, y, z = corners.transpose(2, 0, 1).astype(np.float32)
+        azimuth = np.arctan2(y, x)
+        middle = np.arctan2(y.sum(axis=0), x.sum(axis=0))
+        reach = np.abs(_wrapped(azimuth - middle)).max(axis=0) + np.float32(_MARGIN_RAD)
+        nearest = np.maximum(_nearest(x, y), np.float32(1e-3))
+        farthest = np.sqrt(x * x + y * y).max(axis=0)
+        top, bottom = z.max(axis=0), z.min(axis=0)
+        high = top / np.where(top > 0, nearest, farthest) + np.float32(_MARGIN_RAD)
+        low = bottom / np.where(bottom < 0, nearest, farthest) - np.float32(_MARGIN_RAD)
+        return cls((middle, reach, low, high), nearest)
 
 
 def _nearest(x: Singles, y: Singles) -> Singles:
