@@ -39,6 +39,7 @@ MS = 10**6
 LATE_NS = 2 * MS
 """From the stamp of a message to its log."""
 
+NOWHERE = 'nowhere_msgs'
 IMAGE, STRING = '/front/image_raw', 'std_msgs/msg/String'
 
 
@@ -86,7 +87,7 @@ def bag(tmp_path_factory):
     """1 s of a camera at 10 Hz, a text kept for latecomers, one that is not, an unknown type."""
     with Recorder(tmp_path_factory.mktemp('bags') / 'bag') as recorder:
         recorder.text('/map', 'a map', START_NS, (LATCHED,))
-        alien = Topic('/alien', 'nowhere_msgs/msg/Thing', 0, 'ros2msg', 'int32 data\n')
+        alien = Topic('/alien', f'{NOWHERE}/msg/Thing', 0, 'ros2msg', 'int32 data\n')
         recorder._bag.write_raw(alien, b'\0\1\0\0\0\0\0\0', START_NS)
         for number in range(10):
             recorder.camera_info(stamp_of(number))
