@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import UnknownNameError
+from mfaranet_ros.errors import ConfigError, UnknownNameError
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.ground import HALF_ROAD_M, PAVEMENT_M
 from mfaranet_ros.scenes.kinds import Kind, label_table
@@ -84,6 +84,17 @@ def test_what_is_behind_a_thing_is_hidden(lone):
     assert lone.visible((0.0, 0.0, 1.0), points).tolist() == [True, False, True, True]
 
 
+def test_an_empty_scene_is_ground_and_sky(lone):
+    hits = Scene(lone.ground, ()).cast((0.0, 0.0, 1.0), [(1, 0, 0), (1, 0, -1)])
+    assert hits.things.tolist() == [SKY, GROUND]
+
+
+@pytest.mark.parametrize('seed', [-1, 1.5, True])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ConfigError, match=f'seed {seed}: must be a whole number'):
+        World(seed)
+
+
 def test_a_foot_covers_its_ground(lone):
     x, y = np.array([7.9, 8.1, 11.9, 10.0]), np.array([0.0, 0.9, -0.9, 1.1])
     assert lone.standing_on(x, y).tolist() == [GROUND, 0, 0, GROUND]
@@ -124,7 +135,7 @@ def test_nobody_walks_through_a_car(speed):
     drive = Drive(seed=3, options=replace(DriveOptions(), {'speed_mps': speed}))
     for index in range(0, len(drive), 7):
         things = drive.scene(index).things
-        people = [thing for thing in things if thing.kind == Kind.PERSON]
+        people = [thing for thing in things if thing.kind in (Kind.PERSON, Kind.RIDER)]
         x, y = (np.array([getattr(thing, name) for thing in people]) for name in ('x_m', 'y_m'))
         for car in things:
             if car.shape in ('car', 'van', 'bus'):
