@@ -31,7 +31,7 @@ class SceneCamera:
 
     width, height, fx, fy, cx, cy: in pixels; fy is fx where it is 0, and the principal point is
     the middle of the picture where it is not a number. model, coefficients: as in CameraInfo.
-    x, y, z: in base_link (REP-105), in metres; the ego car ends 2 m ahead of it and 2 m behind.
+    x, y, z: in base_link (REP-105), in metres; the ego car itself is not drawn.
     roll, pitch, yaw: of the camera body about the fixed axes x, y, z in that order (REP-103), in
     radians; positive pitch looks down.
     Raises CalibrationError for a camera that cannot be, or that sees no ground.

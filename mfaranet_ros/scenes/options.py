@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mfaranet_ros.errors import UnknownNameError
+from mfaranet_ros.scenes.kinds import LABEL_SETS
 from mfaranet_ros.settings import Value, replace, setting
 
 
@@ -21,7 +22,7 @@ class DriveOptions:
     speed_mps: float = setting(8.0, 'speed of the ego car', unit='m/s', low=0.0, high=30.0)
     rate_hz: float = setting(10.0, 'frames per second', unit='Hz', low=0.1, high=1000.0)
     duration_s: float = setting(20.0, 'length of the drive', unit='s', low=0.1, high=3600.0)
-    labels: str = setting('camvid', 'label set of the truth', choices=('camvid', 'cityscapes'))
+    labels: str = setting('camvid', 'label set of the truth', choices=LABEL_SETS)
     curvature: float = setting(
         1.0, 'how much the road winds; 0: straight ahead', low=0.0, high=2.0
     )

@@ -100,10 +100,16 @@ class Patches:
         return np.column_stack(columns)
 
 
+def _nothing() -> Patches:
+    rows, pairs = np.zeros((0, 3)), np.zeros((0, 2))
+    return Patches(rows, rows, rows, pairs, pairs, np.zeros(0, np.int64), ())
+
+
 def placed(
     parts: Sequence[Patches], x: Floats, y: Floats, cosine: Floats, sine: Floats
 ) -> Patches:
     """Return the patches of several things in the world, given where each thing is."""
+    parts = parts or [_nothing()]
     thing = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     cosine, sine = cosine[thing], sine[thing]
 

@@ -27,6 +27,9 @@ STEP_M = 0.25
 REACH_M = 500.0
 """So far the road goes on before the start and after the end of the drive."""
 
+_NEAR_KNOTS = 2400
+"""So many pieces before and after a pose are its neighbourhood."""
+
 _WAVES = ((95.0, 130.0, 2.5), (170.0, 260.0, 8.0), (400.0, 700.0, 20.0))
 """Shortest and longest wavelength and amplitude at curvature 1, in metres."""
 
@@ -100,10 +103,6 @@ class Road:
         low, high = self._middle[index : index + 2].tolist()
         x = (self._first + index + part) * STEP_M
         return x - offset * sine, low + part * (high - low) + offset * cosine, cosine, sine
-
-
-_NEAR_KNOTS = 2400
-"""So many pieces before and after a pose are its neighbourhood."""
 
 
 @dataclass(frozen=True, eq=False)

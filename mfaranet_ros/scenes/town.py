@@ -26,7 +26,7 @@ DEPTH_M = 8.0
 
 CAR_M = (4.2, 1.75, 1.46)
 VAN_M = (5.2, 1.95, 2.3)
-BUS_M = (10.5, 2.5, 3.0)
+BUS_M = (10.5, 2.3, 3.0)
 
 _BARRIERS = (
     (Kind.WALL, 'garden_wall', 1.3),

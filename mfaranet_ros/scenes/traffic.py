@@ -128,7 +128,7 @@ class Traffic:
         return put(self.road, Kind.PERSON, 'walker', s, offset, size, variant, way)
 
     def _cyclists(self, way: int, *around: float) -> Iterator[Thing]:
-        offset = way * self._lane * (LANE_M + 1.35)
+        offset = way * self._lane * (LANE_M + 1.4)
         stream = Stream(3 + way, 48.0, CYCLIST_MPS, way, offset)
         for number, place, _ in stream.near(self.seed, self.options.people, *around):
             for kind, shape, size, ahead in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from mfaranet_ros.errors import ConfigError
 from mfaranet_ros.scenes.ground import Ground
 from mfaranet_ros.scenes.options import DriveOptions
 from mfaranet_ros.scenes.road import Road
@@ -17,9 +18,14 @@ RADIUS_M = 130.0
 
 
 class World:
-    """A road through a town, endless for all that a drive sees of it; nothing in it has state."""
+    """A road through a town, endless for all that a drive sees of it; nothing in it has state.
+
+    Raises ConfigError for a seed below 0.
+    """
 
     def __init__(self, seed: int = 0, options: DriveOptions | None = None) -> None:
+        if type(seed) is not int or seed < 0:
+            raise ConfigError(f'seed {seed!r}: must be a whole number from 0')
         self.seed = seed
         self.options = options or DriveOptions()
         length = self.options.speed_mps * self.options.duration_s
