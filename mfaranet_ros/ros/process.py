@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 GRACE_S = 1.2
@@ -103,9 +104,21 @@ def run(module: str, class_name: str, grace_s: float = GRACE_S) -> int:
     return stop.exit_code
 
 
+class _SpinningOver(Exception):  # noqa: N818 (it is no error)
+    """Leaves the executor, in its own thread."""
+
+
+def _end_spinning() -> None:
+    raise _SpinningOver
+
+
+def _trigger(condition: Any) -> None:
+    with suppress(RuntimeError):  # the node is gone already
+        condition.trigger()
+
+
 def _spin(node_class: Any, stop: StopSignal) -> None:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-    from rclpy.task import Future
 
     from mfaranet_ros.errors import MfaranetError
 
@@ -116,15 +129,16 @@ def _spin(node_class: Any, stop: StopSignal) -> None:
         stop.exit_code = 2
         return
     # Not rclpy's experimental events executor: in the wheels it spins and calls nothing.
-    executor, over = SingleThreadedExecutor(), Future()
+    executor = SingleThreadedExecutor()
     try:
-        executor.add_node(node)
         # Not by executor.shutdown: it frees what the spinning thread may be waiting with.
-        stop.on_request(lambda: over.set_result(None))
+        over = node.create_guard_condition(_end_spinning)
+        stop.on_request(lambda: _trigger(over))
+        executor.add_node(node)
         node.start()
         if not stop.wanted:
-            executor.spin_until_future_complete(over)
-    except ExternalShutdownException:
+            executor.spin()
+    except (ExternalShutdownException, _SpinningOver):
         pass
     finally:
         node.close()
