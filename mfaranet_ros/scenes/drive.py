@@ -15,11 +15,12 @@ from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.ground import LANE_M
 from mfaranet_ros.scenes.kinds import label_table
 from mfaranet_ros.scenes.lens import Lens, vignette
-from mfaranet_ros.scenes.light import Light, Shader
+from mfaranet_ros.scenes.light import Light
 from mfaranet_ros.scenes.options import DriveOptions
 from mfaranet_ros.scenes.painter import Painter
 from mfaranet_ros.scenes.pose import Floats, Pose
 from mfaranet_ros.scenes.scene import Scene
+from mfaranet_ros.scenes.shader import Shader
 from mfaranet_ros.scenes.view import View
 from mfaranet_ros.scenes.world import World
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.atlas import Atlas, Page
+from mfaranet_ros.scenes.finder import Finder
 from mfaranet_ros.scenes.ground import kinds_at
 from mfaranet_ros.scenes.kinds import Kind
 from mfaranet_ros.scenes.patches import (
@@ -33,7 +34,7 @@ from mfaranet_ros.scenes.pictures.street import (
 from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.road import Road
 from mfaranet_ros.scenes.scene import GROUND, SKY, Scene
-from mfaranet_ros.scenes.view import Finder, GroundView, Ints, Singles, View
+from mfaranet_ros.scenes.view import GroundView, Ints, Singles, View
 
 CHUNK = 1 << 15
 """So many pixels are computed at once: their arrays stay in the cache of the processor."""
