@@ -1,4 +1,4 @@
-"""Pictures as a camera would publish them: what the player does with a folder or a video.
+"""Pictures as a camera would publish them: what the player does with pictures and the drive.
 
 It publishes `image` (or `image/compressed`), `camera_info` and, where the pictures have labels,
 `truth`. A picture is read and converted while the one before is on its way, so that it goes out
