@@ -69,10 +69,10 @@ def run(
     order = Order(
         pipeline.config, wanted.method, threads, wanted.also, step=wanted.step, sinks=sinks
     )
+    model = pipeline.prepare()
     with ExitStack() as stack:
         ledger = stack.enter_context(_open_ledger(pipeline, specs, wanted))
         begun = _Begun.of(ledger)
-        model = pipeline.prepare()
         start = time.monotonic()
         with _bar(frames, begun.frames) as bar:
             gathered = _Gathered(ledger, bar)

@@ -73,7 +73,7 @@ class MakeVideo:
     def __call__(self, name: str, pipeline: SegmentationPipeline) -> Video:
         config = pipeline.config.output
         style = Style(pipeline.label_set, None, config.palette, config.overlay_alpha)
-        return Video(self.folder / f'{Path(name).name}.mp4', style)
+        return Video(self.folder / f'{name.strip("/").replace("/", "_")}.mp4', style)
 
 
 class Video:

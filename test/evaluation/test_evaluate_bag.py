@@ -59,7 +59,7 @@ def test_several_bags_give_one_total_with_any_number_of_jobs(street, expected, e
     assert found[0]['scores']['mean_iou'] == expected['scores']['mean_iou']
 
 
-@pytest.mark.parametrize('kept', [1, 3, 5])
+@pytest.mark.parametrize('kept', [2, 5])
 def test_resumed_result_is_the_same_and_runs_only_the_rest(
     street, expected, evaluate, tmp_path, kept
 ):
