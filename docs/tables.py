@@ -21,8 +21,8 @@ import torch
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from mfaranet_ros.labels import LabelSet, Role, get_label_set, list_label_sets
-from mfaranet_ros.models import create_model
-from mfaranet_ros.models.macs import count_macs, count_parameters
+from mfaranet_ros.models import create_model, get_model_entry, list_models
+from mfaranet_ros.models.macs import count_macs, count_parameters, measure_model
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.config import PipelineConfig, Setting, settings_of
 from mfaranet_ros.pipeline.decode import LAYOUTS
@@ -42,13 +42,16 @@ from mfaranet_ros.scenes.options import PRESETS, DriveOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = './dev run python docs/tables.py'
-DOCUMENTS = ('README.md', 'docs/node.md', 'docs/player.md', 'docs/scenes.md')
+DOCUMENTS = ('README.md', 'docs/models.md', 'docs/node.md', 'docs/player.md', 'docs/scenes.md')
 YAML_FILE = 'config/segmentation.yaml'
 
 COUNTED_SIZE = (1024, 2048)
 """Height and width for which multiplications are counted: a full Cityscapes picture."""
 
 COUNTED_CLASSES = 19
+
+ZOO_SIZE, ZOO_CLASSES = (512, 1024), 11
+"""For which picture and how many classes all networks are compared."""
 
 COUNTED = (
     ('mfaranet_resnet18', (1, 2, 3, 4)),
@@ -232,6 +235,19 @@ def count(name: str, scales: tuple[int, ...]) -> tuple[int, float]:
     return count_parameters(model), count_macs(model, *COUNTED_SIZE) / 1e9
 
 
+def zoo_table() -> str:
+    """Return how large every network is, and how much it computes."""
+    height, width = ZOO_SIZE
+    rows = []
+    for name in list_models():
+        size = measure_model(name, classes=ZOO_CLASSES, height=height, width=width)
+        stride = str(get_model_entry(name).stride)
+        rows.append([f'`{name}`', f'{size.parameters:,}', f'{size.macs / 1e9:.2f}', stride])
+    return markdown(
+        ['network', 'parameters', f'GMAC at {height}x{width}', 'coarsest stride'], rows
+    )
+
+
 def roles_table() -> str:
     """Return which classes are drivable, ground, obstacles and background in each label set."""
     roles = (Role.DRIVABLE, Role.GROUND, Role.BACKGROUND)
@@ -282,6 +298,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'drive presets': presets_table,
     'drive classes': drive_classes_table,
     'scales': scales_table,
+    'zoo': zoo_table,
     'roles': roles_table,
 }
 """What may stand between the comments, by its name in them."""

@@ -169,7 +169,7 @@ class LatencyConfig:
     )  # fmt: skip
     ladder: tuple[str, ...] = setting(
         ('1,2,3,4', '2'),
-        'rungs from the most costly to the cheapest, each [MODEL:]SCALES[@HEIGHTxWIDTH]',
+        'rungs from the most costly to the cheapest, each [MODEL[=FILE]:]SCALES[@HEIGHTxWIDTH]',
         items=str,
         live=True,
     )
