@@ -20,7 +20,9 @@ from mfaranet_ros.models import (
 )
 from mfaranet_ros.pipeline.backends import create_backend
 from mfaranet_ros.pipeline.backends.onnx_graph import make_graph
-from mfaranet_ros.pipeline.config import RuntimeConfig
+from mfaranet_ros.pipeline.config import PipelineConfig, RuntimeConfig, replace
+from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.stored_frame import stored_frame
 from mfaranet_ros.training.config import LossConfig
 from mfaranet_ros.training.losses import JointLoss
 
@@ -231,6 +233,25 @@ def test_every_backend_gives_the_same(name, lively, make_picture):
         (graphed,) = session.run(None, {'image': x.numpy()})
         for found in (backend(x), torch.from_numpy(graphed)):
             assert (found - wanted).abs().max() <= 1e-4 * wanted.abs().max()
+
+
+@pytest.mark.parametrize('name', SMALLEST)
+def test_the_pipeline_of_the_node_runs_it_and_names_it(name, lively, tmp_path):
+    model = lively(create_model(name, classes=CLASSES))
+    path = save_weights(model, tmp_path / 'x.safetensors', label_set=camvid())
+    values = {
+        'model.name': name, 'model.weights': str(path), 'input.height': 48, 'input.width': 64,
+        'runtime.device': 'cpu', 'runtime.backend': 'torch', 'runtime.precision': 'float32',
+    }  # fmt: skip
+    pipeline = SegmentationPipeline(replace(PipelineConfig(), values))
+    try:
+        facts = dict(pipeline.prepare())
+        labels = pipeline(stored_frame()).labels
+    finally:
+        pipeline.close()
+    assert facts['name'] == name
+    assert labels.shape == stored_frame().size
+    assert labels.max() < CLASSES
 
 
 def camvid():
