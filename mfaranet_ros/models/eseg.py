@@ -104,8 +104,8 @@ class ESeg(SingleScore):
 def make_small(module: nn.Module) -> None:
     """Fill the convolutions that batch normalisation follows with small weights, not depthwise.
 
-    Their size changes no answer, only how far a step of training turns them: with the usual one
-    Muon's steps were a fifth as long, in proportion, as those of MFARANet, and learned less.
+    Their size changes no answer, only how far a step of training turns them: one of Muon's is as
+    long for large weights as for small ones. docs/training.md has what came of it.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d) and layer.bias is None and layer.groups == 1:
