@@ -30,26 +30,23 @@ class NodeTopics:
         """Return the full names of the wanted topics, as far as they are known."""
         names = list(self._topics)
         if not names:
-            # By their names as well: the graph may still know a dead node of the same name.
-            below = (name for name, _ in self._node.get_topic_names_and_types())
-            names = self._published(name for name in below if name.startswith(self._below))
-            names += self._of_node(self._node.get_publisher_names_and_types_by_node)
+            names = self._with_end(self._node.get_publishers_info_by_topic)
         if self._inputs:
-            names += self._of_node(self._node.get_subscriber_names_and_types_by_node)
+            names += self._with_end(self._node.get_subscriptions_info_by_topic)
         return list(dict.fromkeys(names))
 
-    def _published(self, names: Iterable[str]) -> list[str]:
-        left_out = {*OF_EVERY_NODE, f'{self._below}transition_event'}
-        return sorted(name for name in {*names} - left_out if self._node.count_publishers(name))
+    def _with_end(self, ask: Callable[[str], list[Any]]) -> list[str]:
+        """Return the published topics of which an end is the node's.
 
-    def _of_node(self, ask: Callable[[str, str], list[tuple[str, Any]]]) -> list[str]:
-        """Return the topics of the node's publishers or subscribers; none until it is there."""
-        namespace, _, name = self._name.rpartition('/')
-        try:
-            found = ask(name, namespace or '/')
-        except RuntimeError:  # rclpy's word for a node that is not there
-            return []
-        return self._published(topic for topic, _ in found)
+        The ends are asked, since the graph may still know a dead node of the same name.
+        """
+        left_out = {*OF_EVERY_NODE, f'{self._below}transition_event'}
+        found = []
+        for topic, _ in self._node.get_topic_names_and_types():
+            names = (f'{end.node_namespace.rstrip("/")}/{end.node_name}' for end in ask(topic))
+            if topic not in left_out and self._name in names:
+                found.append(topic)
+        return sorted(topic for topic in found if self._node.count_publishers(topic))
 
     def has_begun(self, heard: Iterable[str]) -> bool:
         """Return whether a wanted topic is heard; a node that still loads has few of its own."""
