@@ -138,8 +138,8 @@ def _make_model(
         load_weights(model, begun_with)
     if backbone is not None:
         load_backbone(model, backbone)
-    freeze(model, config.network)
     synchronise_normalisation(model, device, world)
+    freeze(model, config.network)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == 'cpu':
         use_row_warp(model)
