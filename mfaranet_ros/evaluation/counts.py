@@ -33,10 +33,10 @@ class Counts:
 
     pixels: int64 (K + 1, C + 1, C + 1) by band of distance, truth and label. The last band is
         NOWHERE, the last truth void (or not known), the last label unlabeled.
-    certainty: int64 (256, 2), pixels with a true class by their confidence: all of them, and those
-        labeled right.
-    flicker: int64 (2, 2), pixels compared with the frame before, and those of another label;
-        first where both frames have the same true class, then in the whole picture.
+    certainty: int64 (K + 1, 256, 2), pixels with a true class by band and confidence: all of them,
+        and those labeled right.
+    flicker: int64 (K + 1, 2, 2), by band, pixels compared with the frame before, and those of
+        another label; first where both frames have the same true class, then all.
     metric: what was counted in metres.
     """
 
@@ -50,8 +50,8 @@ class Counts:
         """Return the counts of no frame."""
         return cls(
             np.zeros((NOWHERE + 1, classes + 1, classes + 1), np.int64),
-            np.zeros((CERTAINTIES, 2), np.int64),
-            np.zeros((2, 2), np.int64),
+            np.zeros((NOWHERE + 1, CERTAINTIES, 2), np.int64),
+            np.zeros((NOWHERE + 1, 2, 2), np.int64),
             MetricCounts(),
         )
 
@@ -115,28 +115,51 @@ class PixelCounter:
         counts = np.bincount(code.reshape(-1), minlength=(NOWHERE + 1) * side * side)
         return counts.reshape(NOWHERE + 1, side, side)
 
-    def certainty(self, confidence: Labels, labels: Labels, truth: Labels) -> Ints:
-        """Count the pixels with a true class by their confidence, all and the right ones."""
+    def certainty(
+        self, confidence: Labels, labels: Labels, truth: Labels, bands: Labels | None
+    ) -> Ints:
+        """Count the pixels with a true class by band and confidence, all and the right ones."""
         known = truth < self._classes
         code = confidence.astype(np.uint16) << 1
         code |= labels == truth
-        counts = np.bincount(code[known], minlength=2 * CERTAINTIES).reshape(CERTAINTIES, 2)
-        return np.column_stack((counts.sum(axis=1), counts[:, 1]))
+        code += _places(bands, 2 * CERTAINTIES)
+        counts = np.bincount(code[known], minlength=(NOWHERE + 1) * 2 * CERTAINTIES)
+        counts = counts.reshape(NOWHERE + 1, CERTAINTIES, 2)
+        return np.stack((counts.sum(axis=2), counts[..., 1]), axis=2)
 
     def flicker(
-        self, now: tuple[Labels, Labels | None], before: tuple[Labels, Labels | None]
+        self,
+        now: tuple[Labels, Labels | None],
+        before: tuple[Labels, Labels | None],
+        bands: Labels | None,
     ) -> Ints:
         """Count what changed between two frames, each given by its labels and its truth."""
         (labels, truth), (labels_before, truth_before) = now, before
-        result = np.zeros((2, 2), np.int64)
+        result = np.zeros((NOWHERE + 1, 2, 2), np.int64)
         if labels.shape != labels_before.shape:
             return result
         changed = labels != labels_before
-        result[1] = changed.size, np.count_nonzero(changed)
+        result[:, 1, 0] = _in_bands(np.ones_like(changed), bands)
+        result[:, 1, 1] = _in_bands(changed, bands)
         if truth is not None and truth_before is not None:
             same = (truth == truth_before) & (truth < self._classes)
-            result[0] = np.count_nonzero(same), np.count_nonzero(changed & same)
+            result[:, 0, 0] = _in_bands(same, bands)
+            result[:, 0, 1] = _in_bands(changed & same, bands)
         return result
+
+
+def _places(bands: Labels | None, step: int) -> Any:
+    """Return the band of each pixel times a step, uint16 (H, W); one number where none is known."""
+    return np.uint16(NOWHERE * step) if bands is None else bands * np.uint16(step)
+
+
+def _in_bands(pixels: NDArray[np.bool_], bands: Labels | None) -> Ints:
+    """Return how many of the pixels that are set are in each band, int64 (K + 1,)."""
+    if bands is not None:
+        return np.bincount(bands[pixels], minlength=NOWHERE + 1)
+    counts = np.zeros(NOWHERE + 1, np.int64)
+    counts[NOWHERE] = np.count_nonzero(pixels)
+    return counts
 
 
 def to_plain(counts: Counts) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterable
 
-from mfaranet_ros.evaluation.counts import NOWHERE
 from mfaranet_ros.evaluation.measures import flicker, reliability
 from mfaranet_ros.evaluation.metric import BANDS_M, describe_metric
 from mfaranet_ros.evaluation.parts import Part, Results
@@ -41,12 +40,12 @@ def describe_results(results: Results, budget_ms: float) -> str:
 
 
 def _lines(part: Part, budget_ms: float) -> Iterable[str]:
-    found = flicker(part.counts.flicker)
+    found = part.flicker
     if found.still_pixels:
         yield f'flicker {found.still:.3%} of the pixels whose true class stays'
     if found.all_pixels:
         yield f'flicker {found.all:.3%} of all pixels'
-    believed = reliability(part.counts.certainty)
+    believed = part.reliability
     if believed.pixels:
         yield f'confidence: expected calibration error {believed.ece:.4f}'
     if part.frames:
@@ -60,16 +59,23 @@ def _lines(part: Part, budget_ms: float) -> Iterable[str]:
 
 def _distances(part: Part) -> str:
     """Return the scores in the image by distance; empty where there are none."""
-    if part.scores is None or not part.counts.pixels[:NOWHERE].any():
+    if not part.has_distances:
         return ''
-    rows = [('ground at', 'drivable IoU', 'precision', 'recall', 'mean IoU')]
+    rows = [('ground at', 'drivable IoU', 'precision', 'recall', 'mean IoU', 'flicker', 'ECE')]
     for band, text in enumerate(band_names()):
         matrix = part.counts.matrix(band)
         scores = matrix.drivable(part.label_set)
-        cells = (scores.iou, scores.precision, scores.recall, matrix.mean_iou())
-        if matrix.pixels:
+        cells = (
+            scores.iou,
+            scores.precision,
+            scores.recall,
+            matrix.mean_iou(),
+            flicker(part.counts.flicker[band]).all,
+            reliability(part.counts.certainty[band]).ece,
+        )
+        if part.counts.pixels[band].any():
             rows.append((text, *map(cell, cells)))  # type: ignore[arg-type]
-    return table(rows, '<>>>>')
+    return table(rows, '<>>>>>>')
 
 
 def band_names() -> list[str]:
@@ -96,7 +102,7 @@ def _parts(results: Results, budget_ms: float) -> str:
                 str(len(part.frames)),
                 cell(matrix.mean_iou()),
                 cell(matrix.drivable(part.label_set).iou),
-                cell(flicker(part.counts.flicker).all),
+                cell(part.flicker.all),
                 f'{p50:.1f}',
                 str(part.over(budget_ms)),
             )

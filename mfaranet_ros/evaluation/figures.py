@@ -22,7 +22,7 @@ def measures(part: Part, budget_ms: float) -> dict[str, Any]:
         'scores': figures(part.scores) if part.scores else None,
         'distance': distances(part),
         'metric': metric_figures(counts.metric) if part.is_metric else None,
-        'flicker': plain(asdict(flicker(counts.flicker))),
+        'flicker': plain(asdict(part.flicker)),
         'confidence': _confidence(part),
         'found_pixels': _found(part),
         'latency': latency(part, budget_ms),
@@ -30,8 +30,8 @@ def measures(part: Part, budget_ms: float) -> dict[str, Any]:
 
 
 def distances(part: Part) -> list[dict[str, Any]] | None:
-    """Return the scores in the image by distance; None without truth or without distances."""
-    if part.scores is None or not part.counts.pixels[:NOWHERE].any():
+    """Return what is measured in the image by distance; None without distances."""
+    if not part.has_distances:
         return None
     edges = (0.0, *BANDS_M)
     rows = []
@@ -44,6 +44,8 @@ def distances(part: Part) -> list[dict[str, Any]] | None:
                 'pixels': matrix.pixels,
                 **plain({'mean_iou': matrix.mean_iou()}),
                 'drivable': plain(asdict(matrix.drivable(part.label_set))),
+                'flicker': plain(asdict(flicker(part.counts.flicker[band]))),
+                **plain({'ece': reliability(part.counts.certainty[band]).ece}),
             }
         )
     return rows
@@ -80,7 +82,7 @@ def frame_figures(frame: FrameScores) -> dict[str, Any]:
 
 
 def _confidence(part: Part) -> dict[str, Any] | None:
-    found = reliability(part.counts.certainty)
+    found = part.reliability
     if not found.pixels:
         return None
     return {

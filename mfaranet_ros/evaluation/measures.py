@@ -44,7 +44,7 @@ class Reliability:
 
 
 def reliability(certainty: Ints) -> Reliability:
-    """Return the reliability of confidences counted as in Counts.certainty."""
+    """Return the reliability of confidences counted as in one band of Counts.certainty."""
     value = np.arange(CERTAINTIES)
     place = np.minimum(value * BINS // (CERTAINTIES - 1), BINS - 1)
     bins = []
@@ -80,7 +80,7 @@ class Flicker:
 
 
 def flicker(counts: Ints) -> Flicker:
-    """Return the flicker of what is counted as in Counts.flicker."""
+    """Return the flicker of what is counted as in one band of Counts.flicker."""
     (still, still_changed), (every, changed) = counts.tolist()
     return Flicker(_ratio(still_changed, still), still, _ratio(changed, every), every)
 

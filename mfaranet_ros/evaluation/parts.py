@@ -9,8 +9,15 @@ from functools import cached_property
 
 import numpy as np
 
-from mfaranet_ros.evaluation.counts import Counts
-from mfaranet_ros.evaluation.measures import Spread, spreads
+from mfaranet_ros.evaluation.counts import NOWHERE, Counts
+from mfaranet_ros.evaluation.measures import (
+    Flicker,
+    Reliability,
+    Spread,
+    flicker,
+    reliability,
+    spreads,
+)
 from mfaranet_ros.evaluation.record import FrameRecord, Record, Skipped
 from mfaranet_ros.evaluation.run import Evaluation, PictureScore, score_picture
 from mfaranet_ros.evaluation.specs import Account
@@ -71,6 +78,21 @@ class Part:
     def spreads(self) -> Mapping[str, Spread]:
         """The times of every stage."""
         return spreads(frame.ms for frame in self.frames)
+
+    @cached_property
+    def flicker(self) -> Flicker:
+        """The flicker of all frames."""
+        return flicker(self.counts.flicker.sum(axis=0))
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """How far the confidences of all frames can be believed."""
+        return reliability(self.counts.certainty.sum(axis=0))
+
+    @property
+    def has_distances(self) -> bool:
+        """Whether it is known how far away pixels look."""
+        return bool(self.counts.pixels[:NOWHERE].any())
 
     @property
     def is_metric(self) -> bool:
@@ -176,7 +198,7 @@ def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
 
 def flicker_share(record: FrameRecord) -> float:
     """Return the flicker of one frame, see FrameScores."""
-    for compared, changed in record.counts.flicker.tolist():
+    for compared, changed in record.counts.flicker.sum(axis=0).tolist():
         if compared:
             return float(changed / compared)
     return math.nan

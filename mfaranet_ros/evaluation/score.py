@@ -75,14 +75,15 @@ class Scorer:
         """Compare a result with the truth, and with the frame before where there is one."""
         labels, truth = result.labels, sample.truth
         ground = self.grounds.of(sample.view, sample.frame.size)
-        pixels = self._counter.pixels(labels, truth, ground.bands if ground else None)
+        bands = ground.bands if ground else None
+        pixels = self._counter.pixels(labels, truth, bands)
         none = Counts.none(self.classes)
         certainty, flicker = none.certainty, none.flicker
         if result.confidence is not None and truth is not None:
-            certainty = self._counter.certainty(result.confidence, labels, truth)
+            certainty = self._counter.certainty(result.confidence, labels, truth, bands)
         if before is not None:
             then = before.result.labels, before.sample.truth
-            flicker = self._counter.flicker((labels, truth), then)
+            flicker = self._counter.flicker((labels, truth), then, bands)
         return Counts(pixels, certainty, flicker, _count_metric(sample, result.drivable))
 
 

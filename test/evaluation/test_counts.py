@@ -29,14 +29,15 @@ def counted(seed, classes=11):
     """Counts of a random frame, everything in them."""
     chance = np.random.default_rng(seed)
     labels, truth, before, truth_before = (draw(10 * seed + i, classes) for i in range(4))
+    bands = chance.integers(0, NOWHERE + 1, SIZE, np.uint8)
     truth_before[:10] = truth[:10]
     counter = PixelCounter(classes)
     metric = MetricCounts(free_truth=chance.integers(0, 99, 6), outside=seed)
     metric.errors[:] = chance.integers(0, 3, metric.errors.shape)
     return Counts(
-        counter.pixels(labels, truth, chance.integers(0, NOWHERE + 1, SIZE, np.uint8)),
-        counter.certainty(chance.integers(0, 256, SIZE, np.uint8), labels, truth),
-        counter.flicker((labels, truth), (before, truth_before)),
+        counter.pixels(labels, truth, bands),
+        counter.certainty(chance.integers(0, 256, SIZE, np.uint8), labels, truth, bands),
+        counter.flicker((labels, truth), (before, truth_before), bands),
         metric,
     )
 
@@ -88,23 +89,31 @@ def test_flicker_is_what_changed_where_the_truth_stays():
     truth = np.array([[1, 1, 3, 255]], np.uint8)
     truth_before = np.array([[1, 1, 3, 255]], np.uint8)
     counter = PixelCounter(11)
-    found = flicker(counter.flicker((labels, truth), (before, truth_before)))
+    bands = np.array([[0, 1, 1, 1]], np.uint8)
+    counts = counter.flicker((labels, truth), (before, truth_before), bands)
+    found = flicker(counts.sum(axis=0))
     assert (found.still, found.still_pixels) == (1 / 3, 3)  # void does not count
     assert (found.all, found.all_pixels) == (0.5, 4)
-    plain = flicker(counter.flicker((labels, None), (before, None)))
+    assert (flicker(counts[1]).still, flicker(counts[1]).all) == (1 / 2, 2 / 3)
+    assert flicker(counts[0]).all == 0
+    plain = flicker(counter.flicker((labels, None), (before, None), None)[NOWHERE])
     assert (plain.still_pixels, plain.all) == (0, 0.5)
     assert np.isnan(plain.still)
 
 
 def test_pictures_of_other_sizes_are_not_compared():
     other = np.zeros((2, 2), np.uint8)
-    assert not PixelCounter(11).flicker((draw(1, 11), None), (other, None)).any()
+    assert not PixelCounter(11).flicker((draw(1, 11), None), (other, None), None).any()
 
 
 def test_reliability_is_that_of_the_pixels_one_by_one():
     chance = np.random.default_rng(0)
     confidence, labels, truth = (chance.integers(0, high, SIZE, np.uint8) for high in (256, 3, 4))
-    found = reliability(PixelCounter(3).certainty(confidence, labels, truth))
+    bands = np.where(confidence < 100, 1, 2).astype(np.uint8)
+    counts = PixelCounter(3).certainty(confidence, labels, truth, bands)
+    found = reliability(counts.sum(axis=0))
+    assert not counts[1, 100:].any()
+    assert not counts[2, :100].any()
     known = truth < 3
     values, right = confidence[known] / 255, (labels == truth)[known]
     place = np.minimum((values * BINS + 1e-12).astype(int), BINS - 1)
@@ -120,9 +129,9 @@ def test_reliability_is_that_of_the_pixels_one_by_one():
 
 def test_always_sure_and_always_right_is_no_error():
     ones = np.ones(SIZE, np.uint8)
-    found = reliability(PixelCounter(3).certainty(ones * 255, ones, ones))
+    found = reliability(PixelCounter(3).certainty(ones * 255, ones, ones, None)[NOWHERE])
     assert found.ece == 0
-    assert np.isnan(reliability(Counts.none(3).certainty).ece)
+    assert np.isnan(reliability(Counts.none(3).certainty[0]).ece)
 
 
 def test_stages_are_spread_each_over_its_own_frames():

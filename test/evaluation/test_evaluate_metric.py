@@ -214,6 +214,9 @@ def test_scores_in_the_image_are_divided_by_distance(score):
         inside = (range_m > band['from_m']) & (range_m <= (band['to_m'] or np.inf))
         assert 0 <= 5 * inside.sum() - band['pixels'] <= 3 * 96  # one truth has void at its foot
     assert sum(band['pixels'] for band in bands) < found['scores']['pixels']
+    whole = found['measures']['flicker']['all_pixels']
+    assert whole / 2 < sum(band['flicker']['all_pixels'] for band in bands) < whole
+    assert all(band['ece'] is not None for band in bands)
 
 
 def test_distance_is_that_of_flat_ground():

@@ -104,12 +104,12 @@ def _score_tiles(part: Part) -> Iterable[tuple[str, str]]:
 
 
 def _other_tiles(about: About, part: Part) -> Iterable[tuple[str, str]]:
-    found = flicker(part.counts.flicker)
+    found = part.flicker
     if found.still_pixels:
         yield 'flicker where the truth stays', f'{found.still:.2%}'
     elif found.all_pixels:
         yield 'flicker', f'{found.all:.2%}'
-    believed = reliability(part.counts.certainty)
+    believed = part.reliability
     if believed.pixels:
         yield 'calibration error (ECE)', cell(believed.ece)
     if part.frames:
@@ -190,7 +190,7 @@ def _part_table(about: About, results: Results) -> str:
                 str(len(part.frames)),
                 cell(matrix.mean_iou()),
                 *_binary(matrix, part.label_set),
-                cell(flicker(part.counts.flicker).all),
+                cell(part.flicker.all),
                 f'{times.p50:.1f}' if times else '-',
                 f'{times.p99:.1f}' if times else '-',
                 str(part.over(about.budget_ms)),
@@ -204,15 +204,20 @@ def _part_table(about: About, results: Results) -> str:
 
 
 def _distance_table(part: Part) -> str:
-    if not plots.distance_bars(part):
+    if not part.has_distances:
         return ''
     rows = []
     for band, name in enumerate(band_names()):
         matrix = part.counts.matrix(band)
-        if matrix.pixels:
-            found = _binary(matrix, part.label_set)
-            rows.append((name, *found, cell(matrix.mean_iou()), f'{matrix.pixels:,}'))
-    head = ('ground at', 'drivable IoU', 'precision', 'recall', 'mean IoU', 'pixels')
+        changed = flicker(part.counts.flicker[band])
+        ece = reliability(part.counts.certainty[band]).ece
+        scores = (*_binary(matrix, part.label_set), cell(matrix.mean_iou()))
+        if part.counts.pixels[band].any():
+            rows.append((name, *scores, cell(changed.still), cell(changed.all), cell(ece)))
+    head = (
+        'ground at', 'drivable IoU', 'precision', 'recall', 'mean IoU', 'truth stays, flicker',
+        'flicker', 'ECE',
+    )  # fmt: skip
     return _table('In the image, by distance', head, rows)
 
 

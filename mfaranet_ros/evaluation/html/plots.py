@@ -10,7 +10,6 @@ import numpy as np
 from mfaranet_ros.evaluation.counts import NOWHERE
 from mfaranet_ros.evaluation.describe import band_names
 from mfaranet_ros.evaluation.html.svg import WIDTH, Axes, Point, box, picture, rows, text
-from mfaranet_ros.evaluation.measures import reliability
 from mfaranet_ros.evaluation.metric import BANDS_M
 from mfaranet_ros.evaluation.parts import Part
 from mfaranet_ros.pipeline.monitor import PROCESSING
@@ -123,7 +122,7 @@ def flicker_line(part: Part) -> str:
 
 def reliability_diagram(part: Part) -> str:
     """How often pixels of a confidence are right; on the diagonal confidence can be believed."""
-    found = reliability(part.counts.certainty)
+    found = part.reliability
     if not found.pixels:
         return ''
     axes = Axes((0, 1), (0, 1), 'confidence', 'share that is right')
@@ -141,7 +140,7 @@ def reliability_diagram(part: Part) -> str:
 
 def distance_bars(part: Part) -> str:
     """IoU of the drivable area in the picture, by the distance of the ground."""
-    if part.scores is None or not part.counts.pixels[:NOWHERE].any():
+    if part.scores is None or not part.has_distances:
         return ''
     matrices = [part.counts.matrix(band) for band in range(NOWHERE)]
     found = [
