@@ -63,6 +63,12 @@ class GridExtent:
             )
         )
 
+    def farthest_m(self, point_m: Floats) -> float:
+        """Return how far the farthest corner is from a point, x and y."""
+        x = max(abs(self.x_min_m - point_m[0]), abs(self.x_max_m - point_m[0]))
+        y = max(abs(self.y_min_m - point_m[1]), abs(self.y_max_m - point_m[1]))
+        return math.hypot(x, y)
+
     def holds(self, points_m: Floats) -> NDArray[np.bool_]:
         """Return which points (..., 2) lie inside."""
         x, y = points_m[..., 0], points_m[..., 1]

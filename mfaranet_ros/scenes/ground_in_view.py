@@ -93,14 +93,7 @@ class GroundInView:
         count = math.ceil(2 * math.pi / STEP_RAD)
         bearings = (np.arange(count) + 0.5) * (2 * math.pi / count) - math.pi
         directions = np.column_stack((np.cos(bearings), np.sin(bearings)))
-        corners = np.array(
-            [
-                (x, y)
-                for x in (self.extent.x_min_m, self.extent.x_max_m)
-                for y in (self.extent.y_min_m, self.extent.y_max_m)
-            ]
-        )
-        farthest_m = np.linalg.norm(corners - self.foot_m, axis=1).max() + 1.0
+        farthest_m = self.extent.farthest_m(self.foot_m) + 1.0
         ranges_m = np.geomspace(_NEAREST_M, farthest_m, _SAMPLES)
         shown = self._within(directions, ranges_m)
         some = np.asarray(shown.any(axis=1))

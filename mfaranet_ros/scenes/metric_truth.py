@@ -31,6 +31,9 @@ _SAMPLES = 128
 """Places on a bearing, evenly spaced by the logarithm of the range; what is narrower is missed."""
 
 _HALVINGS = 8
+_OVERHANG_M = 5.0
+"""So far at most a thing reaches beyond its foot."""
+
 _FOOT_M = 0.05
 """What hides the ground no higher than this stands there; higher, it hangs over it."""
 
@@ -96,7 +99,7 @@ class MetricTruthFinder:
     def _place(self, index: int) -> _Place:
         """Return the world around base_link, without what is too far to hide any of the grid."""
         scene, eye = self.drive.scene(index), self.drive.eye(index)
-        reach_m = float(self.view.far_m.max())
+        reach_m = self.extent.farthest_m(self.view.foot_m) + _OVERHANG_M
         things = [
             thing
             for thing in scene.things
@@ -166,9 +169,6 @@ class _Place:
         ahead = self._world(points_m) - self.eye
         hits = self.scene.cast(self.eye, ahead)
         return np.asarray(hits.things == GROUND).reshape(points_m.shape[:-1])
-
-    def is_free(self, points_m: Floats) -> Mask:
-        return self.is_in_sight(points_m) & self.is_drivable(points_m)
 
     def height_before(self, points_m: Floats) -> Floats:
         """Return how high above the ground the ray to a point is stopped, in metres."""

@@ -178,6 +178,17 @@ def test_what_may_be_driven_on_does_not_depend_on_the_view():
     assert not ahead.drivable[under_the_car & (ahead.grid.cells != FREE)].all()
 
 
+def test_what_stands_behind_the_camera_is_not_drivable_either():
+    box = (-30.0, 1.0, 0.0, (4.2, 1.8, 1.5))
+    extent = GridExtent(-40.0, 20.0, -5.0, 5.0, 0.5)
+    truth = MetricTruthFinder(Street(box), extent).at(5)
+    x, y = extent.centres().T
+    under = ((np.abs(x + 30.0) < 2.1) & (np.abs(y - 1.0) < 0.9)).reshape(extent.shape)
+    assert under.sum() > 10
+    assert not truth.drivable[under].any()
+    assert truth.drivable[~under].mean() > 0.5
+
+
 # The view
 
 
