@@ -149,7 +149,7 @@ class PixelCounter:
 
 
 def _places(bands: Labels | None, step: int) -> Any:
-    """Return the band of each pixel times a step, uint16 (H, W); one number where none is known."""
+    """Return the band of each pixel times a step, uint16 (H, W); one number without bands."""
     return np.uint16(NOWHERE * step) if bands is None else bands * np.uint16(step)
 
 

@@ -65,7 +65,7 @@ svg .track { fill: var(--rule); fill-opacity: .45; }
 .swatch {
   display: inline-block; width: .8em; height: .8em; border-radius: 3px; margin-right: 8px;
 }
-@media (max-width: 559px) { th, td { padding: 6px 7px; font-size: 13px; } }
+@media (max-width: 559px) { th, td { padding: 6px 5px; font-size: 12.5px; } }
 @media (min-width: 560px) { .pairs div { grid-template-columns: 1fr 1fr; } }
 @media (min-width: 1000px) { .pairs { grid-template-columns: 1fr 1fr; } }
 """
