@@ -6,8 +6,9 @@ import resource
 
 import torch
 
+from mfaranet_ros.models import get_model_entry, list_models
 from mfaranet_ros.pipeline.backends import BackendInfo
-from mfaranet_ros.pipeline.config import InputConfig, PipelineConfig
+from mfaranet_ros.pipeline.config import InputConfig, ModelConfig, PipelineConfig
 from mfaranet_ros.pipeline.ladder import Rung
 from mfaranet_ros.pipeline.network import Network
 from mfaranet_ros.pipeline.selftest import SelfTestResult
@@ -27,7 +28,7 @@ def describe(
     return (
         ('name', config.model.name if weights else 'none: the mock draws bands, no network runs'),
         ('rung', str(rung)),
-        ('scales', ','.join(map(str, config.model.scales))),
+        ('scales', _scales(config.model)),
         ('input_size', _input_size(config.input)),
         ('precision', backend.precision),
         ('backend', backend.name),
@@ -41,6 +42,12 @@ def describe(
         ('warm_up_ms', f'{tested.warm_up_ms:.1f}'),
         ('torch', torch.__version__),
     )
+
+
+def _scales(given: ModelConfig) -> str:
+    """Return the kept scales; a network that cannot be built without some of its own has all."""
+    whole = given.name in list_models() and not get_model_entry(given.name).has_scales
+    return 'all' if whole else ','.join(map(str, given.scales))
 
 
 def _input_size(given: InputConfig) -> str:

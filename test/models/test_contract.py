@@ -250,6 +250,8 @@ def test_the_pipeline_of_the_node_runs_it_and_names_it(name, lively, tmp_path):
     finally:
         pipeline.close()
     assert facts['name'] == name
+    has_scales = get_model_entry(name).has_scales
+    assert facts['scales'] == ('1,2,3,4' if has_scales else 'all')
     assert labels.shape == stored_frame().size
     assert labels.max() < CLASSES
 
