@@ -47,7 +47,7 @@ START_S = 180.0
 """How long loading and warming up may take before the first picture is played."""
 
 SAMPLE_EVERY = 4
-"""Of so many pictures of the drive one is compared with the truth in metres."""
+"""Of so many processed pictures of the drive one is compared with the truth in metres."""
 
 DRAIN_S = 10.0
 """How long the node may take to finish what it was sent."""
@@ -240,7 +240,7 @@ def _about(play: Play) -> dict[str, Any]:
             'kind': play.kind,
             'name': play.source.name,
             'rate_hz': play.rate_hz,
-            'sha256': hash_files(play.source.files),
+            'sha256': hash_files(play.source.files) if play.source.files else None,
         },
         'settings': play.node,
         'grid': ' '.join(play.grid_note.split()),

@@ -21,6 +21,9 @@ from mfaranet_ros.tools.pictures import View
 MOST = 25
 """So many frames are compared; the truth of one takes a third of a second."""
 
+LOST = 5
+"""So many truths may have been lost before one that can still be told."""
+
 
 @dataclass(frozen=True, eq=False)
 class MetricComparison:
@@ -45,9 +48,10 @@ def compare_in_metres(
     finder = MetricTruthFinder(drive, extent_of(config))
     counts, frames, views = MetricCounts(), 0, []
     for sample in tqdm(chosen, desc='truth in metres', unit='frame', leave=False, disable=None):
-        if not _is_of(drive, sample):
+        number = _number_of(drive, sample)
+        if number is None:
             continue
-        truth = finder.at(sample.number)
+        truth = finder.at(number)
         boundary_m = None if sample.boundary_m is None else sample.boundary_m[:bearings]
         found = Drivable(grid=sample.view.grid, boundary_m=boundary_m)
         counts += compare(found, truth, drive.camera)
@@ -57,10 +61,12 @@ def compare_in_metres(
     return MetricComparison(counts, frames, len(chosen) - frames, shown, true_grid)
 
 
-def _is_of(drive: Drive, sample: MetricSample) -> bool:
-    """Return whether a sample is the frame of its number: a lost message would shift the count."""
-    known = sample.number < len(drive)
-    return known and bool(np.array_equal(drive.frame(sample.number).labels, sample.truth))
+def _number_of(drive: Drive, sample: MetricSample) -> int | None:
+    """Return which frame a sample is of: truths that were lost on the way leave it counted low."""
+    for number in range(sample.number, min(sample.number + LOST + 1, len(drive))):
+        if np.array_equal(drive.frame(number).labels, sample.truth):
+            return number
+    return None
 
 
 def _spread(count: int) -> NDArray[np.int64]:

@@ -94,7 +94,8 @@ class Results:
 
     is_remapped: the masks hold other values than class ids, so that they say nothing here.
     truth_labels: the label set of the truth; a network of another one is not compared with it.
-    sample_every: of so many truths one is kept with what was found in metres; 0: none.
+    sample_every: of so many complete frames with truth one is kept with what was found in metres;
+        0: none.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Results:
         self._sample_every = sample_every
         self.samples: list[MetricSample] = []
         self._truth_numbers: dict[int, int] = {}
+        self._sampled_from = 0
         self.counts = dict.fromkeys(('mask', 'overlay', 'grid', 'boundary', 'truth'), 0)
         self._bundles: dict[int, Bundle] = {}
         self._truths: dict[int, Pixels] = {}
@@ -165,9 +167,10 @@ class Results:
         number, truth = self._truth_numbers.get(bundle.stamp_ns), self._truths.get(bundle.stamp_ns)
         if number is None or truth is None or bundle.overlay is None or bundle.grid is None:
             return
-        if self._sample_every and number % self._sample_every == 0:
+        if self._sample_every and self._sampled_from % self._sample_every == 0:
             view = View(bundle.overlay, bundle.mask, bundle.grid)
             self.samples.append(MetricSample(number, truth, view, bundle.boundary_m))
+        self._sampled_from += 1
 
     def _compare(self, bundle: Bundle) -> None:
         """Count where mask and truth agree, once it is known which classes there are."""

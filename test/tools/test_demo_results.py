@@ -52,6 +52,16 @@ def test_what_has_one_stamp_belongs_together(order):
     assert not list(results.complete(all_of_them=True))
 
 
+def test_of_frames_that_were_processed_every_nth_is_kept_whatever_their_number():
+    results = Results(sample_every=2)
+    for second in range(1, 9):
+        take(results, [picture('truth', second)])
+        if second % 2 == 0:  # the node is half as fast as the camera
+            take(results, [picture('mask', second), picture('overlay', second), grid(second)])
+    list(results.complete(all_of_them=True))
+    assert [kept.number for kept in results.samples] == [1, 5]
+
+
 def test_a_grid_that_comes_late_is_not_missed():
     results = Results()
     take(results, [picture('overlay', 1), picture('overlay', 2), grid(1)])
