@@ -169,10 +169,8 @@ def test_the_newest_frame_wins_and_the_node_answers_all_the_while(vehicle):
     node = vehicle.start(pipeline=backend)
     masks = vehicle.listen('/segmentation/mask', Image)
     vehicle.matched()
-    parameters = vehicle.node.create_client(GetParameters, '/segmentation/get_parameters')
-    state = vehicle.node.create_client(GetState, '/segmentation/get_state')
-    assert parameters.wait_for_service(10.0)
-    assert state.wait_for_service(10.0)
+    parameters = vehicle.client(GetParameters, '/segmentation/get_parameters')
+    state = vehicle.client(GetState, '/segmentation/get_state')
     sent, taken, answers_ms = [], [], []
     handle = node._worker._handle
     node._worker._handle = lambda message: (
