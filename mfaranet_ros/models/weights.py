@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mfaranet_ros.errors import ConfigError, OutputError, WeightsError
+from mfaranet_ros.errors import ConfigError, WeightsError
 from mfaranet_ros.labels import LabelSet
 from mfaranet_ros.models.base import SegmentationModel
+from mfaranet_ros.models.files import write_aside
 from mfaranet_ros.models.registry import get_model_entry
 from mfaranet_ros.models.weights_file import SEAL, Weights, read_weights
 
@@ -93,7 +93,7 @@ def save_weights(
     if broken:
         raise WeightsError(f'{path} is not saved: {_listed(broken)} hold values not finite')
     state = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
-    _write(path, _sealed(safetensors.torch.save(state, metadata)))
+    write_aside(path, _sealed(safetensors.torch.save(state, metadata)))
     return path
 
 
@@ -234,17 +234,3 @@ def _sealed(data: bytes) -> bytes:
     header = json.dumps(fields, sort_keys=True, separators=(',', ':')).encode()
     header += b' ' * (-len(header) % 8)
     return len(header).to_bytes(8, 'little') + header + data[start:]
-
-
-def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with aside.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise OutputError(f'weights cannot be saved to {path}: {error.strerror}') from error
-    finally:
-        aside.unlink(missing_ok=True)

@@ -56,7 +56,7 @@ class Rung:
         model, size = config.model, (config.input.height, config.input.width)
         scales: tuple[int, ...] | None = tuple(sorted(model.scales))
         other = base is not None and base.model.name != model.name
-        if scales == ALL_SCALES and (other or not _has_scales(model.name)):
+        if scales == ALL_SCALES and (other or not has_scales(model.name)):
             scales = None
         named = model.name if other or scales is None else ''
         weights = model.weights if other else ''
@@ -157,11 +157,11 @@ def rungs_of(config: PipelineConfig) -> tuple[Rung, ...]:
 
 def _check_scales(rung: Rung, config: PipelineConfig, given: str) -> None:
     name = rung.model or config.model.name
-    if rung.scales not in (None, ALL_SCALES) and not _has_scales(name):
+    if rung.scales not in (None, ALL_SCALES) and not has_scales(name):
         raise ConfigError(f'{given}: {name} always uses all of its scales, leave them out')
 
 
-def _has_scales(model: str) -> bool:
+def has_scales(model: str) -> bool:
     """Say whether a network can keep a part of its scales; an unknown one is refused later."""
     return model not in list_models() or get_model_entry(model).has_scales
 

@@ -6,10 +6,9 @@ import resource
 
 import torch
 
-from mfaranet_ros.models import get_model_entry, list_models
 from mfaranet_ros.pipeline.backends import BackendInfo
 from mfaranet_ros.pipeline.config import InputConfig, ModelConfig, PipelineConfig
-from mfaranet_ros.pipeline.ladder import Rung
+from mfaranet_ros.pipeline.ladder import Rung, has_scales
 from mfaranet_ros.pipeline.network import Network
 from mfaranet_ros.pipeline.selftest import SelfTestResult
 
@@ -46,8 +45,7 @@ def describe(
 
 def _scales(given: ModelConfig) -> str:
     """Return the kept scales; a network that cannot be built without some of its own has all."""
-    whole = given.name in list_models() and not get_model_entry(given.name).has_scales
-    return 'all' if whole else ','.join(map(str, given.scales))
+    return ','.join(map(str, given.scales)) if has_scales(given.name) else 'all'
 
 
 def _input_size(given: InputConfig) -> str:

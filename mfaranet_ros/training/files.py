@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from mfaranet_ros.errors import OutputError, WeightsError
+from mfaranet_ros.models.files import write_aside
 
 FORMAT = 1
 """Raised when what a checkpoint holds changes."""
@@ -22,21 +22,6 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f'cannot write to {folder}: {error.strerror}') from error
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file in whole or not at all; raises OutputError."""
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with aside.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise OutputError(f'cannot write {path}: {error.strerror}') from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

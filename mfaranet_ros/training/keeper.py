@@ -16,11 +16,12 @@ from typing import Any
 
 from mfaranet_ros.errors import ConfigError, OutputError
 from mfaranet_ros.models import save_weights
+from mfaranet_ros.models.files import write_aside
 from mfaranet_ros.pipeline.config import settings_of, value_of
 from mfaranet_ros.training.assembly import Parts
 from mfaranet_ros.training.config import TrainConfig
 from mfaranet_ros.training.facts import describe
-from mfaranet_ros.training.files import save_checkpoint, write_aside
+from mfaranet_ros.training.files import save_checkpoint
 from mfaranet_ros.training.history import Row, draw_curves, to_csv
 from mfaranet_ros.training.state import State
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mfaranet_ros.errors import OutputError, WeightsError
-from mfaranet_ros.training.files import load_checkpoint, save_checkpoint, write_aside
+from mfaranet_ros.models.files import write_aside
+from mfaranet_ros.training.files import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
