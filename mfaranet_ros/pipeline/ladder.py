@@ -49,13 +49,15 @@ class Rung:
 
     @classmethod
     def of(cls, config: PipelineConfig, base: PipelineConfig | None = None) -> Rung:
-        """Return the rung that a config is; it names its network where that is not of the base.
+        """Return the rung that a config is; it names network and weights that are not the base's.
 
         base: the config it is to be read with, itself where it is left out.
         """
         model, size = config.model, (config.input.height, config.input.width)
         scales: tuple[int, ...] | None = tuple(sorted(model.scales))
-        other = base is not None and base.model.name != model.name
+        other = base is not None and (
+            model.name != base.model.name or model.weights not in ('', base.model.weights)
+        )
         if scales == ALL_SCALES and (other or not has_scales(model.name)):
             scales = None
         named = model.name if other or scales is None else ''

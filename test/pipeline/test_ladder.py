@@ -114,6 +114,15 @@ def test_a_config_of_another_network_names_it_and_its_weights():
     assert str(Rung.of(CONFIG, CONFIG)) == '1,2,3,4'
 
 
+@pytest.mark.parametrize('scales', [[1, 2, 3, 4], [2]])
+def test_a_config_with_other_weights_names_them(scales):
+    config = replace(CONFIG, {'model.weights': 'x.pth', 'model.scales': scales})
+    rung = Rung.of(config, CONFIG)
+    assert 'mfaranet_resnet18=x.pth' in str(rung)
+    assert rung.applied_to(CONFIG) == config
+    assert '=' not in str(Rung.of(config, config))
+
+
 def test_a_ladder_may_be_of_several_families():
     config = adapting('1,2,3,4', '2', 'eseg_lite_s=x.pth', 'eseg_lite_s=x.pth@360x480')
     names = [rung.applied_to(config).model.name for rung in rungs_of(config)]
