@@ -30,21 +30,36 @@ def test_they_say_what_they_are_and_are_not_too_large(path):
         training = training['begun_with']['training']
         assert training['data'] == weights.label_set
     assert training['begun_with'] == 'scratch'
+    assert not training.get('backbone_begun_with')
 
 
-def test_the_default_configuration_runs_them():
-    pipeline = SegmentationPipeline(replace(PipelineConfig(), {'runtime.device': 'cpu'}))
+@pytest.mark.parametrize('model', ['mfaranet_resnet18', 'eseg_lite_s'])
+def test_a_model_named_alone_runs_them(model):
+    config = {'runtime.device': 'cpu', 'model.name': model}
+    pipeline = SegmentationPipeline(replace(PipelineConfig(), config))
     try:
-        assert pipeline.network.weights.path == find_weights('mfaranet_resnet18')
+        assert pipeline.network.weights.path == find_weights(model)
         assert pipeline.label_set.name == 'camvid'
     finally:
         pipeline.close()
 
 
+def test_the_default_network_is_one_of_them():
+    assert find_weights(PipelineConfig().model.name) in SHIPPED
+
+
 @pytest.mark.skipif(not CAMVID.is_dir(), reason=f'the pictures of {CAMVID} are not here')
-@pytest.mark.parametrize('scales', [(1, 2, 3, 4), (2,)], ids=str)
-def test_they_see_streets_as_their_card_says(scales):
-    config = {'runtime.device': 'cpu', 'runtime.backend': 'torch', 'model.scales': scales}
+@pytest.mark.parametrize(
+    ('model', 'scales', 'least'),
+    [
+        ('mfaranet_resnet18', (1, 2, 3, 4), 0.70),  # of all pictures 0.755; these are one in five
+        ('mfaranet_resnet18', (2,), 0.70),
+        ('eseg_lite_s', (1, 2, 3, 4), 0.62),
+    ],
+)
+def test_they_see_streets_as_their_card_says(model, scales, least):
+    config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
+    config |= {'model.name': model, 'model.scales': scales}
     pipeline = SegmentationPipeline(replace(PipelineConfig(), config))
     found = find_pairs(CAMVID / 'images', CAMVID / 'labels')
     pairs = Pairs(found.pairs[::EVERY], found.layout)
@@ -54,7 +69,7 @@ def test_they_see_streets_as_their_card_says(scales):
     finally:
         pipeline.close()
     iou = dict(zip(pipeline.label_set.names, result.matrix.iou(), strict=True))
-    assert result.matrix.mean_iou() > 0.70  # of all pictures 0.72; these are one in five
-    assert iou['Road'] > 0.96
+    assert result.matrix.mean_iou() > least
+    assert iou['Road'] > 0.95
     assert iou['Pedestrian'] > 0.45
     assert iou['SignSymbol'] > 0.35
