@@ -358,7 +358,7 @@ class TestSaving:
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(earlier) // 2, limits[1]))
         try:
-            with pytest.raises(OutputError, match='cannot be saved'):
+            with pytest.raises(OutputError, match='cannot write'):
                 save_weights(model, path, label_set=CAMVID)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

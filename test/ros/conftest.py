@@ -1,5 +1,6 @@
 """A small vehicle in one process: the node under test, a camera, listeners and a client."""
 
+import itertools
 import os
 import threading
 import time
@@ -18,6 +19,11 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+
+DOMAINS = 100
+"""1 to 100, whose ports are free on Linux."""
+
+_VEHICLES = itertools.count()
 
 PATIENCE_S = 20.0
 SIZE = (96, 128)
@@ -210,9 +216,16 @@ class Vehicle:
 
 
 @pytest.fixture
-def vehicle():
+def vehicle(monkeypatch):
+    """A vehicle in a domain that was not used just before.
+
+    Fast DDS does not forget all that earlier contexts of a process had in a domain; a service of
+    which it remembers more readers than writers counts as not there.
+    """
+    domain = 1 + (int(os.environ['ROS_DOMAIN_ID']) + next(_VEHICLES)) % DOMAINS
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     context = rclpy.Context()
-    rclpy.init(context=context)
+    rclpy.init(context=context, domain_id=domain)
     vehicle = Vehicle(context)
     yield vehicle
     vehicle.close()
