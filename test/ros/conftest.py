@@ -178,13 +178,10 @@ class Vehicle:
         time.sleep(0.3)  # both sides know of each other, the middleware needs a moment more
 
     def client(self, service_type, name):
-        """Return a client that has found its service; one that Fast DDS forgot is made anew."""
-        for _ in range(4):
-            client = self.node.create_client(service_type, name)
-            if client.wait_for_service(PATIENCE_S / 4):
-                return client
-            self.node.destroy_client(client)
-        raise AssertionError(f'no service {name}')
+        """Return a client that has found its service."""
+        client = self.node.create_client(service_type, name)
+        assert client.wait_for_service(PATIENCE_S), f'no service {name}'
+        return client
 
     def call(self, service_type, name, request):
         client = self.client(service_type, name)
