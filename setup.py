@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The package for pip and colcon; what ROS needs to know beside it is in package.xml."""
 
 import re
@@ -57,7 +59,7 @@ setup(
         # Where `ros2 run` and `ros2 launch` look for the nodes, with pip as with colcon.
         (f'lib/{NAME}', sorted(glob(f'{NAME}/ros/scripts/*_node'))),
     ],
-    entry_points={'console_scripts': ['mfaranet = mfaranet_ros.tools.main:main']},
+    entry_points={'console_scripts': ['mfaranet = mfaranet_ros.cli.main:main']},
     install_requires=[
         'lz4>=4',
         'numpy>=1.26,<3',

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Writes the tables of the documents and config/segmentation.yaml from the code.
 
     ./dev run python docs/tables.py            rewrite what differs
@@ -20,11 +22,11 @@ from pathlib import Path
 import torch
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from mfaranet_ros.labels import LabelSet, Role, get_label_set, list_label_sets
+from mfaranet_ros.core.config import PipelineConfig, Setting, settings_of
+from mfaranet_ros.core.labels import LabelSet, Role, get_label_set, list_label_sets
 from mfaranet_ros.models import create_model, get_model_entry, list_models
 from mfaranet_ros.models.macs import count_macs, count_parameters, measure_model
 from mfaranet_ros.pipeline import encode
-from mfaranet_ros.pipeline.config import PipelineConfig, Setting, settings_of
 from mfaranet_ros.pipeline.decode import LAYOUTS
 from mfaranet_ros.ros.camera_input import NEWEST_BEST_EFFORT
 from mfaranet_ros.ros.outputs import (
@@ -46,12 +48,12 @@ DOCUMENTS = ('README.md', 'docs/models.md', 'docs/node.md', 'docs/player.md', 'd
 YAML_FILE = 'config/segmentation.yaml'
 
 COUNTED_SIZE = (1024, 2048)
-"""Height and width for which multiplications are counted: a full Cityscapes picture."""
+"""Height and width for which multiplications are counted: a full Cityscapes image."""
 
 COUNTED_CLASSES = 19
 
 ZOO_SIZE, ZOO_CLASSES = (512, 1024), 11
-"""For which picture and how many classes all networks are compared."""
+"""For which image and how many classes all networks are compared."""
 
 COUNTED = (
     ('mfaranet_resnet18', (1, 2, 3, 4)),
@@ -229,7 +231,7 @@ def scales_table() -> str:
 
 
 def count(name: str, scales: tuple[int, ...]) -> tuple[int, float]:
-    """Return the parameters of a network and its multiplications for one picture, in 10^9."""
+    """Return the parameters of a network and its multiplications for one image, in 10^9."""
     with torch.device('meta'):
         model = create_model(name, classes=COUNTED_CLASSES, scales=scales)
     return count_parameters(model), count_macs(model, *COUNTED_SIZE) / 1e9

@@ -1,10 +1,12 @@
-"""The built-in drive, recorded pictures, a video or a bag, the segmentation node, RViz if wanted.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in drive, recorded images, a video or a bag, the segmentation node, RViz if wanted.
 
     ros2 launch mfaranet_ros replay.launch.py drive:=0 rviz:=true
     ros2 launch mfaranet_ros replay.launch.py images:=DIR weights:=FILE rviz:=true
     ros2 launch mfaranet_ros replay.launch.py bag:=DIR image:=/camera/image_raw
 
-It takes the arguments of segmentation.launch.py as well. Pictures and videos are stamped anew by
+It takes the arguments of segmentation.launch.py as well. Images and videos are stamped anew by
 the player, so the node runs on the system's clock; a bag brings its own stamps, so the node runs
 on the bag's clock. `ros2 bag play` plays it where that is installed, else our player, which plays
 the camera `image` names (any, if it is the only one) and the transforms. A bag is not started
@@ -33,15 +35,15 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
-from mfaranet_ros.tools.dds import find_shared
-from mfaranet_ros.tools.settings import parse_boolean
+from mfaranet_ros.cli.dds import find_shared
+from mfaranet_ros.cli.settings import parse_boolean
 
 ARGUMENTS = {
-    'images': ('', 'folder of pictures to play'),
+    'images': ('', 'folder of images to play'),
     'video': ('', 'video file to play'),
     'bag': ('', 'bag to play, with its clock'),
     'drive': ('', 'number of the built-in drive to play, as 0'),
-    'rate': ('0.0', 'pictures per second, of a bag its speed; 0.0: as recorded'),
+    'rate': ('0.0', 'images per second, of a bag its speed; 0.0: as recorded'),
     'loop': ('false', 'begin anew when all is played'),
     'bag_player': ('auto', 'ros2: `ros2 bag play`; own: our player; auto: ros2 where it is there'),
     'calibration': ('', 'camera_calibration YAML for the player; empty: a nominal camera'),
@@ -105,7 +107,7 @@ def _prepare(context: LaunchContext) -> list[Action]:
         raise ValueError(f'bag_player = {given["bag_player"]!r}: allowed are {allowed}')
     context.launch_configurations['use_sim_time'] = 'true' if given['bag'] else 'false'
     if not given['bag'] and not given['drive']:
-        # Nobody publishes where the camera of a folder of pictures was mounted.
+        # Nobody publishes where the camera of a folder of images was mounted.
         context.launch_configurations.setdefault('extrinsics', 'parameters')
     return []
 
@@ -141,7 +143,7 @@ def _has_ros2_bag(bag_player: str) -> bool:
 
 
 def _settings(context: LaunchContext, given: dict[str, str]) -> dict[str, object]:
-    """Return what the player is told to play pictures, a video or the drive."""
+    """Return what the player is told to play images, a video or the drive."""
     drive = {'source': 'drive', 'seed': int(given['drive'])} if given['drive'] else {}
     return {
         **{name: given[name] for name in PLAYER_TEXTS},

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One camera's segmentation node.
 
     ros2 launch mfaranet_ros segmentation.launch.py camera:=front image:=image_raw
@@ -18,13 +20,13 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
-from mfaranet_ros.tools.dds import find_shared, profile_to_set, profile_variable
-from mfaranet_ros.tools.settings import parse_boolean, parse_settings
+from mfaranet_ros.cli.dds import find_shared, profile_to_set, profile_variable
+from mfaranet_ros.cli.settings import parse_boolean, parse_settings
 
 ARGUMENTS = {
     'camera': ('', 'namespace of the camera, in which the node lives too; empty: the root'),
     'name': ('segmentation', 'name of the node'),
-    'image': ('image', 'topic of the pictures, relative to the camera'),
+    'image': ('image', 'topic of the images, relative to the camera'),
     'camera_info': ('camera_info', 'topic of the calibration, relative to the camera'),
     'transport': ('', 'raw or compressed (image/compressed); empty: as the config file says'),
     'config_file': ('', 'parameters of the node; empty: config/segmentation.yaml of the package'),

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """MFARANet semantic segmentation for ROS 2: camera topics in, masks and drivable area out."""
 
 import os

@@ -1,9 +1,13 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What all tests share: they keep to this machine, and to a ROS domain of their own."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+pytest_plugins = ('fixtures.messages', 'fixtures.street')
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))

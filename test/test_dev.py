@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What ./dev does and in which environment, with a python that installs nothing but writes down
 what it was asked."""
 
@@ -90,7 +92,7 @@ def is_one_error(done):
     return done.returncode == 2 and len(errors) == 1 and lines[-1] == errors[0]
 
 
-# -- verbs ----------------------------------------------------------------------------------
+# -- verbs ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('arguments', [(), ('help',), ('--help',), ('-h',)])
@@ -105,7 +107,7 @@ def test_help_lists_the_verbs_and_installs_nothing(checkout, arguments):
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (('tset',), "unknown verb 'tset': known are demo, test, check, bench, run, help"),
+        (('tset',), "unknown verb 'tset': choose from demo, test, check, bench, run, help"),
         (('run',), 'give a command'),
         (('run', '--distro', 'jazzy'), 'give a command'),
         (('test', '--distro'), "--distro ''"),
@@ -157,7 +159,7 @@ def test_tests_have_a_domain_of_their_own(used):
     assert all(1 <= domain <= 101 for domain in domains)
 
 
-# -- the environment is made once -----------------------------------------------------------
+# -- the environment is made once ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def test_machine_without_wheels_is_refused(checkout):
     assert 'source a ROS first' in done.stderr
 
 
-# -- what it runs in ------------------------------------------------------------------------
+# -- what it runs in -----------------------------------------------------------------------------
 
 
 def test_commands_find_the_environment_first(used):
@@ -319,7 +321,7 @@ def test_mark_without_libraries_is_left(used):
     assert env['LD_LIBRARY_PATH'] == '/opt/cuda/lib'
 
 
-# -- a sourced ROS --------------------------------------------------------------------------
+# -- a sourced ROS -------------------------------------------------------------------------------
 
 SOURCED = {
     'ROS_DISTRO': 'jazzy',

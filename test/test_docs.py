@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The documents say what the code does: tables, parameter file, keys, commands, names, links."""
 
 import argparse
@@ -20,12 +22,12 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
 
-from mfaranet_ros.pipeline.config import PipelineConfig, settings_of  # noqa: E402
+from mfaranet_ros.cli.main import VERBS  # noqa: E402
+from mfaranet_ros.core.config import PipelineConfig, settings_of  # noqa: E402
 from mfaranet_ros.pipeline.decode import REASONS  # noqa: E402
 from mfaranet_ros.ros.parameters import NodeConfig, Parameters, all_settings  # noqa: E402
 from mfaranet_ros.ros.player_config import PlayerConfig  # noqa: E402
 from mfaranet_ros.ros.process import EXECUTABLES  # noqa: E402
-from mfaranet_ros.tools.main import VERBS  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -84,7 +86,7 @@ def rows_below(text, heading):
     return rows
 
 
-# -- what is written from the code ----------------------------------------------------------
+# -- what is written from the code ---------------------------------------------------------------
 
 
 def test_generated_parts_are_up_to_date(tables):
@@ -120,7 +122,7 @@ def test_scales_table_holds_the_published_counts():
     assert counts['mfaranet_resnet101', '[1, 2, 3, 4]'] == '44,664,332'
 
 
-# -- config/segmentation.yaml ---------------------------------------------------------------
+# -- config/segmentation.yaml --------------------------------------------------------------------
 
 
 def as_setting(value):
@@ -174,7 +176,7 @@ def test_yaml_serves_several_cameras(context, tmp_path):
         assert config == dataclasses.replace(default, ground=ground)
 
 
-# -- what a running node has ----------------------------------------------------------------
+# -- what a running node has ---------------------------------------------------------------------
 
 BESIDES = {'/rosout', '/parameter_events', '/segmentation/transition_event'}
 """Topics that every lifecycle node has."""
@@ -264,14 +266,14 @@ def test_reasons_of_refused_images_are_named():
 
 def test_topics_of_the_player():
     rows = rows_below(TEXTS['docs/player.md'], 'ends the process')
-    files = [f'mfaranet_ros/ros/{name}.py' for name in ('picture_show', 'bag_show', 'diagnostics')]
-    files.append('mfaranet_ros/playback/recording.py')
+    files = [f'mfaranet_ros/ros/{name}.py' for name in ('image_show', 'bag_show', 'diagnostics')]
+    files.append('mfaranet_ros/data/recording.py')
     source = ''.join((ROOT / file).read_text(encoding='utf-8') for file in files)
     for name in re.findall('`(.+?)`', ' '.join(row[0] for row in rows)):
         assert name.rpartition('/')[2] in source, name
 
 
-# -- names, links and commands in the text --------------------------------------------------
+# -- names, links and commands in the text -------------------------------------------------------
 
 GROUPS = '|'.join(sorted({name.partition('.')[0] for name in SETTINGS if '.' in name}))
 
@@ -398,30 +400,32 @@ def test_verbs_in_the_text_exist():
         assert verb in VERBS
 
 
-# -- the picture ----------------------------------------------------------------------------
+# -- the image -----------------------------------------------------------------------------------
 
 
-def test_picture_shows_frame_mask_overlay_and_both_grids(tmp_path):
-    from mfaranet_ros.labels import get_label_set
+def test_image_shows_frame_mask_overlay_and_both_grids(tmp_path):
+    from mfaranet_ros.core.config import replace
+    from mfaranet_ros.core.labels import get_label_set
     from mfaranet_ros.models import create_model, save_weights
-    from mfaranet_ros.pipeline.config import replace
     from mfaranet_ros.scenes.drive import Drive
 
-    picture = load(ROOT / 'docs/make_picture.py')
+    image_file = load(ROOT / 'docs/make_image.py')
     labels = get_label_set('camvid')
     model = create_model('mfaranet_resnet18', classes=len(labels), scales=(1,))
     path = save_weights(model, tmp_path / 'w.safetensors', label_set=labels)
     given = {'model.weights': str(path), 'model.scales': (1,)}
-    image = picture.make_picture(replace(PipelineConfig(), {**picture.SETTINGS, **given}), 0, 3)
+    image = image_file.make_image(
+        replace(PipelineConfig(), {**image_file.SETTINGS, **given}), 0, 3
+    )
     frame = Drive(0).frame(3).rgb
     height, width = frame.shape[:2]
-    top, gap = picture.CAPTION_PX, picture.GAP_PX
+    top, gap = image_file.CAPTION_PX, image_file.GAP_PX
     assert image.shape[1] == 3 * width + 2 * gap
     assert (image[top : top + height, :width] == frame[..., ::-1]).all()
     mask = image[top : top + height, width + gap : 2 * width + gap].reshape(-1, 3)
     assert {tuple(color) for color in mask[:, ::-1]} <= {tuple(c) for c in labels.palette}
     below = image[top + height + top :]
-    free = (below == picture.CELL_COLORS[0]).all(axis=2)
+    free = (below == image_file.CELL_COLORS[0]).all(axis=2)
     assert (
         free[:, below.shape[1] // 2 :].mean() > 0.1
-    )  # the truth; this network has learnt nothing
+    )  # the ground truth; this network has learnt nothing

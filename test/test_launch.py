@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Launch files and the RViz file: held against the settings, the executables and the topics.
 
 Where the launch packages are installed the launch files are also evaluated for real.
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mfaranet_ros.pipeline.config import PipelineConfig, settings_of
+from mfaranet_ros.core.config import PipelineConfig, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
@@ -49,7 +51,7 @@ SEGMENTATION, REPLAY = 'segmentation.launch.py', 'replay.launch.py'
 ARGUMENTS = {name: constant(name, 'ARGUMENTS') for name in (SEGMENTATION, REPLAY)}
 
 
-# -- without launch ---------------------------------------------------------------------------
+# -- without launch ------------------------------------------------------------------------------
 
 
 def test_the_issue_names_these_files():
@@ -118,7 +120,7 @@ def test_executables_exist(name):
             assert (ROOT / 'mfaranet_ros/ros/scripts' / keyword(call, 'executable')).exists()
 
 
-# -- RViz -------------------------------------------------------------------------------------
+# -- RViz ----------------------------------------------------------------------------------------
 
 DISPLAYS = {
     display['Topic']['Value']: display
@@ -167,7 +169,7 @@ def test_rviz_asks_for_what_is_published(topic):
         assert asked.replace(' ', '_').upper() == getattr(row.qos, policy).name
 
 
-# -- with launch ------------------------------------------------------------------------------
+# -- with launch ---------------------------------------------------------------------------------
 
 needs_launch = pytest.mark.skipif(
     importlib.util.find_spec('launch') is None or importlib.util.find_spec('launch_ros') is None,
@@ -303,7 +305,7 @@ def test_a_wrong_argument_is_refused(name, arguments, text):
 
 @needs_launch
 @pytest.mark.parametrize('kind', ['images', 'video'])
-def test_a_replay_of_pictures_runs_on_the_clock_of_the_system(kind):
+def test_a_replay_of_images_runs_on_the_clock_of_the_system(kind):
     context, actions = evaluate(
         REPLAY, **{kind: '/data'}, loop='true', camera='front', transport='compressed'
     )

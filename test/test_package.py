@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is declared is what is used, and what is installed is found by ROS and by the shell."""
 
 import ast
@@ -125,7 +127,7 @@ def test_license_is_apache():
     assert 'Version 2.0, January 2004' in text
 
 
-# -- what pip installs ----------------------------------------------------------------------
+# -- what pip installs ---------------------------------------------------------------------------
 
 
 def copy_of_sources(folder):
@@ -248,7 +250,7 @@ def weights():
     return {f'weights/{path.name}' for path in folder.iterdir() if path.is_file()}
 
 
-# -- what can be started then ---------------------------------------------------------------
+# -- what can be started then --------------------------------------------------------------------
 
 
 def environment(prefix, packages):

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The parameter files for single targets: each is one of the node, and says what was measured."""
 
 import itertools
@@ -6,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mfaranet_ros.pipeline.config import PipelineConfig, replace
-from mfaranet_ros.pipeline.ladder import rungs_of
+from mfaranet_ros.adaptive.operating_points import operating_points_of
+from mfaranet_ros.core.config import PipelineConfig, replace
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
 PROFILES = sorted(path for path in CONFIG.glob('*.yaml') if path.name != 'segmentation.yaml')
@@ -33,11 +35,11 @@ def test_every_target_has_one():
 
 
 @pytest.mark.parametrize('path', PROFILES, ids=lambda path: path.stem)
-def test_it_holds_settings_of_the_node_and_a_sound_ladder(path):
+def test_it_holds_settings_of_the_node_and_a_sound_operating_points(path):
     config = replace(PipelineConfig(), settings(path))
-    rungs = rungs_of(config)
-    assert len(rungs) > 1 or not config.latency.adapt
-    sizes = [rung.size for rung in rungs]
+    operating_points = operating_points_of(config)
+    assert len(operating_points) > 1 or not config.latency.adapt
+    sizes = [operating_point.size for operating_point in operating_points]
     assert sizes[0] == (config.input.height, config.input.width)
     assert all(a[0] * a[1] >= b[0] * b[1] for a, b in itertools.pairwise(sizes))
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How long the built-in drive takes to draw a frame, beside the decoding of a JPEG of its size."""
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class DrawingTimes:
 def measure_drawing(
     drive: Drive, frames: Iterable[int], on_frame: Callable[[], object] = lambda: None
 ) -> DrawingTimes:
-    """Draw frames with picture, labels and depth; what is made once per camera is not counted."""
+    """Draw frames with image, labels and depth; what is made once per camera is not counted."""
     drive.frame(0)
     draw_ms, decode_ms = [], []
     for index in frames:

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The metric part of the pipeline held to the drive: how exact it is, and how fast.
 
 Labels are the true ones, so that the network plays no part.
@@ -12,17 +14,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.evaluation.metric import MetricCounts, count_boundary, count_grid
-from mfaranet_ros.frame import METRIC_OUTPUTS, Drivable
-from mfaranet_ros.labels import get_label_set
-from mfaranet_ros.pipeline.config import DrivableConfig, GroundConfig
+from mfaranet_ros.core.config import DrivableConfig, GroundConfig
+from mfaranet_ros.core.frame import METRIC_OUTPUTS, Drivable
+from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
+from mfaranet_ros.geometry.ground import CameraModel, GroundProjection, MountingPose
 from mfaranet_ros.pipeline.drivable import find_drivable
-from mfaranet_ros.pipeline.ground import CameraModel, GroundProjection, MountingPose
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.extent import GridExtent
-from mfaranet_ros.scenes.metric_truth import MetricTruth, MetricTruthFinder
+from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruth, MetricGroundTruthFinder
 
 REPEATS = 20
 """How often the metric part of a frame is timed."""
@@ -54,12 +56,13 @@ def extent_of(config: GroundConfig) -> GridExtent:
     return GridExtent(config.x_min, config.x_max, config.y_min, config.y_max, config.resolution)
 
 
-def compare(found: Drivable, truth: MetricTruth, camera: SceneCamera) -> MetricCounts:
-    """Count grid and boundary of one frame, whatever of both was found, against the truth."""
+def compare(found: Drivable, ground_truth: MetricGroundTruth, camera: SceneCamera) -> MetricCounts:
+    """Count grid and boundary of one frame, whatever of both was found, against the ground
+    truth."""
     camera_m = (camera.x, camera.y)
     counts = MetricCounts()
     if found.grid is not None:
-        grid = truth.grid
+        grid = ground_truth.grid
         counts += count_grid(
             found.grid.cells,
             grid.cells,
@@ -68,7 +71,7 @@ def compare(found: Drivable, truth: MetricTruth, camera: SceneCamera) -> MetricC
             camera_m=camera_m,
         )
     if found.boundary_m is not None:
-        counts += count_boundary(found.boundary_m, truth.boundary_m, camera_m=camera_m)
+        counts += count_boundary(found.boundary_m, ground_truth.boundary_m, camera_m=camera_m)
     return counts
 
 
@@ -98,7 +101,7 @@ def measure_ground(
     repeats: int = REPEATS,
     on_frame: Callable[[], object] = lambda: None,
 ) -> GroundFigures:
-    """Compare frames of drives with their truth, and time the metric part on each.
+    """Compare frames of drives with their ground truth, and time the metric part on each.
 
     drives: all with the same camera. Raises CalibrationError where it sees nothing of the grid,
     ConfigError for a grid that cannot be or a frame that a drive does not have.
@@ -107,7 +110,7 @@ def measure_ground(
     ground: GroundProjection | None = None
     for drive in drives:
         ground = ground or project_ground(drive.camera, config)
-        finder = MetricTruthFinder(drive, extent_of(config))
+        finder = MetricGroundTruthFinder(drive, extent_of(config))
         for index in frames:
             labels = drive.frame(index).labels
             found = _timed(labels, drive.label_set, ground, repeats, figures)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a benchmark says of the machine: which chip, and at which clocks it ran."""
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from mfaranet_ros.pipeline.backends.device import name_device, resolve_device
+from mfaranet_ros.backends.device import name_device, resolve_device
 
 _GPU = 'clocks.sm,clocks.max.sm,temperature.gpu,power.draw,driver_version'
 

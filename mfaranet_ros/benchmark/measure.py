@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The measuring itself: all subjects in turn, again and again, so that a busy minute hits all.
 
 Every time is that of a whole frame or of one of its stages on the steady clock. Nothing is left
@@ -15,8 +17,8 @@ import numpy as np
 import torch
 
 from mfaranet_ros.benchmark.subjects import Labels, Subject
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.stopwatch import Stopwatch
 
 TOTAL = 'total'
 """The stage of everything, from camera bytes to labels."""
@@ -101,7 +103,7 @@ def percentiles(values: Sequence[float]) -> Percentiles:
 
 
 def agreement(ours: Sequence[Labels], theirs: Sequence[Labels]) -> float:
-    """Return the share of pixels with equal labels, over as many pictures as both have."""
+    """Return the share of pixels with equal labels, over as many images as both have."""
     pairs = list(zip(ours, theirs, strict=False))
     same = sum(int((a == b).sum()) for a, b in pairs)
     return same / sum(a.size for a, _ in pairs)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A benchmark in words: the table for the terminal, and all figures for a file."""
 
 from __future__ import annotations
@@ -7,11 +9,11 @@ from typing import Any
 
 from mfaranet_ros.benchmark.measure import STAGES, TOTAL
 from mfaranet_ros.benchmark.run import Benchmark, Failure, Result
-from mfaranet_ros.evaluation.tables import table
+from mfaranet_ros.evaluation.metrics.tables import table
 
 HEADINGS = (
-    'rung', 'backend', 'precision', 'p50', 'p95', 'p99', 'network', 'outside', 'fps', 'ratio',
-    'net ratio', 'same', 'mIoU', 'GMAC', 'floor', 'MB',
+    'operating point', 'backend', 'precision', 'p50', 'p95', 'p99', 'network', 'outside', 'fps',
+    'ratio', 'net ratio', 'same', 'mIoU', 'GMAC', 'floor', 'MB',
 )  # fmt: skip
 
 LEGEND = """\
@@ -33,7 +35,7 @@ def _cells(result: Result) -> tuple[str, ...]:
     row, measured = result.row, result.measured
     total = measured.ms[TOTAL]
     return (
-        row.rung,
+        row.operating_point,
         row.backend,
         row.precision,
         *(f'{value:.1f}' for value in (total.p50, total.p95, total.p99)),

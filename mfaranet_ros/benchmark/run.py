@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One benchmark from its settings to its figures: build, measure, compare, score."""
 
 from __future__ import annotations
@@ -7,26 +9,26 @@ from dataclasses import dataclass
 
 import torch
 
+from mfaranet_ros.adaptive.operating_points import OperatingPoint
+from mfaranet_ros.backends import resolve_precision
 from mfaranet_ros.benchmark.measure import Measured, agreement, measure, peak_gmacs
 from mfaranet_ros.benchmark.subjects import Pipeline, Reference, Row, Subject
-from mfaranet_ros.errors import ConfigError, InferenceError, MfaranetError
-from mfaranet_ros.evaluation.images import Pairs, TruthReader
-from mfaranet_ros.evaluation.run import evaluate
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.data.images import GroundTruthReader, Pairs
+from mfaranet_ros.evaluation.runs.run import evaluate
 from mfaranet_ros.models.macs import count_macs
-from mfaranet_ros.pipeline.backends import resolve_precision
-from mfaranet_ros.pipeline.config import PipelineConfig
-from mfaranet_ros.pipeline.ladder import Rung
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Pictures with truth, for the mean IoU of every row."""
+class GroundTruth:
+    """Images with ground truth, for the mean IoU of every row."""
 
     pairs: Pairs
-    read: TruthReader
+    read: GroundTruthReader
     label_set: LabelSet
 
 
@@ -37,7 +39,7 @@ class Result:
     ratio: how many times as fast as the reference in this run, camera bytes to labels;
     network_ratio: of the networks alone. agreement: share of pixels with the reference's label.
     gmac: 10^9 multiply-accumulates of the convolutions. floor_ms: what they take at the pace of
-    a large matrix product on this machine. mean_iou: None where no truth was given.
+    a large matrix product on this machine. mean_iou: None where no ground truth was given.
     """
 
     row: Row
@@ -74,13 +76,13 @@ def run_benchmark(
     *,
     rounds: int,
     turn: int,
-    truth: Truth | None = None,
+    ground_truth: GroundTruth | None = None,
     tell: Callable[[str], object] = lambda text: None,
 ) -> Benchmark:
     """Measure the pipeline of every config against the network of the base as published.
 
     configs: one or more, of any networks with the label set of the base; their inputs have a
-    height and a width. frames: camera pictures of one size. tell: hears what is going on.
+    height and a width. frames: camera images of one size. tell: hears what is going on.
 
     A row that cannot be built becomes a Failure. Raises what the reference raises.
     """
@@ -97,7 +99,7 @@ def run_benchmark(
                 subjects.append(_build(config, row, reference))
             except MfaranetError as error:
                 failures.append(Failure(row, str(error)))
-        return _measured(subjects, failures, frames, rounds, turn, truth, tell)
+        return _measured(subjects, failures, frames, rounds, turn, ground_truth, tell)
     finally:
         for subject in subjects:
             subject.close()
@@ -109,7 +111,7 @@ def _measured(
     frames: Sequence[Frame],
     rounds: int,
     turn: int,
-    truth: Truth | None,
+    ground_truth: GroundTruth | None,
     tell: Callable[[str], object],
 ) -> Benchmark:
     tell(f'measuring {len(subjects)} rows')
@@ -126,12 +128,16 @@ def _measured(
             dtype = resolve_precision(subject.row.precision, subject.device)
             peaks[kind] = peak_gmacs(subject.device, dtype)
         tell(f'scoring {subject.row.name}')
-        results.append(_result(subject, found, measured[0], peaks[kind], truth))
+        results.append(_result(subject, found, measured[0], peaks[kind], ground_truth))
     return Benchmark(tuple(results), tuple(failures))
 
 
 def _result(
-    subject: Subject, found: Measured, reference: Measured, peak: float, truth: Truth | None
+    subject: Subject,
+    found: Measured,
+    reference: Measured,
+    peak: float,
+    ground_truth: GroundTruth | None,
 ) -> Result:
     gmac = count_macs(subject.network, *subject.input_size) / 1e9
     return Result(
@@ -143,16 +149,21 @@ def _result(
         agreement=agreement(found.labels, reference.labels),
         gmac=gmac,
         floor_ms=1e3 * gmac / peak,
-        mean_iou=None if truth is None else _mean_iou(subject, truth),
+        mean_iou=None if ground_truth is None else _mean_iou(subject, ground_truth),
     )
 
 
-def _mean_iou(subject: Subject, truth: Truth) -> float | None:
+def _mean_iou(subject: Subject, ground_truth: GroundTruth) -> float | None:
     def find_labels(frame: Frame) -> object:
         return subject(frame, Stopwatch())
 
     try:
-        result = evaluate(find_labels, truth.pairs, truth.read, truth.label_set)  # type: ignore[arg-type]
+        result = evaluate(
+            find_labels,  # type: ignore[arg-type]
+            ground_truth.pairs,
+            ground_truth.read,
+            ground_truth.label_set,
+        )
     except (InferenceError, torch.OutOfMemoryError):
         return None
     return result.matrix.mean_iou()
@@ -160,7 +171,7 @@ def _mean_iou(subject: Subject, truth: Truth) -> float | None:
 
 def _build(config: PipelineConfig, row: Row, reference: Reference) -> Subject:
     """Return a pipeline that labels as the reference does; raises ConfigError for another one."""
-    pipeline = Pipeline(config, row.rung)
+    pipeline = Pipeline(config, row.operating_point)
     if pipeline.label_set != reference.label_set:
         pipeline.close()
         raise ConfigError(
@@ -171,5 +182,7 @@ def _build(config: PipelineConfig, row: Row, reference: Reference) -> Subject:
 
 
 def _asked(config: PipelineConfig, base: PipelineConfig) -> Row:
-    rung = str(Rung.of(config, base))
-    return Row(config.model.name, rung, config.runtime.precision, config.runtime.backend)
+    operating_point = str(OperatingPoint.of(config, base))
+    return Row(
+        config.model.name, operating_point, config.runtime.precision, config.runtime.backend
+    )

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is measured: a pipeline as the node runs it, and the network as its authors publish it."""
 
 from __future__ import annotations
@@ -11,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.adaptive.operating_points import OperatingPoint
+from mfaranet_ros.backends import resolve_device
+from mfaranet_ros.backends.network import load_network
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.models import SegmentationModel
-from mfaranet_ros.pipeline.backends import resolve_device
-from mfaranet_ros.pipeline.config import PipelineConfig
-from mfaranet_ros.pipeline.ladder import Rung
-from mfaranet_ros.pipeline.network import load_network
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
+from mfaranet_ros.pipeline.processor import FrameProcessor
 
 Labels = NDArray[np.uint8]
 
@@ -32,14 +34,14 @@ class Row:
     """What was asked for, in the words of the settings; backend and precision may be auto."""
 
     model: str
-    rung: str
+    operating_point: str
     precision: str
     backend: str
 
     @property
     def name(self) -> str:
         """All of it in one line."""
-        return f'{self.rung} {self.backend} {self.precision}'
+        return f'{self.operating_point} {self.backend} {self.precision}'
 
 
 class Subject(Protocol):
@@ -77,20 +79,20 @@ class Subject(Protocol):
 class Pipeline:
     """A pipeline, tested and warm.
 
-    config: with the height and width of the input set. rung: what it is called. Raises
+    config: with the height and width of the input set. operating point: what it is called. Raises
     ConfigError, UnknownNameError or WeightsError for what does not fit, and InferenceError where
     it does not run.
     """
 
-    def __init__(self, config: PipelineConfig, rung: str) -> None:
-        self._pipeline = SegmentationPipeline(config)
+    def __init__(self, config: PipelineConfig, operating_point: str) -> None:
+        self._pipeline = FrameProcessor(config)
         try:
             self._pipeline.prepare()
         except BaseException:
             self._pipeline.close()
             raise
         info = self._pipeline.backend.describe()
-        self.row = Row(config.model.name, rung, info.precision, info.name)
+        self.row = Row(config.model.name, operating_point, info.precision, info.name)
         self.detail = info.detail
         self.device = self._pipeline.backend.device
         self.network = cast(SegmentationModel, self._pipeline.network.model)
@@ -109,7 +111,7 @@ class Pipeline:
 class Reference:
     """The network as published: plain float32, eager, logits at full resolution, the largest one.
 
-    Pictures go through it at their own size. Nothing of ours is used but the network itself.
+    Images go through it at their own size. Nothing of ours is used but the network itself.
     """
 
     def __init__(self, config: PipelineConfig, size: tuple[int, int]) -> None:
@@ -119,8 +121,8 @@ class Reference:
         self.label_set = network.label_set
         self.input_size = size
         self.detail = 'as published: eager, logits at full resolution'
-        rung = dataclasses.replace(Rung.of(config), size=size)
-        self.row = Row(config.model.name, str(rung), 'float32', REFERENCE)
+        operating_point = dataclasses.replace(OperatingPoint.of(config), size=size)
+        self.row = Row(config.model.name, str(operating_point), 'float32', REFERENCE)
         self._mean, self._std = (
             torch.tensor(values, device=self.device).view(1, 3, 1, 1)
             for values in (network.mean, network.std)

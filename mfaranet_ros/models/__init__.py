@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The zoo: networks as published, their registry and their weights (torch only)."""
 
 from mfaranet_ros.models import early_fusion as early_fusion  # each family enters the registry

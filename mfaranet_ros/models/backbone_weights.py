@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Weights of others for a backbone: state_dicts of timm and torchvision, by their public names."""
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mfaranet_ros.errors import ConfigError, WeightsError
+from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.models.backbones import RESNET50, PlainResNet
 from mfaranet_ros.models.base import SegmentationModel
 from mfaranet_ros.models.efficientnet import B0, LITE0, LITE1, LITE3, EfficientNet

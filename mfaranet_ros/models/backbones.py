@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The ResNets that the networks stand on.
 
 Deep Residual Learning for Image Recognition (arXiv 1512.03385), as published or with the deep stem

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What every network of the zoo offers, whatever its family."""
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models.layers import resize
 
 ALL_SCALES = (1, 2, 3, 4)
@@ -107,8 +109,8 @@ class SegmentationModel(nn.Module):
         if self.training and len(x) == 1 and max(x.shape[-2:]) <= stride:
             height, width = x.shape[-2:]
             raise ConfigError(
-                f'one picture of {height}x{width} px is too small to train {self.name} on: give '
-                f'{stride + 1} px or more on one side, or two or more pictures at a time'
+                f'one image of {height}x{width} px is too small to train {self.name} on: give '
+                f'{stride + 1} px or more on one side, or two or more images at a time'
             )
 
     @abstractmethod

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The bidirectional feature pyramid of EfficientDet (arXiv 1911.09070).
 
 Each layer carries features from the coarsest level down to the finest and back up again. Where

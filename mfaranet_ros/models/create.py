@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The one way to make a network by its name."""
 
 from __future__ import annotations
@@ -5,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.labels import MAX_CLASSES
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.labels import MAX_CLASSES
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, check_scales
 from mfaranet_ros.models.registry import get_model_entry
 from mfaranet_ros.models.weights import load_weights

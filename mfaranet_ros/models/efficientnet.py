@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The EfficientNets, with squeeze and excitation or, as EfficientNet-Lite, without.
 
 EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (arXiv 1905.11946). Its
@@ -98,7 +100,7 @@ def round_channels(channels: float) -> int:
 
 
 class SqueezeExcite(nn.Module):
-    """Weighs channels by what the whole picture holds (arXiv 1709.01507)."""
+    """Weighs channels by what the whole image holds (arXiv 1709.01507)."""
 
     def __init__(self, channels: int, reduced: int) -> None:
         super().__init__()

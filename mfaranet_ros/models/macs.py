@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How large a network is, and how much it computes: the multiply-accumulates of its convolutions.
 
 Counted as the papers of this zoo do: convolutions only, without bias, normalisation, activation,
@@ -12,14 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel
 from mfaranet_ros.models.create import create_model
 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """A network's parameters, and its multiply-accumulates for one picture."""
+    """A network's parameters, and its multiply-accumulates for one image."""
 
     parameters: int
     macs: int
@@ -28,9 +30,9 @@ class ModelSize:
 def measure_model(
     name: str, *, classes: int, height: int, width: int, scales: Iterable[int] = ALL_SCALES
 ) -> ModelSize:
-    """Return the size of a network of the zoo, for a picture of this height and width in pixels.
+    """Return the size of a network of the zoo, for an image of this height and width in pixels.
 
-    Raises ConfigError as `create_model` does, or if the picture is of no size.
+    Raises ConfigError as `create_model` does, or if the image is of no size.
     """
     with torch.device('meta'):  # nothing is filled with numbers, nor is memory taken
         model = create_model(name, classes=classes, scales=scales)
@@ -44,12 +46,12 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count_macs(model: SegmentationModel, height: int, width: int) -> int:
-    """Return the multiply-accumulates of one picture of this height and width in pixels.
+    """Return the multiply-accumulates of one image of this height and width in pixels.
 
-    The network is run on a batch of no pictures: all sizes are what they are, nothing is computed.
+    The network is run on a batch of no images: all sizes are what they are, nothing is computed.
     """
     if min(height, width) < 1:
-        raise ConfigError(f'a picture of {height}x{width} px: both sides must be 1 or more')
+        raise ConfigError(f'an image of {height}x{width} px: both sides must be 1 or more')
     macs = 0
 
     def count(layer: nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:

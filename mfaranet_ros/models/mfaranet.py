@@ -1,7 +1,9 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """MFARANet: Multi-Level Features Aggregation and Recursive Alignment Network.
 
 Zhang et al., Multi-Level Feature Aggregation and Recursive Alignment Network for Real-Time
-Semantic Segmentation (arXiv 2402.02286). Written from the paper and the published description of
+Semantic Result (arXiv 2402.02286). Written from the paper and the published description of
 its parameters; the names of the parameters are those of the published checkpoints.
 
 A ResNet gives features at strides 4, 8, 16 and 32. A top-down and a bottom-up path mix them. Each

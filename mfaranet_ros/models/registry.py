@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The names of the zoo: every network enters here once, and is found by its name."""
 
 from __future__ import annotations
@@ -5,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mfaranet_ros.errors import UnknownNameError
+from mfaranet_ros.core.errors import UnknownNameError
 from mfaranet_ros.models.base import SegmentationModel
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

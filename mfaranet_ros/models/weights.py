@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Weights on their way into a network and out of it: found, checked, loaded, saved."""
 
 from __future__ import annotations
@@ -11,10 +13,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mfaranet_ros.errors import ConfigError, WeightsError
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.core.errors import ConfigError, WeightsError
+from mfaranet_ros.core.hashing import write_aside
+from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.models.base import SegmentationModel
-from mfaranet_ros.models.files import write_aside
 from mfaranet_ros.models.registry import get_model_entry
 from mfaranet_ros.models.weights_file import SEAL, Weights, read_weights
 

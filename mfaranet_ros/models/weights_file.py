@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Reading a weights file of either kind, with distrust: nothing in it is run.
 
 Ours are safetensors files that say what they are in their metadata. Published ones are torch
@@ -21,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mfaranet_ros.errors import WeightsError
+from mfaranet_ros.core.errors import WeightsError
 
 Triple = tuple[float, float, float]
 
@@ -35,7 +37,7 @@ class Weights:
 
     sha256: of the whole file, hexadecimal.
     state: tensors on the CPU by name, without the prefix `module.`.
-    mean, std: of R, G, B in 0..1, which pictures are normalised by. training: how it was trained.
+    mean, std: of R, G, B in 0..1, which images are normalised by. training: how it was trained.
     scales: the scales of the network it was saved from.
     """
 

@@ -1,7 +1,9 @@
-"""Checks that a compressed picture is whole before it is decoded.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that a compressed image is whole before it is decoded.
 
-A decoder paints what it has and leaves the rest gray; a half picture must not become a mask. So a
-picture is measured first: its size is known before memory is taken for it, and a file that ends
+A decoder paints what it has and leaves the rest gray; a half image must not become a mask. So a
+image is measured first: its size is known before memory is taken for it, and a file that ends
 early is refused.
 
 Limits: a png is checked wholly, by its sums. A jpeg has none: one that ends early lacks its end
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Codec:
-    """One kind of compressed picture.
+    """One kind of compressed image.
 
     names: what a message's format may call it; signature: how its data begin.
     walk: goes through all parts of a file and returns its height and width; where the file ends
@@ -32,7 +34,7 @@ class Codec:
 
 
 def measure(codec: Codec, data: bytes) -> tuple[int, int]:
-    """Return height and width of a picture that begins with the codec's signature.
+    """Return height and width of an image that begins with the codec's signature.
 
     Raises ValueError, which says what is wrong, for a file that is not whole.
     """
@@ -46,8 +48,8 @@ def _walk_jpeg(data: bytes) -> tuple[int, int]:
     """Walk the segments up to the first scan, then look for the end marker behind it.
 
     Within a scan 0xff is always followed by 0x00 or a restart marker, so that an end marker found
-    there is the end, not a part of the picture; nor is it that of a thumbnail, which stands before
-    the scan, or of another picture, whose start marker would come first.
+    there is the end, not a part of the image; nor is it that of a thumbnail, which stands before
+    the scan, or of another image, whose start marker would come first.
     """
     size = (0, 0)
     position = 2
@@ -59,7 +61,7 @@ def _walk_jpeg(data: bytes) -> tuple[int, int]:
             position += 1
             continue
         if marker == 0xD9:
-            raise ValueError('it holds no picture')
+            raise ValueError('it holds no image')
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from('>HH', data, position + 5)
             size = (height, width)
@@ -95,4 +97,4 @@ CODECS = (
     Codec(('jpeg', 'jpg'), b'\xff\xd8\xff', _walk_jpeg),
     Codec(('png',), b'\x89PNG\r\n\x1a\n', _walk_png),
 )
-"""The compressed pictures that are decoded, told apart by how their data begin."""
+"""The compressed images that are decoded, told apart by how their data begin."""

@@ -1,8 +1,10 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Turns an image message into a Frame, without copying where its encoding allows.
 
 Only attributes are read, so a message of rclpy, one of rosbags and a test's own give the same
 pixels. One row of LAYOUTS is one encoding; the rows of compressed.CODECS are the compressed
-pictures.
+images.
 
 What is refused is refused with a DecodeError whose reason is one of REASONS:
 
@@ -23,8 +25,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import DecodeError, UnknownNameError
-from mfaranet_ros.frame import CHANNELS, Frame, MessageLike
+from mfaranet_ros.core.errors import DecodeError, UnknownNameError
+from mfaranet_ros.core.frame import CHANNELS, Frame, MessageLike
 from mfaranet_ros.pipeline.compressed import CODECS, Codec, measure
 
 Pixels = NDArray[np.uint8]
@@ -33,7 +35,7 @@ REASONS = ('encoding', 'size', 'data', 'compressed')
 """The reasons a DecodeError of this module may have."""
 
 MAX_SIDE_PX = 16384
-"""No camera's picture is wider or higher; a header that says so is broken."""
+"""No camera's image is wider or higher; a header that says so is broken."""
 
 _MAX_NAME = 80
 """So much of an encoding or format is read, for it stands in messages and logs."""
@@ -55,7 +57,7 @@ def decode(message: MessageLike) -> Frame:
     return Frame(pixels, encoding, stamp_ns, str(message.header.frame_id))
 
 
-# Raw pictures
+# Raw images
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +209,7 @@ def _check_size(height: int, width: int, what: str, min_side_px: int = 1) -> Non
     if not (min_side_px <= height <= MAX_SIDE_PX and min_side_px <= width <= MAX_SIDE_PX):
         raise DecodeError(
             'size',
-            f'{what} picture of {width}x{height} px: width and height must be {min_side_px} to '
+            f'{what} image of {width}x{height} px: width and height must be {min_side_px} to '
             f'{MAX_SIDE_PX}; check the camera driver',
         )
 
@@ -218,13 +220,13 @@ def _check_even(raw: Raw, layout: Layout) -> None:
         if even and side % 2:
             raise DecodeError(
                 'size',
-                f'{raw.encoding} picture of {raw.width}x{raw.height} px: its {name} must be even, '
+                f'{raw.encoding} image of {raw.width}x{raw.height} px: its {name} must be even, '
                 'because pixels share their colour in pairs; choose another size or encoding',
             )
 
 
 def _check_data(raw: Raw, layout: Layout) -> None:
-    what = f'{raw.encoding!r} picture of {raw.width}x{raw.height} px'
+    what = f'{raw.encoding!r} image of {raw.width}x{raw.height} px'
     row_bytes = raw.width * layout.pixel_bytes
     if raw.step < row_bytes:
         raise DecodeError(
@@ -263,7 +265,7 @@ def _unknown_encoding(raw: Raw, more: str) -> DecodeError:
     return DecodeError('encoding', f'{unknown} ({more})')
 
 
-# Compressed pictures
+# Compressed images
 
 _READ_FLAGS = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
 """8 bit, gray or colour as stored, and never turned: the calibration holds for the sensor."""
@@ -275,7 +277,7 @@ def _decode_compressed(message: MessageLike) -> tuple[Pixels, str]:
     data = _as_bytes(message.data).tobytes()
     text = str(message.format)[:_MAX_NAME]
     codec = _find_codec(data, text)
-    what = f'{codec.names[0]} picture of {len(data)} bytes'
+    what = f'{codec.names[0]} image of {len(data)} bytes'
     try:
         height, width = measure(codec, data)
     except ValueError as error:
@@ -296,11 +298,11 @@ def _find_codec(data: bytes, text: str) -> Codec:
             return codec
     names = [name for codec in CODECS for name in codec.names]
     if not data:
-        raise DecodeError('data', f'compressed picture of format {text!r} without data')
+        raise DecodeError('data', f'compressed image of format {text!r} without data')
     promised = any(name in text.lower() for name in names)
     raise DecodeError(
         'compressed' if promised else 'encoding',
-        f'compressed picture of format {text!r}: its data begin as none of '
+        f'compressed image of format {text!r}: its data begin as none of '
         f'{", ".join(names)}; publish one of these, or the raw image',
     )
 

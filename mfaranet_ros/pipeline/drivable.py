@@ -1,4 +1,6 @@
-"""Labels -> drivable area: as a mask of the picture, and in metres around the vehicle.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Labels -> drivable area: as a mask of the image, and in metres around the vehicle.
 
 Everything in metres rests on one assumption, that the ground is flat. What is not seen of it is
 never called free: a cell is free only if the pixels that see it are drivable, up to and including
@@ -16,13 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import CalibrationError
-from mfaranet_ros.frame import Drivable, Grid, Output, Points
-from mfaranet_ros.labels import Role
-from mfaranet_ros.pipeline.config import DrivableConfig
-from mfaranet_ros.pipeline.ground import GroundProjection
-from mfaranet_ros.pipeline.rays import Rays
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
+from mfaranet_ros.core.config import DrivableConfig
+from mfaranet_ros.core.errors import CalibrationError
+from mfaranet_ros.core.frame import Drivable, Grid, Output, Points
+from mfaranet_ros.core.labels import Role
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.geometry.rays import Rays
 
 Bytes = NDArray[np.uint8]
 
@@ -193,18 +195,18 @@ class _View:
         table = np.array([_SEES[Role(role)] for role in range(len(Role))], np.uint8)
         result = np.empty(self._ground.unseen + 1, np.uint8)
         result[-1] = _NOTHING
-        picture = result[:-1].reshape(self._labels.shape)
-        cv2.LUT(self._labels, table[self._roles], dst=picture)
+        image = result[:-1].reshape(self._labels.shape)
+        cv2.LUT(self._labels, table[self._roles], dst=image)
         if self._confidence is not None:
-            cv2.bitwise_and(picture, _sure(self._confidence, self._least), dst=picture)
+            cv2.bitwise_and(image, _sure(self._confidence, self._least), dst=image)
         return result
 
     def grid(self) -> Grid:
         """Return the grid."""
         layout, cells = self._ground.layout, self._ground.cells
         sees = self._sees
-        picture = sees[:-1].reshape(self._labels.shape)
-        corners = cv2.dilate(picture, np.ones((2, 2), np.uint8), anchor=(0, 0)).reshape(-1)
+        image = sees[:-1].reshape(self._labels.shape)
+        corners = cv2.dilate(image, np.ones((2, 2), np.uint8), anchor=(0, 0)).reshape(-1)
         key = corners.take(cells.corner).astype(np.uint16)
         for index in (cells.outer, cells.middle, cells.inner):
             key <<= 3

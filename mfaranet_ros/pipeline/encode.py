@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Turns results into the plain field values of standard messages, one function per topic.
 
 Each output function takes `(result, style)`; it returns None where the result does not hold what
@@ -14,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import OutputError, UnknownNameError
-from mfaranet_ros.frame import UNLABELED, Frame, Grid, MessageLike, Segmentation
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.core.errors import OutputError, UnknownNameError
+from mfaranet_ros.core.frame import UNLABELED, Frame, Grid, MessageLike, Result
+from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.pipeline.messages import (
     CameraInfo,
     CompressedImage,
@@ -78,19 +80,19 @@ def _time(stamp_ns: int) -> Time:
     return Time(*divmod(stamp_ns, 1_000_000_000))
 
 
-def _camera_header(result: Segmentation) -> Header:
+def _camera_header(result: Result) -> Header:
     return header(result.stamp_ns, result.frame_id)
 
 
-def _base_header(result: Segmentation, style: Style) -> Header:
+def _base_header(result: Result, style: Style) -> Header:
     return header(result.stamp_ns, style.base_frame)
 
 
-# Pictures
+# Images
 
 
 def mono8(image_header: Header, pixels: Pixels) -> Image:
-    """Return a picture of one channel, uint8 (H, W), with step == width."""
+    """Return an image of one channel, uint8 (H, W), with step == width."""
     return _image(image_header, 'mono8', pixels)
 
 
@@ -132,7 +134,7 @@ def compressed_image(frame: Frame, codec: str = 'jpeg', quality: int = 95) -> Co
     """Return a frame compressed as image_transport does it; codec is jpeg or png.
 
     quality: of a jpeg, 1 to 100. Alpha is left out. Raises UnknownNameError for another codec and
-    OutputError for a picture the codec cannot hold.
+    OutputError for an image the codec cannot hold.
     """
     if codec not in _COMPRESSIONS:
         raise UnknownNameError('image codec', codec, _COMPRESSIONS)
@@ -145,50 +147,50 @@ def compressed_image(frame: Frame, codec: str = 'jpeg', quality: int = 95) -> Co
     except cv2.error:
         done = False
     if not done:
-        raise OutputError(f'a picture of {frame.size[::-1]} px cannot be written as {codec}')
+        raise OutputError(f'an image of {frame.size[::-1]} px cannot be written as {codec}')
     text = f'{frame.encoding}; {codec} compressed {target}'
     return CompressedImage(header(frame.stamp_ns, frame.frame_id), text, data.reshape(-1))
 
 
-def mask(result: Segmentation, style: Style) -> Image:
+def mask(result: Result, style: Style) -> Image:
     """~/mask: the class of each pixel."""
     return mono8(_camera_header(result), style.published(result.labels))
 
 
-def confidence(result: Segmentation, style: Style) -> Image | None:
+def confidence(result: Result, style: Style) -> Image | None:
     """~/confidence: the probability of the chosen class times 255."""
     if result.confidence is None:
         return None
     return mono8(_camera_header(result), result.confidence)
 
 
-def drivable_mask(result: Segmentation, style: Style) -> Image | None:
+def drivable_mask(result: Result, style: Style) -> Image | None:
     """~/drivable/mask: 255 drivable, 0 not, 127 unsure."""
     if result.drivable.mask is None:
         return None
     return mono8(_camera_header(result), result.drivable.mask)
 
 
-def color_mask(result: Segmentation, style: Style) -> Image:
+def color_mask(result: Result, style: Style) -> Image:
     """~/color_mask: each pixel in the colour of its class or role."""
     return _image(_camera_header(result), 'rgb8', _colorize(result.labels, style))
 
 
-def overlay(result: Segmentation, style: Style) -> Image:
-    """~/overlay: the colour mask over the camera picture, at the mask's size."""
+def overlay(result: Result, style: Style) -> Image:
+    """~/overlay: the colour mask over the camera image, at the mask's size."""
     colors = _colorize(result.labels, style)
-    picture = _picture(result.frame, result.labels.shape)
+    image = _pixel_image(result.frame, result.labels.shape)
     alpha = style.overlay_alpha
-    blend = cv2.addWeighted(picture, 1.0 - alpha, colors, alpha, 0.0, dst=colors)
+    blend = cv2.addWeighted(image, 1.0 - alpha, colors, alpha, 0.0, dst=colors)
     return _image(_camera_header(result), 'rgb8', np.asarray(blend))
 
 
 def _colorize(labels: Pixels, style: Style) -> Pixels:
-    # Far quicker than indexing, and wants the table as a picture of one column.
+    # Far quicker than indexing, and wants the table as an image of one column.
     return np.asarray(cv2.applyColorMap(labels, style.colors.reshape(256, 1, 3)))
 
 
-def _picture(frame: Frame, size: tuple[int, ...]) -> Pixels:
+def _pixel_image(frame: Frame, size: tuple[int, ...]) -> Pixels:
     pixels = frame.pixels
     if frame.size != size:
         shrinks = size[0] * size[1] < frame.size[0] * frame.size[1]
@@ -200,11 +202,11 @@ def _picture(frame: Frame, size: tuple[int, ...]) -> Pixels:
 # Calibration and labels
 
 
-def camera_info(message: MessageLike, result: Segmentation) -> CameraInfo:
+def camera_info(message: MessageLike, result: Result) -> CameraInfo:
     """~/camera_info: the camera's calibration, scaled to the mask, under the mask's header.
 
     Pixel centres have whole coordinates, so u becomes (u - x_offset + 0.5) * scale - 0.5. A region
-    of interest and binning are worked into K and P and are unset in the result: its picture is the
+    of interest and binning are worked into K and P and are unset in the result: its image is the
     mask. Distortion and rectification do not depend on the size. A calibration that is all zero
     stays so.
     """
@@ -254,7 +256,7 @@ def debug_value(value: float, stamp_ns: int | None = None) -> Float64 | Float64S
 # Metric outputs
 
 
-def grid(result: Segmentation, style: Style) -> OccupancyGrid | None:
+def grid(result: Result, style: Style) -> OccupancyGrid | None:
     """~/drivable/grid: 0 free, 100 blocked, -1 unseen."""
     if result.drivable.grid is None:
         return None
@@ -269,7 +271,7 @@ def occupancy_grid(cells: Grid, grid_header: Header) -> OccupancyGrid:
     return OccupancyGrid(grid_header, info, np.ascontiguousarray(cells.cells).reshape(-1))
 
 
-def boundary(result: Segmentation, style: Style) -> PolygonStamped | None:
+def boundary(result: Result, style: Style) -> PolygonStamped | None:
     """~/drivable/boundary: the outline of the free space, on the ground.
 
     A vertex per bearing, then the two corners at which the visible ground begins.
@@ -302,7 +304,7 @@ _POINT = np.dtype(
 )
 
 
-def points_array(result: Segmentation, style: Style) -> NDArray[np.void] | None:
+def points_array(result: Result, style: Style) -> NDArray[np.void] | None:
     """Return the points as a structured array (N,) with POINT_FIELDS.
 
     It is what sensor_msgs_py's `create_cloud(header, fields, array)` takes. rgb is a float32 with
@@ -321,7 +323,7 @@ def points_array(result: Segmentation, style: Style) -> NDArray[np.void] | None:
     return array
 
 
-def points(result: Segmentation, style: Style) -> PointCloud2 | None:
+def points(result: Result, style: Style) -> PointCloud2 | None:
     """~/drivable/points: obstacle feet and the rim of the free space."""
     array = points_array(result, style)
     if array is None:

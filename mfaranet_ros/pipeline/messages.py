@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The standard messages we publish, as plain values, and how real messages are built from them.
 
 A value knows its message's type name and has the message's field names, nothing more; so the same

@@ -1,4 +1,6 @@
-"""Coarse logits -> labels and confidence, at the size of the camera picture.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Coarse logits -> labels and confidence, at the size of the camera image.
 
 The published networks enlarge their logits four times (bilinear, corners aligned) and take the
 largest. Here the same bilinear surface is read off where the pixels of the mask lie, so that a
@@ -19,8 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mfaranet_ros.frame import Geometry
-from mfaranet_ros.pipeline.backends.kernels import why_no_kernels
+from mfaranet_ros.backends.kernels import why_no_kernels
+from mfaranet_ros.core.frame import Geometry
 
 _BAND_VALUES = {'cpu': 1_250_000, 'cuda': 20_000_000}
 """How many full-resolution logits exist at a time; a GPU is slowed by many small launches."""
@@ -36,7 +38,7 @@ def postprocess(
 
     logits: (1, C, ceil(h/4), ceil(w/4)) of any float type, C up to 255, all finite, for the
         network input (h, w) that geometry speaks of.
-    resolution: 'camera', or 'network' for the part of the network input that holds the picture.
+    resolution: 'camera', or 'network' for the part of the network input that holds the image.
 
     labels: uint8 (H, W), the class with the largest logit, the lowest of several equal ones.
     confidence: uint8 (H, W), the softmax probability of that class times 255, rounded.
@@ -60,7 +62,7 @@ def _to_host(result: torch.Tensor) -> NDArray[np.uint8]:
 def _in_one_pass(
     logits: torch.Tensor, geometry: Geometry, size: tuple[int, int], with_confidence: bool
 ) -> torch.Tensor:
-    from mfaranet_ros.pipeline.backends.kernels.labels import label_pixels
+    from mfaranet_ros.backends.kernels.labels import label_pixels
 
     rows, columns = (_neighbours(axis, logits.device) for axis in _axes(logits, geometry, size))
     return label_pixels(logits, rows, columns, with_confidence=with_confidence)
@@ -107,7 +109,7 @@ def _bands(
 class _Axis:
     """One axis of the interpolation; all sizes in pixels.
 
-    mask: of the result; content: the picture within the network input; input: the network input;
+    mask: of the result; content: the image within the network input; input: the network input;
     coarse: of the logits.
     """
 
@@ -119,7 +121,7 @@ class _Axis:
     def positions(self) -> NDArray[np.float32]:
         """Return where the centre of each mask pixel lies in the logits, in logit pixels.
 
-        Resizing a picture keeps its edges in place (pixel i covers i to i + 1), enlarging logits
+        Resizing an image keeps its edges in place (pixel i covers i to i + 1), enlarging logits
         keeps the centres of its corners in place. The last step is computed in float32 as torch
         does it, so that an unresized mask is torch's to the last bit of its weights.
         """

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Frame -> network input: upload, colour order, resize, normalise, precision, layout.
 
 The camera's raw bytes go to the device once, as uint8; all else happens there, on a GPU with
@@ -14,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.frame import Frame, Geometry
-from mfaranet_ros.pipeline.backends.kernels import why_no_kernels
+from mfaranet_ros.backends.kernels import why_no_kernels
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import Frame, Geometry
 
 _ORDER = {
     'rgb8': None,
@@ -33,7 +35,7 @@ class Preprocess:
 
     mean, std: of red, green and blue, for values in 0..1 (they come with the weights).
     input_size: (height, width) of the network input in pixels. Both 0: the camera's size. One 0:
-        it follows the camera's aspect ratio. Both given: the picture is scaled to fit, keeping
+        it follows the camera's aspect ratio. Both given: the image is scaled to fit, keeping
         its aspect ratio, and padded right or below with the mean, which is 0 once normalised.
     device, dtype: of the tensor; both are the backend's.
 
@@ -75,13 +77,13 @@ class Preprocess:
         raw = self._upload(frame.pixels)
         if not why_no_kernels(self.device):
             return self._in_one_pass(raw, frame.encoding, geometry), geometry
-        picture = _reorder(raw, frame.encoding)  # (H, W, 3) uint8
+        image = _reorder(raw, frame.encoding)  # (H, W, 3) uint8
         if geometry.content != geometry.camera:
-            picture = _resize(picture, geometry.content)
-        return self._normalise(picture, geometry), geometry
+            image = _resize(image, geometry.content)
+        return self._normalise(image, geometry), geometry
 
     def geometry(self, height: int, width: int) -> Geometry:
-        """Return how a camera picture of this height and width will stand in the input."""
+        """Return how a camera image of this height and width will stand in the input."""
         camera = height, width
         wanted = self.input_size
         if wanted == (0, 0):
@@ -99,19 +101,19 @@ class Preprocess:
         return torch.from_numpy(pixels)
 
     def _in_one_pass(self, raw: torch.Tensor, encoding: str, geometry: Geometry) -> torch.Tensor:
-        from mfaranet_ros.pipeline.backends.kernels.picture import normalise_picture
+        from mfaranet_ros.backends.kernels.image import normalise_image
 
         order = _ORDER[encoding] or (0, 1, 2)
-        return normalise_picture(
+        return normalise_image(
             raw, geometry, order, self._gain.tolist(), self._offset.tolist(), self.dtype
         )
 
-    def _normalise(self, picture: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+    def _normalise(self, image: torch.Tensor, geometry: Geometry) -> torch.Tensor:
         # Whole rows at a time: the constants are repeated to a row's length, which is several
         # times faster on a CPU than broadcasting over three channels.
         height, width = geometry.content
         gain, offset = self._constants(width)
-        rows = torch.addcmul(offset, picture.reshape(height, 3 * width).float(), gain)
+        rows = torch.addcmul(offset, image.reshape(height, 3 * width).float(), gain)
         if geometry.input == geometry.content:
             padded = rows.to(self.dtype).view(1, height, width, 3)
         else:
@@ -156,9 +158,9 @@ def _reorder(pixels: torch.Tensor, encoding: str) -> torch.Tensor:
     return torch.stack([pixels[..., channel] for channel in order], dim=-1)
 
 
-def _resize(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def _resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     # A CPU has a quick uint8 kernel, which rounds; CUDA has float kernels only.
-    planes = picture.permute(2, 0, 1)[None]
-    planes = planes if picture.device.type == 'cpu' else planes.float()
+    planes = image.permute(2, 0, 1)[None]
+    planes = planes if image.device.type == 'cpu' else planes.float()
     resized = F.interpolate(planes, size, mode='bilinear', antialias=True)
     return resized[0].permute(1, 2, 0)

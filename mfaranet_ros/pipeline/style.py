@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How results are shown: colours, transparency, frames, and other mask values by `class_remap`."""
 
 from __future__ import annotations
@@ -9,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import ConfigError, UnknownNameError
-from mfaranet_ros.frame import UNLABELED
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.frame import UNLABELED
+from mfaranet_ros.core.labels import LabelSet
 
 logger = logging.getLogger(__name__)
 

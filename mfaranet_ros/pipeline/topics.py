@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The topics on which the results of one frame go out, by the node and into bags alike."""
 
 from __future__ import annotations
@@ -6,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mfaranet_ros.frame import Output, Segmentation
+from mfaranet_ros.core.frame import Output, Result
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.style import Style
 
@@ -20,7 +22,7 @@ class ResultTopic:
     output: Output
     name: str
     type_name: str
-    encode: Callable[[Segmentation, Style], Any]
+    encode: Callable[[Result, Style], Any]
 
 
 RESULT_TOPICS = (

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The topics of a recorded bag as publishers: the camera's under the player's names."""
 
 from __future__ import annotations
@@ -6,9 +8,9 @@ from typing import Any
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from mfaranet_ros.bags.reader import BagMessage
-from mfaranet_ros.bags.storage import Topic
-from mfaranet_ros.playback.recording import LATCHED_AT_MOST, Recording, is_latched
+from mfaranet_ros.data.reader import BagMessage
+from mfaranet_ros.data.recording import LATCHED_AT_MOST, Recording, is_latched
+from mfaranet_ros.data.storage import Topic
 from mfaranet_ros.ros.conversions import message_class
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -22,7 +24,7 @@ LATCHED = QoSProfile(
 class BagPublishers:
     """Publishes messages of a recording as the bytes that were recorded.
 
-    image: the publisher of the camera's pictures. not_installed: the topics of which the types
+    image: the publisher of the camera's images. not_installed: the topics of which the types
     are not there; the recording is played without them. count: of the messages so far.
     """
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node `bag_recorder`: writes topics into a bag as they come, and says what it lost.
 
 It tells how it stands by lines of JSON on standard output, the last one when the file is whole.
@@ -19,11 +21,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from mfaranet_ros.bags.recorder import Recorder, Tally
-from mfaranet_ros.bags.storage import Topic
-from mfaranet_ros.bags.writer import LATCHED, BagWriter
-from mfaranet_ros.errors import ConfigError, MfaranetError, OutputError, SourceError
-from mfaranet_ros.pipeline.config import setting
+from mfaranet_ros.core.config import setting
+from mfaranet_ros.core.errors import ConfigError, MfaranetError, OutputError, SourceError
+from mfaranet_ros.data.recorder import Recorder, Tally
+from mfaranet_ros.data.storage import Topic
+from mfaranet_ros.data.writer import LATCHED, BagWriter
 from mfaranet_ros.ros.conversions import message_class
 from mfaranet_ros.ros.node_topics import NodeTopics
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A recorded bag as it was: what the player does with one.
 
 Messages go out as the bytes that were recorded: the camera's on `image` (or `image/compressed`)
@@ -5,7 +7,7 @@ and `camera_info`, all others under their own names. /clock tells the time of th
 leads by a margin: it stands before the first message when a pass begins and runs on behind the
 last one, so that whoever follows it never takes a message of one pass by the clock of another.
 
-There are two paces. By `time` messages go out at the moments of their log. By `answer` a picture
+There are two paces. By `time` messages go out at the moments of their log. By `answer` an image
 goes out when the mask of the one before has come, so that the node handles every one of them.
 """
 
@@ -18,10 +20,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from mfaranet_ros.bags.reader import BagMessage
-from mfaranet_ros.errors import MfaranetError
-from mfaranet_ros.playback.bag_time import BagTime
-from mfaranet_ros.playback.recording import Recording, Tape, header_stamp_ns
+from mfaranet_ros.core.errors import MfaranetError
+from mfaranet_ros.data.bag_time import BagTime
+from mfaranet_ros.data.reader import BagMessage
+from mfaranet_ros.data.recording import BagCursor, Recording, header_stamp_ns
 from mfaranet_ros.ros.bag_publishers import RELIABLE, BagPublishers
 from mfaranet_ros.ros.player_config import PlayerConfig
 
@@ -37,7 +39,7 @@ SAY_S = 0.1
 """Of the steady clock, from the player's own last word to its end."""
 
 CLOCK_LEAD_S = 0.005
-"""Of the steady clock, by which /clock is told before a picture that is sent for an answer."""
+"""Of the steady clock, by which /clock is told before an image that is sent for an answer."""
 
 LOOK_S = 0.05
 AT_ONCE = 100
@@ -61,7 +63,7 @@ class BagShow:
         self._clock = player.create_publisher(Clock, '/clock', NEWEST)
         self._publishers = BagPublishers(player, recording)
         self.image = self._publishers.image
-        self._tape = Tape(recording)  # without what cannot be published
+        self._tape = BagCursor(recording)  # without what cannot be published
         self._sent = self._unanswered = 0
         self._late_ms = 0.0
         self._played_ns = self._first_ns = self._last_ns = self._told_ns = self._end_ns = 0
@@ -104,17 +106,17 @@ class BagShow:
         return '; '.join((text, *notes))
 
     @property
-    def mishaps(self) -> str:
+    def events(self) -> str:
         """What went wrong so far, without being the end."""
-        unanswered = f'{self._unanswered} pictures not answered' if self._unanswered else ''
+        unanswered = f'{self._unanswered} images not answered' if self._unanswered else ''
         found = (unanswered, self._tape.oddities, self._recording.bag.truncated)
         return '; '.join(text for text in found if text)
 
     @property
     def summary(self) -> str:
         """Say at the end what was played."""
-        text = f'{self._sent} pictures sent, {self._publishers.count} messages in all'
-        return f'{text}; {self.mishaps}' if self.mishaps else text
+        text = f'{self._sent} images sent, {self._publishers.count} messages in all'
+        return f'{text}; {self.events}' if self.events else text
 
     @property
     def values(self) -> tuple[tuple[str, str], ...]:
@@ -123,9 +125,9 @@ class BagShow:
             ('rate', f'{self._config.rate:g}'),
             ('pace', self._config.pace),
             ('pass', str(self._tape.passes)),
-            ('pictures_sent', str(self._sent)),
+            ('images_sent', str(self._sent)),
             ('messages_sent', str(self._publishers.count)),
-            ('pictures_not_answered', str(self._unanswered)),
+            ('images_not_answered', str(self._unanswered)),
             ('late_ms_max', f'{self._late_ms:.3f}'),
             ('stamps_repeated', str(self._tape.stamps.repeated.count)),
             ('stamps_backward', str(self._tape.stamps.backward.count)),
@@ -154,7 +156,7 @@ class BagShow:
         if self._answers is None:
             self._timer = self._player.call_every(1 / self._config.clock_rate_hz, self._keep_time)
         else:
-            self._player.call_every(MARGIN_S, self._play_to_next_picture)
+            self._player.call_every(MARGIN_S, self._play_to_next_image)
 
     @property
     def _margin_ns(self) -> int:
@@ -206,11 +208,11 @@ class BagShow:
         self._tape.take()
         self._publishers.publish(message)
         self._last_ns = message.time_ns
-        if self._is_picture(message):
+        if self._is_image(message):
             self._sent += 1
             self._tape.watch_stamp(header_stamp_ns(message.raw))
 
-    def _is_picture(self, message: BagMessage) -> bool:
+    def _is_image(self, message: BagMessage) -> bool:
         return message.topic.name == self._recording.camera.image.name
 
     # -- by time ----------------------------------------------------------------------------
@@ -243,9 +245,9 @@ class BagShow:
 
     # -- by answer --------------------------------------------------------------------------
 
-    def _play_to_next_picture(self) -> None:
-        """Play what was logged before the next picture, and tell its time."""
-        while (message := self._tape.next_message) is not None and not self._is_picture(message):
+    def _play_to_next_image(self) -> None:
+        """Play what was logged before the next image, and tell its time."""
+        while (message := self._tape.next_message) is not None and not self._is_image(message):
             self._tell_time(message.time_ns)
             self._play(message)
         if message is not None and not self._is_over(message.time_ns):
@@ -266,11 +268,11 @@ class BagShow:
     def _take_answer(self, raw: bytes) -> None:
         if header_stamp_ns(raw) == self._awaited_ns:
             self._awaited_ns = None
-            self._play_to_next_picture()
+            self._play_to_next_image()
 
     def _look(self) -> None:
         """Go on without an answer when there was none for too long."""
         if time.monotonic() > self._give_up_s:
             self._unanswered += 1
             self._awaited_ns = None
-            self._play_to_next_picture()
+            self._play_to_next_image()

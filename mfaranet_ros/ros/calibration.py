@@ -1,4 +1,6 @@
-"""Where the ground lies under the picture: CameraInfo and the mounting pose, kept up to date."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Where the ground lies under the image: CameraInfo and the mounting pose, kept up to date."""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.time import Time
 
-from mfaranet_ros.errors import CalibrationError, ConfigError
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.pipeline.camera import read_camera_info
-from mfaranet_ros.pipeline.config import GroundConfig
-from mfaranet_ros.pipeline.ground import GroundProjection
-from mfaranet_ros.pipeline.mounting import MountingPose
+from mfaranet_ros.core.config import GroundConfig
+from mfaranet_ros.core.errors import CalibrationError, ConfigError
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.geometry.camera import read_camera_info
+from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.geometry.mounting import MountingPose
 
 MOVED_M = 1e-3
 MOVED_RAD = 1e-4

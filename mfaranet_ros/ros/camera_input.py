@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node's ears: the image and camera_info topics, and what the middleware says of them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Jumps of the node's clock, which happen where it follows /clock."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Plain field values (pipeline/encode.py) as rclpy messages."""
 
 from __future__ import annotations

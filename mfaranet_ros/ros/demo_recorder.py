@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node `demo_recorder`: hands what the segmentation node publishes to the demo, by a pipe.
 
 It writes records (wire.py) to standard output, in the order in which messages come.
@@ -19,9 +21,9 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from mfaranet_ros.pipeline.config import setting
+from mfaranet_ros.core.config import setting
+from mfaranet_ros.data.wire import Record, write_record
 from mfaranet_ros.pipeline.decode import decode
-from mfaranet_ros.playback.wire import Record, write_record
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
 
 ALL = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
@@ -48,9 +50,9 @@ class DemoRecorder(Node):
         name = Parameters(self, RecorderConfig()).config.node
         refuse_unknown(self)
         self._stream = _take_stdout()
-        self.create_subscription(Image, f'{name}/mask', self._picture('mask'), ALL)
-        self.create_subscription(Image, f'{name}/overlay', self._picture('overlay'), ALL)
-        self.create_subscription(Image, 'truth', self._picture('truth'), ALL)
+        self.create_subscription(Image, f'{name}/mask', self._image('mask'), ALL)
+        self.create_subscription(Image, f'{name}/overlay', self._image('overlay'), ALL)
+        self.create_subscription(Image, 'truth', self._image('truth'), ALL)
         self.create_subscription(OccupancyGrid, f'{name}/drivable/grid', self._grid, LATCHED)
         self.create_subscription(PolygonStamped, f'{name}/drivable/boundary', self._boundary, ALL)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, ALL)
@@ -61,7 +63,7 @@ class DemoRecorder(Node):
     def close(self) -> None:
         """Nothing is held but the pipe, which ends with the process."""
 
-    def _picture(self, kind: str) -> Callable[[Image], None]:
+    def _image(self, kind: str) -> Callable[[Image], None]:
         def receive(message: Image) -> None:
             frame = decode(message)
             pixels = frame.pixels[:, :, 0] if frame.encoding == 'mono8' else frame.pixels

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The statuses of the pipeline (pipeline/status.py) on /diagnostics, once a second."""
 
 from __future__ import annotations
@@ -7,7 +9,7 @@ from collections.abc import Callable, Iterable
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from mfaranet_ros.pipeline.status import Status
+from mfaranet_ros.monitoring.status import Status
 
 PERIOD_S = 1.0
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Python's logging of the package below ros/, forwarded to the node's logger and /rosout."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which topics of a node there are: what it publishes and, if wanted, what it listens to."""
 
 from __future__ import annotations
@@ -7,7 +9,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from mfaranet_ros.errors import SourceError
+from mfaranet_ros.core.errors import SourceError
 
 OF_EVERY_NODE = ('/rosout', '/parameter_events', '/clock')
 

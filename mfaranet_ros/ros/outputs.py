@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node's mouth: one row per output topic; a topic nobody subscribes to costs nothing."""
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.frame import Grid, Output, Segmentation
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import Grid, Output, Result
+from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.encode import Style
-from mfaranet_ros.pipeline.monitor import PROCESSING
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
 from mfaranet_ros.pipeline.topics import (
     CAMERA_INFO_NAME,
     DEBUG_STAGES,
@@ -46,7 +48,7 @@ class Row:
     topic: str
     type_name: str
     qos: QoSProfile
-    encode: Callable[[Segmentation, Style], Any]
+    encode: Callable[[Result, Style], Any]
 
 
 _QOS = {Output.GRID: LATCHED, Output.POINTS: BEST_EFFORT}
@@ -116,7 +118,7 @@ class Outputs:
 
     def publish(
         self,
-        result: Segmentation,
+        result: Result,
         wanted: frozenset[Output],
         style: Style,
         camera_info: Any,

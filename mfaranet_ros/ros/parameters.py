@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Settings as ROS parameters: one definition (pipeline/config.py), declared and watched here."""
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mfaranet_ros.errors import ConfigError, UnknownNameError
-from mfaranet_ros.pipeline.config import PipelineConfig, Setting, replace, setting, settings_of
+from mfaranet_ros.core.config import PipelineConfig, Setting, replace, setting, settings_of
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 
 ConfigT = TypeVar('ConfigT')
 

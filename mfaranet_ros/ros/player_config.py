@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The settings of the player, and what it can play."""
 
 from __future__ import annotations
@@ -6,12 +8,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from mfaranet_ros.bags.reader import open_bag
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.pipeline.config import setting, settings_of
-from mfaranet_ros.playback.drive import DriveSource
-from mfaranet_ros.playback.recording import Recording
-from mfaranet_ros.playback.sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.core.config import setting, settings_of
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.data.reader import open_bag
+from mfaranet_ros.data.recording import Recording
+from mfaranet_ros.data.scene_source import DriveSource
 
 SOURCES: dict[str, Callable[[PlayerConfig], Source | Recording]] = {
     'images': lambda config: ImageFolder(config.images),
@@ -21,14 +23,14 @@ SOURCES: dict[str, Callable[[PlayerConfig], Source | Recording]] = {
 }
 """What can be played; a row is reached by its name as `source`, or by giving its setting."""
 
-OF_PICTURES = ('rate_hz', 'transport', 'frame_id', 'calibration', 'hfov_deg')
+OF_IMAGES = ('rate_hz', 'transport', 'frame_id', 'calibration', 'hfov_deg')
 OF_BAGS = (
     'image_topic', 'camera_info_topic', 'topics', 'rate', 'start_s', 'clock_rate_hz', 'pace',
     'answer_topic', 'answer_timeout_s',
 )  # fmt: skip
 OF_DRIVES = ('seed', 'drive_options', 'drive_camera')
 FOREIGN = {
-    'bag': (*OF_PICTURES, *OF_DRIVES),
+    'bag': (*OF_IMAGES, *OF_DRIVES),
     'drive': (*OF_BAGS, 'calibration', 'hfov_deg'),
 }
 """The settings that mean nothing to a kind of source; to those not named, what is of others."""
@@ -45,12 +47,12 @@ class PlayerConfig:
         choices=('auto', *SOURCES),
     )
     images: str = setting(
-        '', 'folder of pictures; labels/ beside it holds their truth, class ids as png'
+        '', 'folder of images; labels/ beside it holds their ground truth, class ids as png'
     )
     video: str = setting('', 'video file')
     bag: str = setting('', 'recorded bag: a folder, or its .mcap or .db3 file')
     rate_hz: float = setting(
-        0.0, 'pictures per second; 0: as recorded, 10 where that is unknown',
+        0.0, 'images per second; 0: as recorded, 10 where that is unknown',
         unit='Hz', low=0.0, high=1000.0,
     )  # fmt: skip
     loop: bool = setting(False, 'begin anew when through; false: end')
@@ -73,7 +75,7 @@ class PlayerConfig:
         unit='deg', low=0.0, high=170.0,
     )  # fmt: skip
     wait_for_subscribers: int = setting(
-        1, 'subscribers of the image to wait for before the first picture', low=0, high=1000
+        1, 'subscribers of the image to wait for before the first image', low=0, high=1000
     )
     seed: int = setting(0, 'of the drive: which one it is', low=0, high=2**31 - 1)
     drive_options: str = setting('', 'of the drive: its options, as `rain=0.5 people=2`')
@@ -100,13 +102,11 @@ class PlayerConfig:
     )
     pace: str = setting(
         'time',
-        'of a bag; time: at the recorded moments; answer: each picture when the mask of the one '
+        'of a bag; time: at the recorded moments; answer: each image when the mask of the one '
         'before has come',
         choices=('time', 'answer'),
     )
-    answer_topic: str = setting(
-        'segmentation/mask', 'masks, by whose stamps pictures are answered'
-    )
+    answer_topic: str = setting('segmentation/mask', 'masks, by whose stamps images are answered')
     answer_timeout_s: float = setting(
         10.0, 'go on without an answer after so long', unit='s', low=0.1, high=1e6
     )
@@ -121,7 +121,7 @@ def open_source(config: PlayerConfig) -> Source | Recording:
     foreign = FOREIGN.get(kind, (*OF_BAGS, *OF_DRIVES))
     for each in settings_of(config):
         if each.name in foreign and getattr(config, each.name) != each.default:
-            brings = kind in FOREIGN and each.name in OF_PICTURES
+            brings = kind in FOREIGN and each.name in OF_IMAGES
             other = f'a {kind} brings its own' if brings else f'{kind} has none'
             raise ConfigError(f'{each.name} is given, but {other}: leave it out')
     return SOURCES[kind](config)

@@ -1,7 +1,9 @@
-"""The node `player`: recorded pictures as a camera would publish them.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The node `player`: recorded images as a camera would publish them.
 
-It opens what is to be played, waits until someone listens, lets a show play (picture_show.py for
-pictures, bag_show.py for bags), and ends the process when that is through.
+It opens what is to be played, waits until someone listens, lets a show play (image_show.py for
+images, bag_show.py for bags), and ends the process when that is through.
 """
 
 from __future__ import annotations
@@ -12,23 +14,23 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from mfaranet_ros.errors import MfaranetError
-from mfaranet_ros.pipeline.monitor import Level
-from mfaranet_ros.pipeline.status import Status
-from mfaranet_ros.playback.recording import Recording
+from mfaranet_ros.core.errors import MfaranetError
+from mfaranet_ros.data.recording import Recording
+from mfaranet_ros.monitoring.monitor import Level
+from mfaranet_ros.monitoring.status import Status
 from mfaranet_ros.ros.bag_show import BagShow
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
+from mfaranet_ros.ros.image_show import Imageshow
 from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
-from mfaranet_ros.ros.picture_show import PictureShow
 from mfaranet_ros.ros.player_config import PlayerConfig, open_source
 
 WATCH_PERIOD_S = 0.05
 SETTLE_S = 0.5
-"""From the first sign of a subscriber to the first picture; both sides must know each other."""
+"""From the first sign of a subscriber to the first image; both sides must know each other."""
 
 LINGER_S = 1.0
-"""From the last picture to the end, so that the middleware can deliver it."""
+"""From the last image to the end, so that the middleware can deliver it."""
 
 REMIND_S = 10.0
 
@@ -50,7 +52,7 @@ class PlayerNode(Node):
         self._problem = ''
         self._timer: Any = None
         source = open_source(self.config)
-        show = BagShow if isinstance(source, Recording) else PictureShow
+        show = BagShow if isinstance(source, Recording) else Imageshow
         self._show = show(self, source)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
 
@@ -113,7 +115,7 @@ class PlayerNode(Node):
         level, text = Level.OK, self._state
         if self._state == 'failed':
             level, text = Level.ERROR, self._problem
-        elif self._show.mishaps:
-            level, text = Level.WARN, f'{text}: {self._show.mishaps}'
+        elif self._show.events:
+            level, text = Level.WARN, f'{text}: {self._show.events}'
         values = (('source', self._show.name), ('state', self._state), *self._show.values)
         return (Status('source', level, text, values),)

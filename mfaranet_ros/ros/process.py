@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The executables: start, spin, and end within two seconds whatever the node is doing.
 
 `ros2 run` finds `segmentation_node` and `player_node` through the entry points below; without
@@ -120,7 +122,7 @@ def _trigger(condition: Any) -> None:
 def _spin(node_class: Any, stop: StopSignal) -> None:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-    from mfaranet_ros.errors import MfaranetError
+    from mfaranet_ros.core.errors import MfaranetError
 
     try:
         node = node_class(finish=stop.request)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The managed node `segmentation`: camera topic in, masks, drivable area and diagnostics out.
 
 The executor's thread only swaps the newest image into a mailbox; one worker thread decodes it,
@@ -15,24 +17,24 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
-from mfaranet_ros.errors import DecodeError, InferenceError, MfaranetError
-from mfaranet_ros.frame import METRIC_OUTPUTS, Frame, Output
-from mfaranet_ros.pipeline import provenance, status
-from mfaranet_ros.pipeline.config import PipelineConfig
+from mfaranet_ros.adaptive.operating_points import check_change
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.errors import DecodeError, InferenceError, MfaranetError
+from mfaranet_ros.core.frame import METRIC_OUTPUTS, Frame, Output
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.worker import Worker
+from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.monitoring import provenance, status
+from mfaranet_ros.monitoring.health import look_at
+from mfaranet_ros.monitoring.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.encode import Style, parse_remap
-from mfaranet_ros.pipeline.ground import GroundProjection
-from mfaranet_ros.pipeline.health import look_at
-from mfaranet_ros.pipeline.ladder import check_change
-from mfaranet_ros.pipeline.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
-from mfaranet_ros.pipeline.worker import Worker
+from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.ros.adaptive_pipeline import AdaptivePipeline
 from mfaranet_ros.ros.calibration import Calibration
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.clock_watch import ClockWatch
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
-from mfaranet_ros.ros.live_ladder import LiveLadder
 from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.outputs import Outputs
 from mfaranet_ros.ros.parameters import NodeConfig, Parameters, refuse_unknown
@@ -56,13 +58,13 @@ class SegmentationNode(LifecycleNode):
         self,
         finish: Callable[[int], None],
         *,
-        build_pipeline: Callable[[PipelineConfig], SegmentationPipeline] = SegmentationPipeline,
+        build_pipeline: Callable[[PipelineConfig], FrameProcessor] = FrameProcessor,
         **node_arguments: Any,
     ) -> None:
         super().__init__('segmentation', **node_arguments)
         self._finish = finish
         self._build_pipeline = build_pipeline
-        self._ladder: LiveLadder | None = None
+        self._operating_points: AdaptivePipeline | None = None
         self._outputs: Outputs | None = None
         self._calibration: Calibration | None = None
         self._input: CameraInput | None = None
@@ -95,7 +97,9 @@ class SegmentationNode(LifecycleNode):
         try:
             self._calibration = Calibration(self, config.ground.extrinsics)
             self._outputs = Outputs(self, node_config.output, self._warn_of_subscriber)
-            self._ladder = LiveLadder(self, self.monitor, config, self._build_pipeline)
+            self._operating_points = AdaptivePipeline(
+                self, self.monitor, config, self._build_pipeline
+            )
             self._style = self._make_style(config)
         except MfaranetError as error:
             self.get_logger().error(f'cannot configure: {error}')
@@ -105,13 +109,13 @@ class SegmentationNode(LifecycleNode):
             return FAILURE
         self.monitor.set_condition('model', 'configure', None)
         self._enter('inactive')
-        facts = ', '.join(f'{name} {value}' for name, value in self._ladder.facts)
+        facts = ', '.join(f'{name} {value}' for name, value in self._operating_points.facts)
         self.get_logger().info(f'configured: {facts}')
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = True
-        self._outputs.publish_labels(self._ladder.label_set, self._style, self._now_ns())
+        self._outputs.publish_labels(self._operating_points.label_set, self._style, self._now_ns())
         self._open()
         self.get_logger().info('active')
         return SUCCESS
@@ -177,10 +181,10 @@ class SegmentationNode(LifecycleNode):
 
     def _release(self) -> None:
         self._shut('unconfigured')
-        for part in (self._outputs, self._calibration, self._ladder):
+        for part in (self._outputs, self._calibration, self._operating_points):
             if part is not None:
                 part.close()
-        self._outputs = self._calibration = self._ladder = None
+        self._outputs = self._calibration = self._operating_points = None
 
     def _enter(self, state: str) -> None:
         self.monitor.set_state(state, self._now_ns())
@@ -209,10 +213,10 @@ class SegmentationNode(LifecycleNode):
         wanted, watch = self._outputs.wanted(), Stopwatch()
         if not wanted:
             return self._drop(NOBODY)
-        with self._ladder.frame(watch) as pipeline, watch(PROCESSING):
+        with self._operating_points.frame(watch) as pipeline, watch(PROCESSING):
             with watch('decode'):
                 frame = decode(message)
-            self._ladder.camera = frame.size
+            self._operating_points.camera = frame.size
             self.monitor.frame_seen(look_at(frame))
             if self._is_stale(frame):
                 return self._drop('stale')
@@ -232,7 +236,7 @@ class SegmentationNode(LifecycleNode):
         return 0 < max_age_ms < (self._now_ns() - frame.stamp_ns) / 1e6
 
     def _ground(
-        self, frame: Frame, wanted: frozenset[Output], pipeline: SegmentationPipeline
+        self, frame: Frame, wanted: frozenset[Output], pipeline: FrameProcessor
     ) -> GroundProjection | None:
         """Return the ground under this frame's masks if a metric output is wanted and it can be
         known; else None, and the diagnostics says why."""
@@ -275,12 +279,12 @@ class SegmentationNode(LifecycleNode):
     def _take_over(self, config: PipelineConfig) -> None:
         """Use changed settings from the next frame on."""
         self.monitor.configure(config.latency)
-        if self._ladder is not None:
-            self._ladder.configure(config)
+        if self._operating_points is not None:
+            self._operating_points.configure(config)
             self._style = self._make_style(config)
 
     def _make_style(self, config: PipelineConfig) -> Style:
-        label_set = self._ladder.label_set
+        label_set = self._operating_points.label_set
         return Style(
             label_set=label_set,
             remap=parse_remap(config.output.class_remap, label_set),
@@ -305,16 +309,16 @@ class SegmentationNode(LifecycleNode):
                 None if self._input.publishers else Condition(Level.ERROR, nobody),
             )  # fmt: skip
         snapshot = self.monitor.snapshot(self._now_ns())
-        state = self._ladder.state() if self._ladder is not None else None
+        state = self._operating_points.state() if self._operating_points is not None else None
         return status.statuses(
             snapshot, config.latency, config.diagnostics, self._model_facts(), state
         )
 
     def _model_facts(self) -> provenance.Facts:
-        if self._ladder is None or self._calibration is None:
+        if self._operating_points is None or self._calibration is None:
             return (('name', self._settings.config.model.name),)
         extrinsics = ('extrinsics', self._calibration.source)
-        return (*self._ladder.facts, extrinsics, *provenance.memory())
+        return (*self._operating_points.facts, extrinsics, *provenance.memory())
 
     def _warn_of_publisher(self, text: str) -> None:
         self.monitor.set_condition('input', 'qos', Condition(Level.ERROR, text))

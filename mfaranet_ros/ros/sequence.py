@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Messages that were published but never came, by the middleware's sequence numbers."""
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The two ends of `mfaranet benchmark transport`: one sends camera pictures, one counts them.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The two ends of `mfaranet benchmark transport`: one sends camera images, one counts them.
 
 `python -m mfaranet_ros.ros.transport_node publish|subscribe --height H --width W ...`. Both end
 when they are through or when their standard input is closed, whichever comes first, and say what
@@ -29,13 +31,13 @@ from sensor_msgs.msg import Image
 TOPIC = 'transport_benchmark/image'
 PROBE_PERIOD_S = 0.05
 PROBE = 'probe'
-"""The frame_id of a probe, a picture of one pixel."""
+"""The frame_id of a probe, an image of one pixel."""
 
 READY = 'ready'
 """What the subscriber prints once a probe has arrived."""
 
 
-class Told:
+class StdinControl:
     """What the other process says by standard input: a line to begin, its end to stop."""
 
     def __init__(self) -> None:
@@ -50,10 +52,10 @@ class Told:
         self.to_begin.set()
 
 
-def publish(node: Node, args: argparse.Namespace, told: Told) -> dict[str, Any]:
-    """Send the pictures at their rate once told to, print a dot for each, and return how many."""
+def publish(node: Node, args: argparse.Namespace, told: StdinControl) -> dict[str, Any]:
+    """Send the images at their rate once told to, print a dot for each, and return how many."""
     publisher = node.create_publisher(Image, TOPIC, qos_profile_sensor_data)
-    message, probe = picture(args.height, args.width), picture(1, 1)
+    message, probe = image(args.height, args.width), image(1, 1)
     probe.header.frame_id = PROBE
     while not told.to_begin.wait(PROBE_PERIOD_S):
         publisher.publish(probe)
@@ -68,8 +70,8 @@ def publish(node: Node, args: argparse.Namespace, told: Told) -> dict[str, Any]:
     return {'sent': args.frames}
 
 
-def picture(height: int, width: int) -> Image:
-    """Return a grey rgb8 picture of that size."""
+def image(height: int, width: int) -> Image:
+    """Return a grey rgb8 image of that size."""
     return Image(
         height=height,
         width=width,
@@ -79,8 +81,8 @@ def picture(height: int, width: int) -> Image:
     )
 
 
-def subscribe(node: Node, args: argparse.Namespace, told: Told) -> dict[str, Any]:
-    """Count the pictures and return the age of each when it was handed to Python."""
+def subscribe(node: Node, args: argparse.Namespace, told: StdinControl) -> dict[str, Any]:
+    """Count the images and return the age of each when it was handed to Python."""
     ages_ms: list[float] = []
     is_ready = False
 
@@ -112,7 +114,7 @@ def main() -> int:
     parser.add_argument('--rate', type=float, required=True)
     parser.add_argument('--frames', type=int, required=True)
     args = parser.parse_args()
-    told = Told()
+    told = StdinControl()
     rclpy.init()
     node = Node(f'transport_{args.end}')
     try:

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node `wait_until_active`: ends with exit code 0 once another node is active.
 
 Launch files start with it what must not come too early, such as a bag. It asks for the state again
@@ -15,7 +17,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from mfaranet_ros.pipeline.config import setting
+from mfaranet_ros.core.config import setting
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
 
 ASK_PERIOD_S = 0.2

@@ -1,4 +1,6 @@
-"""All pictures in one array of packed colours, each also smaller and smaller.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""All images in one array of packed colours, each also smaller and smaller.
 
 A colour is looked up by one whole number, its address, so that one look-up paints a whole frame.
 """
@@ -13,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.chance import Purpose, generator
-from mfaranet_ros.scenes.pictures.catalog import PICTURES, picture
-from mfaranet_ros.scenes.pictures.picture import Rgb
-from mfaranet_ros.scenes.pictures.sky import sky
-from mfaranet_ros.scenes.pictures.street import street
+from mfaranet_ros.scenes.images.catalog import IMAGES, image
+from mfaranet_ros.scenes.images.image import Rgb
+from mfaranet_ros.scenes.images.sky import sky
+from mfaranet_ros.scenes.images.street import street
 
 SMALLEST = 4
-"""A picture is not made smaller once its shorter side has so few texels."""
+"""An image is not made smaller once its shorter side has so few texels."""
 
 STREET_LEVELS = (8, 6)
 """Sizes of the street, along and across: it is looked at from so low that it shrinks along."""
@@ -30,7 +32,7 @@ STREET_FLATTEST = 5
 
 @dataclass(frozen=True)
 class Page:
-    """Where one picture of one size stands: the address of its first texel, and its size."""
+    """Where one image of one size stands: the address of its first texel, and its size."""
 
     start: int
     height: int
@@ -39,7 +41,7 @@ class Page:
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """colors: uint32 (N,), red in the lowest byte. pages: sizes of each picture, largest first.
+    """colors: uint32 (N,), red in the lowest byte. pages: sizes of each image, largest first.
 
     street: the page of each number of halvings along and across, [along, across].
     """
@@ -51,7 +53,7 @@ class Atlas:
 
 
 class _Binder:
-    """Collects pictures into one array."""
+    """Collects images into one array."""
 
     def __init__(self) -> None:
         self._parts: list[NDArray[np.uint32]] = []
@@ -73,8 +75,8 @@ def atlas() -> Atlas:
     """Return the one atlas there is; drawing it takes about a second, once."""
     binder = _Binder()
     pages = {
-        name: tuple(binder.add(rgb) for rgb in _smaller_and_smaller(picture(name).rgb))
-        for name in PICTURES
+        name: tuple(binder.add(rgb) for rgb in _smaller_and_smaller(image(name).rgb))
+        for name in IMAGES
     }
     chance = generator(0, Purpose.TEXTURE, 0)
     streets = {levels: binder.add(rgb) for levels, rgb in _flatter_and_flatter(street(chance))}
@@ -89,7 +91,7 @@ def packed(rgb: Rgb) -> NDArray[np.uint32]:
 
 
 def halved(rgb: Rgb, axis: int) -> Rgb:
-    """Return a picture of half the size along an axis, each texel the mean of two."""
+    """Return an image of half the size along an axis, each texel the mean of two."""
     length = rgb.shape[axis] // 2
     first, second = (
         np.take(rgb, np.arange(length) * 2 + i, axis).astype(np.uint16) for i in range(2)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The camera of the drive: its calibration, its place on the car, and where its pixels look."""
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import CalibrationError, UnknownNameError
+from mfaranet_ros.core.errors import CalibrationError, UnknownNameError
 from mfaranet_ros.scenes.optics import MODELS, Optics
 
 Floats = NDArray[np.float64]
@@ -30,7 +32,7 @@ class SceneCamera:
     """A camera of one's choice on the ego car; the defaults are those of the demo.
 
     width, height, fx, fy, cx, cy: in pixels; fy is fx where it is 0, and the principal point is
-    the middle of the picture where it is not a number. model, coefficients: as in CameraInfo.
+    the middle of the image where it is not a number. model, coefficients: as in CameraInfo.
     x, y, z: in base_link (REP-105), in metres; the ego car itself is not drawn.
     roll, pitch, yaw: of the camera body about the fixed axes x, y, z in that order (REP-103), in
     radians; positive pitch looks down.

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Random numbers that depend on what they are for, not on what was asked before."""
 
 from __future__ import annotations

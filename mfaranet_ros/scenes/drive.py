@@ -1,4 +1,6 @@
-"""The built-in drive: any of its frames, with its truth, from a seed."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in drive: any of its frames, with its ground truth, from a seed."""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.frame import UNLABELED
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.scenes.atlas import atlas
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.ground import LANE_M
@@ -27,7 +29,7 @@ from mfaranet_ros.scenes.world import World
 
 @dataclass(frozen=True, eq=False)
 class DriveFrame:
-    """One picture of the drive with its truth.
+    """One image of the drive with its ground truth.
 
     rgb: uint8 (H, W, 3). labels: uint8 (H, W), class ids of the drive's label set.
     depth_m: float32 (H, W), along the optical axis (as REP-118 has it), infinite in the sky.

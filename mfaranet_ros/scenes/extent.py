@@ -1,4 +1,6 @@
-"""Which stretch of the ground a metric truth is about, and in which cells."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Which stretch of the ground a metric ground truth is about, and in which cells."""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 
 Floats = NDArray[np.float64]
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which pixels may show a patch, for any camera: none is missed, and few are tried in vain.
 
 Only what is computed depends on it, never the result; so it may use sines and cosines.
@@ -15,7 +17,7 @@ from mfaranet_ros.scenes.patches import Patches
 from mfaranet_ros.scenes.view import Ints, Singles, View
 
 BLOCKS = 24
-"""The picture is divided into so many columns and rows of blocks, about."""
+"""The image is divided into so many columns and rows of blocks, about."""
 
 _MARGIN_RAD = 1e-3
 _STEEP = 20
@@ -38,7 +40,7 @@ class Blocks:
 
     @classmethod
     def of(cls, view: View, edge: tuple[int, int]) -> Blocks:
-        """Divide the picture of a view; edge: height and width of a block in pixels."""
+        """Divide the image of a view; edge: height and width of a block in pixels."""
         flat = np.sqrt(view.x * view.x + view.y * view.y)
         slopes = _blocks(view.z / np.maximum(flat, np.float32(1e-6)), edge)
         azimuths = _blocks(np.arctan2(view.y, view.x), edge)
@@ -64,13 +66,13 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds the pixels that show a patch, by blocks, by rows and by columns of the picture."""
+    """Finds the pixels that show a patch, by blocks, by rows and by columns of the image."""
 
     divisions: tuple[Blocks, ...]
 
     @classmethod
     def of(cls, view: View) -> Finder:
-        """Divide the picture of a view."""
+        """Divide the image of a view."""
         height, width = view.size
         blocks = max(4, math.ceil(height / BLOCKS)), max(4, math.ceil(width / BLOCKS))
         edges = blocks, (1, width), (height, 1)
@@ -80,7 +82,7 @@ class Finder:
         """Return within which pixels patches are seen, and how near they come at most.
 
         The first is (M, 4): first row, end row, first column and end column, empty where a patch
-        is not in the picture. The second is in metres, (M,), and rather too near than too far.
+        is not in the image. The second is in metres, (M,), and rather too near than too far.
         """
         bounds = Bounds.of(patches, eye)
         found = np.stack([division.rectangles(bounds) for division in self.divisions])

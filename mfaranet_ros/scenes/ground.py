@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The ground: what lies where, across the road and along it."""
 
 from __future__ import annotations

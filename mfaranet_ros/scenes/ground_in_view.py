@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which ground a camera can see, were nothing in the way: cells and stretches of bearings.
 
 It depends on camera and grid only, so it is computed once for a drive. Projection is OpenCV's, as
@@ -13,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import CalibrationError
+from mfaranet_ros.core.errors import CalibrationError
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.extent import GridExtent
 
@@ -32,7 +34,7 @@ _WIDEST_RAD = math.radians(88.5)
 
 
 class GroundInView:
-    """The part of a grid that is inside the picture of a camera.
+    """The part of a grid that is inside the image of a camera.
 
     foot_m: x and y of the point under the camera. Raises CalibrationError where it sees none.
     """
@@ -42,7 +44,7 @@ class GroundInView:
         self.extent = extent
         self.foot_m: Floats = np.array((camera.x, camera.y))
         self.in_view: Mask = self.shows(extent.centres()).reshape(extent.shape)
-        """bool (rows, columns): cells whose centre is in the picture."""
+        """bool (rows, columns): cells whose centre is in the image."""
         if not self.in_view.any() or not len(self.directions):
             raise CalibrationError(
                 f'the camera at {(camera.x, camera.y, camera.z)} m, pitch {camera.pitch:g} rad, '
@@ -51,7 +53,7 @@ class GroundInView:
             )
 
     def shows(self, points_m: Floats) -> Mask:
-        """Return which points of the ground (..., 2) fall into the picture."""
+        """Return which points of the ground (..., 2) fall into the image."""
         camera = self.camera
         flat = points_m.reshape(-1, 2)
         ahead = np.column_stack((flat - self.foot_m, np.full(len(flat), -camera.z)))
@@ -64,7 +66,7 @@ class GroundInView:
 
     @cached_property
     def _widest_rad(self) -> float:
-        """Return the angle to the optical axis beyond which the picture is folded, or ends."""
+        """Return the angle to the optical axis beyond which the image is folded, or ends."""
         widest = math.pi if self.camera.model == 'equidistant' else _WIDEST_RAD
         angles = np.linspace(0, widest, _PROFILE)
         on_axis = np.column_stack((np.sin(angles), 0 * angles, np.cos(angles)))

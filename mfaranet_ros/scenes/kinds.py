@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a place in the world is, and which class of each label set that is."""
 
 from __future__ import annotations
@@ -8,9 +10,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import UnknownNameError
-from mfaranet_ros.frame import UNLABELED
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.core.errors import UnknownNameError
+from mfaranet_ros.core.frame import UNLABELED
+from mfaranet_ros.core.labels import get_label_set
 
 
 class Kind(enum.IntEnum):

@@ -1,4 +1,6 @@
-"""What lens and sensor make of a picture: vignette, blur, rain streaks and noise."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What lens and sensor make of an image: vignette, blur, rain streaks and noise."""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.images.image import Rgb
 from mfaranet_ros.scenes.options import DriveOptions
-from mfaranet_ros.scenes.pictures.picture import Rgb
 from mfaranet_ros.scenes.view import Singles
 
 _SPARE = 64
-"""The noise is so much larger than the picture, and laid on it at another place each time."""
+"""The noise is so much larger than the image, and laid on it at another place each time."""
 
 
 def vignette(height: int, width: int) -> Singles:
@@ -34,7 +36,7 @@ class Lens:
     size: tuple[int, int]
 
     def take(self, rgb: Rgb, index: int) -> Rgb:
-        """Return the picture as the camera delivers it; index: of the frame."""
+        """Return the image as the camera delivers it; index: of the frame."""
         options = self.options
         if options.rain:
             rgb = cv2.add(rgb, self._streaks(index))
@@ -51,7 +53,7 @@ class Lens:
 
     @cached_property
     def _noise(self) -> tuple[Rgb, Rgb]:
-        """Noise to be added, and to be taken away: uint8, each larger than the picture."""
+        """Noise to be added, and to be taken away: uint8, each larger than the image."""
         chance = generator(self.seed, Purpose.NOISE, 0)
         shape = (self.size[0] + _SPARE, self.size[1] + _SPARE)
         gain = self.options.noise * (1 + 1.5 * self.options.dusk)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The light of a drive: sun, shadows, haze, rain, dusk and the lamps of the ego car."""
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.chance import Purpose, generator
+from mfaranet_ros.scenes.images.noise import fractal
+from mfaranet_ros.scenes.images.sky import HORIZON
 from mfaranet_ros.scenes.kinds import Kind
 from mfaranet_ros.scenes.options import DriveOptions
 from mfaranet_ros.scenes.painter import Canvas
-from mfaranet_ros.scenes.pictures.noise import fractal
-from mfaranet_ros.scenes.pictures.sky import HORIZON
 from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.scene import Scene
 from mfaranet_ros.scenes.view import Ints, Singles

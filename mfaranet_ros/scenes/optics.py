@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Lens distortion: where light that falls on a point of the sensor comes from.
 
 The formulas of CameraInfo and OpenCV. OpenCV's own undistortPoints is not used: it stops after
@@ -36,7 +38,7 @@ class Optics:
         """Return unit vectors (N, 3) of the optical frame; NaN where no light can come from.
 
         points: (N, 2) on the sensor. There is no light beyond the radius at which the distortion
-        begins to fold the picture.
+        begins to fold the image.
         """
         if self.model == 'equidistant':
             return self._fisheye(points)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The options of the drive, each defined once."""
 
 from __future__ import annotations
@@ -6,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from mfaranet_ros.errors import UnknownNameError
+from mfaranet_ros.core.errors import UnknownNameError
+from mfaranet_ros.core.settings import Value, replace, setting
 from mfaranet_ros.scenes.kinds import LABEL_SETS
-from mfaranet_ros.settings import Value, replace, setting
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class DriveOptions:
     speed_mps: float = setting(8.0, 'speed of the ego car', unit='m/s', low=0.0, high=30.0)
     rate_hz: float = setting(10.0, 'frames per second', unit='Hz', low=0.1, high=1000.0)
     duration_s: float = setting(20.0, 'length of the drive', unit='s', low=0.1, high=3600.0)
-    labels: str = setting('camvid', 'label set of the truth', choices=LABEL_SETS)
+    labels: str = setting('camvid', 'label set of the ground truth', choices=LABEL_SETS)
     curvature: float = setting(
         1.0, 'how much the road winds; 0: straight ahead', low=0.0, high=2.0
     )
@@ -41,7 +43,7 @@ class DriveOptions:
     haze_m: float = setting(
         600.0, 'distance at which haze hides half; 0: clear air', unit='m', low=0.0, high=1e5
     )
-    exposure: float = setting(1.0, 'brightness of the pictures', low=0.05, high=8.0)
+    exposure: float = setting(1.0, 'brightness of the images', low=0.05, high=8.0)
     noise: float = setting(
         2.0, 'standard deviation of the sensor noise', unit='levels of 255', low=0.0, high=50.0
     )

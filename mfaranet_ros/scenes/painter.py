@@ -1,4 +1,6 @@
-"""Which surface each pixel shows, and which texel of which picture.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Which surface each pixel shows, and which texel of which image.
 
 All arithmetic per pixel is +, -, *, / and sqrt of single precision and of whole numbers, each of
 which has one right result, so that a frame is the same on every machine.
@@ -15,6 +17,13 @@ from numpy.typing import NDArray
 from mfaranet_ros.scenes.atlas import Atlas, Page
 from mfaranet_ros.scenes.finder import Finder
 from mfaranet_ros.scenes.ground import kinds_at
+from mfaranet_ros.scenes.images.street import (
+    COLUMNS,
+    HALF_WIDTH_M,
+    ROWS,
+    SPAN_M,
+    TEXELS_PER_M,
+)
 from mfaranet_ros.scenes.kinds import Kind
 from mfaranet_ros.scenes.patches import (
     Meeting,
@@ -23,13 +32,6 @@ from mfaranet_ros.scenes.patches import (
     no_warnings,
     placed,
     seen_from,
-)
-from mfaranet_ros.scenes.pictures.street import (
-    COLUMNS,
-    HALF_WIDTH_M,
-    ROWS,
-    SPAN_M,
-    TEXELS_PER_M,
 )
 from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.road import Road
@@ -112,7 +114,7 @@ class Painter:
         met &= distance < canvas.distance[where]
         if not met.any():
             return
-        page = self._page(canvas.patches.local[number].picture, meeting)
+        page = self._page(canvas.patches.local[number].image, meeting)
         column = (u * np.float32((page.width - 0.01) / meeting.width)).astype(np.int32)
         v -= np.float32(meeting.height)
         row = (v * np.float32((0.01 - page.height) / meeting.height)).astype(np.int32)
@@ -123,9 +125,9 @@ class Painter:
         np.copyto(canvas.distance[where], distance, where=met)
         canvas.number[where][met] = number
 
-    def _page(self, picture: str, meeting: Meeting) -> Page:
-        """Return the size of a picture that is fine enough for a patch where it is."""
-        pages = self._atlas.pages[picture]
+    def _page(self, image: str, meeting: Meeting) -> Page:
+        """Return the size of an image that is fine enough for a patch where it is."""
+        pages = self._atlas.pages[image]
         pixel_m = self._view.pixel_rad * meeting.range_m()
         fine = min(meeting.width / pages[0].width, meeting.height / pages[0].height)
         level = 0

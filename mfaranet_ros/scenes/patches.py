@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Flat patches, of which the surfaces of all things are made, and where rays meet them.
 
 A patch is a trapezoid in a plane, seen from one side, or what a cut-out leaves of it. Its own
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.scenes.pictures.catalog import picture
+from mfaranet_ros.scenes.images.catalog import image
 
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -33,7 +35,7 @@ class Patch:
 
     across, up: unit vectors at right angles; across x up points outwards. size_m: width and
     height. lean_m: how far the left and the right edge lean inwards towards the top.
-    picture: name of the picture on it; where that is a cut-out, so is the patch.
+    image: name of the image on it; where that is a cut-out, so is the patch.
     """
 
     corner: Vector
@@ -41,7 +43,7 @@ class Patch:
     up: Vector
     size_m: tuple[float, float]
     lean_m: tuple[float, float] = (0.0, 0.0)
-    picture: str = 'plain'
+    image: str = 'plain'
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +225,7 @@ def meetings(patches: Patches, origin: Vector) -> list[Meeting]:
         strict=True,
     )
     return [
-        Meeting(plane, across, up, u, v, width, height, lean, picture(local.picture).mask)
+        Meeting(plane, across, up, u, v, width, height, lean, image(local.image).mask)
         for plane, across, up, u, v, (width, height), lean, local in rows
     ]
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The course of the road: where its middle is, and how far to its side a place lies.
 
 The world frame: x along the general direction of the road, y to its left, z up, in metres; the

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The world at one moment, near one place: what rays meet in it."""
 
 from __future__ import annotations

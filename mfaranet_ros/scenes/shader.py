@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Colours from what pixels show: how bright and how clear each is."""
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class Shader:
         self._lamps = light.lamps(ground.x, ground.y).astype(np.float32)
 
     def shade(self, canvas: Canvas, scene: Scene, pose: Pose) -> NDArray[np.uint8]:
-        """Return the picture: uint8 (H, W, 3)."""
+        """Return the image: uint8 (H, W, 3)."""
         gains = self._light.gains(canvas, pose)
         shadows = self._light.shadows(scene, pose).ravel().astype(np.float32) / np.float32(255)
         height, width = canvas.address.shape

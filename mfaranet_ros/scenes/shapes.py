@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """How things are built from patches: one row per shape."""
 
 from __future__ import annotations
@@ -7,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
+from mfaranet_ros.scenes.images.catalog import FRONTS, PAINTS, RIDERS, TREES, WALKERS
+from mfaranet_ros.scenes.images.vehicles import BONNET, NOSE, VAN_NOSE, VAN_SCREEN
 from mfaranet_ros.scenes.patches import UP, Patch, Patches
-from mfaranet_ros.scenes.pictures.catalog import FRONTS, PAINTS, RIDERS, TREES, WALKERS
-from mfaranet_ros.scenes.pictures.vehicles import BONNET, NOSE, VAN_NOSE, VAN_SCREEN
 
 Build = Callable[[float, float, float, int], list[Patch]]
 """From length, width, height (m) and variant to patches, front first."""
@@ -26,7 +28,7 @@ def _walls(
     length: float,
     width: float,
     height: float,
-    pictures: tuple[str, str, str, str],
+    images: tuple[str, str, str, str],
 ) -> list[Patch]:
     """Return the four sides of a box: front, left, back, right."""
     a, b = length / 2, width / 2
@@ -37,12 +39,12 @@ def _walls(
         ((-a, -b, 0.0), (1.0, 0.0, 0.0), length),
     )
     return [
-        Patch(corner, across, UP, (size, height), picture=picture)
-        for (corner, across, size), picture in zip(corners, pictures, strict=True)
+        Patch(corner, across, UP, (size, height), image=image)
+        for (corner, across, size), image in zip(corners, images, strict=True)
     ]
 
 
-def _slope(x: float, z: float, to_x: float, to_z: float, width: float, picture: str) -> Patch:
+def _slope(x: float, z: float, to_x: float, to_z: float, width: float, image: str) -> Patch:
     """Return a patch across the thing that rises from (x, z) to (to_x, to_z).
 
     It is seen from in front where it rises backwards, from behind where it rises forwards.
@@ -51,7 +53,7 @@ def _slope(x: float, z: float, to_x: float, to_z: float, width: float, picture: 
     up = ((to_x - x) / length, 0.0, (to_z - z) / length)
     sign = 1.0 if to_x < x else -1.0
     corner = (x, -sign * width / 2, z)
-    return Patch(corner, (0.0, sign, 0.0), up, (width, length), picture=picture)
+    return Patch(corner, (0.0, sign, 0.0), up, (width, length), image=image)
 
 
 def _house(length: float, width: float, height: float, variant: int) -> list[Patch]:
@@ -66,10 +68,10 @@ def _house(length: float, width: float, height: float, variant: int) -> list[Pat
     gable = (b, b)
     return [
         *walls,
-        Patch((-a, -b, height), (1.0, 0.0, 0.0), (0.0, away, up), (length, slant), picture=roof),
-        Patch((a, b, height), (-1.0, 0.0, 0.0), (0.0, -away, up), (length, slant), picture=roof),
-        Patch((a, -b, height), (0.0, 1.0, 0.0), UP, (width, rise), gable, picture=wall),
-        Patch((-a, b, height), (0.0, -1.0, 0.0), UP, (width, rise), gable, picture=wall),
+        Patch((-a, -b, height), (1.0, 0.0, 0.0), (0.0, away, up), (length, slant), image=roof),
+        Patch((a, b, height), (-1.0, 0.0, 0.0), (0.0, -away, up), (length, slant), image=roof),
+        Patch((a, -b, height), (0.0, 1.0, 0.0), UP, (width, rise), gable, image=wall),
+        Patch((-a, b, height), (0.0, -1.0, 0.0), UP, (width, rise), gable, image=wall),
         *_chimney(a - 0.4, height + rise - 0.6, variant),
     ]
 
@@ -117,7 +119,7 @@ def _car(length: float, width: float, height: float, variant: int) -> list[Patch
         Patch((back - lap * rear, -b, low), (1.0, 0.0, 0.0), UP, (run, rise), lean[::-1], right),
         Patch(
             (top, -b, height), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (2 * b, top - end),
-            picture=f'lid_{paint}',
+            image=f'lid_{paint}',
         ),
     ]  # fmt: skip
 
@@ -126,10 +128,10 @@ def _van(length: float, width: float, height: float, variant: int) -> list[Patch
     """Return a van: its bonnet and its screen are one slope, the side is cut to fit."""
     paint = _VAN_PAINTS[variant % len(_VAN_PAINTS)]
     a, nose = length / 2, height * (1 - VAN_SCREEN)
-    pictures = (
+    images = (
         f'front_{paint}', f'van_side_left_{paint}', f'van_rear_{paint}', f'van_side_{paint}',
     )  # fmt: skip
-    body = _walls(length, width, height, pictures)
+    body = _walls(length, width, height, images)
     body[0] = replace(body[0], size_m=(width, nose))
     top = a - length * VAN_NOSE
     return [
@@ -137,39 +139,39 @@ def _van(length: float, width: float, height: float, variant: int) -> list[Patch
         _slope(a, nose, top, height, width, f'screen_{paint}'),
         Patch(
             (top, -width / 2, height), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (width, top + a),
-            picture=f'lid_{paint}',
+            image=f'lid_{paint}',
         ),
     ]  # fmt: skip
 
 
 def _bus(length: float, width: float, height: float, variant: int) -> list[Patch]:
     paint = _BUS_PAINTS[variant % len(_BUS_PAINTS)]
-    pictures = (
+    images = (
         f'van_front_{paint}', f'bus_side_left_{paint}', f'van_rear_{paint}', f'bus_side_{paint}',
     )  # fmt: skip
-    return _walls(length, width, height, pictures)
+    return _walls(length, width, height, images)
 
 
-def _barrier(picture: str) -> Build:
+def _barrier(image: str) -> Build:
     """Return the shape of a wall, hedge or fence along its direction."""
 
     def build(length: float, width: float, height: float, variant: int) -> list[Patch]:
-        return _walls(length, width, height, (picture, picture, picture, picture))
+        return _walls(length, width, height, (image, image, image, image))
 
     return build
 
 
-def _board(*pictures: str, slim: float = 0.0) -> Build:
+def _board(*images: str, slim: float = 0.0) -> Build:
     """Return the shape of what is flat and turns to the viewer.
 
     slim: its width as a share of its height; 0: it is as wide as its foot.
     """
 
     def build(length: float, width: float, height: float, variant: int) -> list[Patch]:
-        name = pictures[variant % len(pictures)]
+        name = images[variant % len(images)]
         wide = slim * height or width
         corner = (0.0, -wide / 2, 0.0)
-        return [Patch(corner, (0.0, 1.0, 0.0), UP, (wide, height), picture=name)]
+        return [Patch(corner, (0.0, 1.0, 0.0), UP, (wide, height), image=name)]
 
     return build
 
@@ -180,40 +182,36 @@ def _people(name: str, count: int) -> Build:
 
 def _lamp(length: float, width: float, height: float, variant: int) -> list[Patch]:
     """Return a street lamp, its arm to the right of its direction, seen along the road."""
-    post = Patch((0.0, -0.07, 0.0), (0.0, 1.0, 0.0), UP, (0.14, height), picture='pole')
-    arm = Patch((0.0, -1.4, height - 0.2), (0.0, 1.0, 0.0), UP, (1.4, 0.12), picture='pole')
-    head = Patch((0.0, -1.9, height - 0.25), (0.0, 1.0, 0.0), UP, (0.6, 0.18), picture='plain')
+    post = Patch((0.0, -0.07, 0.0), (0.0, 1.0, 0.0), UP, (0.14, height), image='pole')
+    arm = Patch((0.0, -1.4, height - 0.2), (0.0, 1.0, 0.0), UP, (1.4, 0.12), image='pole')
+    head = Patch((0.0, -1.9, height - 0.25), (0.0, 1.0, 0.0), UP, (0.6, 0.18), image='plain')
     return [part for front in (post, arm, head) for part in (front, _reverse(front))]
 
 
-def _reverse(patch: Patch, picture: str = '') -> Patch:
+def _reverse(patch: Patch, image: str = '') -> Patch:
     """Return the other side of an upright patch."""
     x, y, z = patch.corner
     a, b, _ = patch.across
     corner = (x + a * patch.size_m[0], y + b * patch.size_m[0], z)
-    return Patch(
-        corner, (-a, -b, 0.0), patch.up, patch.size_m, patch.lean_m, picture or patch.picture
-    )
+    return Patch(corner, (-a, -b, 0.0), patch.up, patch.size_m, patch.lean_m, image or patch.image)
 
 
 def _sign(length: float, width: float, height: float, variant: int) -> list[Patch]:
     """Return the plate of a sign, its lower edge at a height above people's heads."""
     name = ('round_sign', 'blue_sign', 'green_sign')[variant % 3]
     plate = Patch(
-        (0.0, -width / 2, height - width), (0.0, 1.0, 0.0), UP, (width, width), picture=name
+        (0.0, -width / 2, height - width), (0.0, 1.0, 0.0), UP, (width, width), image=name
     )
     return [plate, _reverse(plate, name if variant % 3 == 0 else 'sign_back')]
 
 
 def _light(length: float, width: float, height: float, variant: int) -> list[Patch]:
     """Return the head of a traffic light, on top of its pole."""
-    pictures = ('traffic_light', 'pole', 'pole', 'pole')
+    images = ('traffic_light', 'pole', 'pole', 'pole')
     size = 0.85
-    box = _walls(length, width, size, pictures)
+    box = _walls(length, width, size, images)
     return [
-        Patch(
-            (*part.corner[:2], height - size), part.across, UP, part.size_m, picture=part.picture
-        )
+        Patch((*part.corner[:2], height - size), part.across, UP, part.size_m, image=part.image)
         for part in box
     ]
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Drives from texts NAME=VALUE, as command lines and parameters give them."""
 
 from __future__ import annotations
@@ -6,10 +8,10 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from mfaranet_ros.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.settings import parse_settings, replace
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.options import DriveOptions, preset
-from mfaranet_ros.settings import parse_settings, replace
 
 PRESET = 'preset='
 

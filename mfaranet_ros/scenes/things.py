@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The things that stand on the ground, and what they stand on."""
 
 from __future__ import annotations

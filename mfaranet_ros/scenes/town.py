@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What stands beside the road and at its kerbs: the same at every moment."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What moves: cars, buses, cyclists and people, each a function of time alone."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a camera sees, as tables that are made once: rays, ground and sky."""
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from numpy.typing import NDArray
 from mfaranet_ros.scenes.atlas import STREET_FLATTEST, STREET_LEVELS, Atlas, Page
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.ground import FAR_M
-from mfaranet_ros.scenes.pictures.sky import COLUMNS as SKY_COLUMNS
-from mfaranet_ros.scenes.pictures.sky import ROWS as SKY_ROWS
-from mfaranet_ros.scenes.pictures.street import TEXELS_PER_M
+from mfaranet_ros.scenes.images.sky import COLUMNS as SKY_COLUMNS
+from mfaranet_ros.scenes.images.sky import ROWS as SKY_ROWS
+from mfaranet_ros.scenes.images.street import TEXELS_PER_M
 from mfaranet_ros.scenes.pose import Pose
 
 Singles = NDArray[np.float32]
@@ -55,7 +57,7 @@ class View:
 
     @cached_property
     def pixel_rad(self) -> float:
-        """How wide a pixel in the middle of the picture is."""
+        """How wide a pixel in the middle of the image is."""
         row, column = (max(size - 1, 0) // 2 for size in self.size)
         ends = [(row, column), (row, min(column + 1, self.size[1] - 1))]
         rays = (self.x, self.y, self.z)
@@ -64,7 +66,7 @@ class View:
 
     @cached_property
     def _sky(self) -> tuple[Ints, Ints]:
-        """Column and row of the picture of the sky that each pixel shows."""
+        """Column and row of the image of the sky that each pixel shows."""
         turn = np.arctan2(self.y.astype(np.float64), self.x) / (-2 * math.pi)
         column = np.floor(turn * SKY_COLUMNS).astype(np.int32)
         up = np.arcsin(np.clip(self.z.astype(np.float64), 0, 1)) / (math.pi / 2)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One world, made from a seed: the road, what stands beside it and what moves along it."""
 
 from __future__ import annotations
@@ -5,7 +7,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.scenes.ground import Ground
 from mfaranet_ros.scenes.options import DriveOptions
 from mfaranet_ros.scenes.road import Road

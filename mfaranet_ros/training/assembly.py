@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Everything a run consists of, made from its settings and checked before the first step."""
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.backends.warp import use_row_warp
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.models import (
     SegmentationModel,
     Weights,
@@ -19,10 +22,10 @@ from mfaranet_ros.models import (
     load_weights,
     read_weights,
 )
-from mfaranet_ros.pipeline.backends.warp import use_row_warp
 from mfaranet_ros.training.config import NetworkConfig, TrainConfig
 from mfaranet_ros.training.datasets import Cache, count_classes, open_data
 from mfaranet_ros.training.depthwise import keep_depthwise_precise
+from mfaranet_ros.training.distributed import DistributedContext, synchronise_normalisation
 from mfaranet_ros.training.feed import Feed
 from mfaranet_ros.training.freeze import freeze
 from mfaranet_ros.training.loader import Loader
@@ -35,7 +38,6 @@ from mfaranet_ros.training.optim import (
 )
 from mfaranet_ros.training.paste import Paste
 from mfaranet_ros.training.transforms import Augment
-from mfaranet_ros.training.world import World, synchronise_normalisation
 
 MOST_THREADS = 16
 
@@ -44,13 +46,13 @@ MOST_THREADS = 16
 class Parts:
     """What one process trains with.
 
-    data_hash: of the names of all pictures; a run is only resumed on the same.
+    data_hash: of the names of all images; a run is only resumed on the same.
     begun_with: the weights file it began with, None from scratch. backbone: that of others which
     its backbone began with, None without.
     """
 
     config: TrainConfig
-    world: World
+    world: DistributedContext
     label_set: LabelSet
     train: Cache
     validation: Cache
@@ -71,7 +73,7 @@ class Parts:
         return self.model if self.average is None else self.average.model
 
 
-def assemble(config: TrainConfig, device: torch.device, world: World) -> Parts:
+def assemble(config: TrainConfig, device: torch.device, world: DistributedContext) -> Parts:
     """Read the data's lists, build the network and what trains it; raises as each of them does."""
     _check_batch(config, world)
     torch.manual_seed(config.run.seed)
@@ -103,7 +105,7 @@ def assemble(config: TrainConfig, device: torch.device, world: World) -> Parts:
     )
 
 
-def _check_batch(config: TrainConfig, world: World) -> None:
+def _check_batch(config: TrainConfig, world: DistributedContext) -> None:
     parts = world.size * config.optim.accumulate
     if config.optim.batch % parts:
         raise ConfigError(
@@ -130,7 +132,7 @@ def _make_model(
     begun_with: Weights | None,
     backbone: Weights | None,
     device: torch.device,
-    world: World,
+    world: DistributedContext,
 ) -> SegmentationModel:
     heads = bool(config.loss.boundary or config.loss.attention)
     model = create_model(config.network.name, classes=classes, training_heads=heads)
@@ -151,7 +153,11 @@ def _make_model(
 
 
 def _make_loader(
-    config: TrainConfig, train: Cache, threads: int, device: torch.device, world: World
+    config: TrainConfig,
+    train: Cache,
+    threads: int,
+    device: torch.device,
+    world: DistributedContext,
 ) -> tuple[Loader, torch.Tensor | None]:
     """Return the loader, and the weights of the classes, which also need all labels counted."""
     augment, weights, paste = config.augment, None, None

@@ -1,6 +1,8 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every setting of a training run, defined once, and the recipes, which are values of them.
 
-The fields are made as those of the pipeline (mfaranet_ros/pipeline/config.py): checked when they
+The fields are made as those of the pipeline (mfaranet_ros/core/config.py): checked when they
 are given, and each is a `--set NAME=VALUE` of `mfaranet train`.
 """
 
@@ -10,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mfaranet_ros.errors import ConfigError, UnknownNameError
-from mfaranet_ros.pipeline.config import replace, setting
+from mfaranet_ros.core.config import replace, setting
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,10 @@ class DataConfig:
     leave_out: str = setting(
         '',
         'drives of the training split that are validated on and not trained on, as 0001TP; a '
-        "picture's drive stands before the first _ of its name",
+        "image's drive stands before the first _ of its name",
     )
     cache_gb: float = setting(
-        4.0, 'decoded pictures are kept in memory up to so much', unit='GB', low=0.0, high=1e4
+        4.0, 'decoded images are kept in memory up to so much', unit='GB', low=0.0, high=1e4
     )
     threads: int = setting(
         0, 'threads that read and augment; 0: one per core, at most 16', low=0, high=256
@@ -60,10 +62,10 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How a training picture is changed, in this order; shares are of the pictures."""
+    """How a training image is changed, in this order; shares are of the images."""
 
     paste_share: float = setting(
-        0.0, 'gets objects of rare classes from other pictures', low=0.0, high=1.0
+        0.0, 'gets objects of rare classes from other images', low=0.0, high=1.0
     )
     paste_objects: int = setting(3, 'at most so many, at least one', low=1, high=100)
     paste_light: float = setting(
@@ -107,7 +109,7 @@ class LossConfig:
         0.1, "weight of each scale's score where it sees a boundary", low=0.0, high=100.0
     )
     attention_images: float = setting(
-        7.0, 'that term is a mean over pictures, times this: the authors sum it over the 7 of one '
+        7.0, 'that term is a mean over images, times this: the authors sum it over the 7 of one '
         'GPU; 0: a sum over the batch', low=0.0, high=1000.0,
     )  # fmt: skip
     hard_probability: float = setting(
@@ -154,7 +156,7 @@ class OptimConfig:
     clip_norm: float = setting(
         0.0, 'longer gradients are shortened to this; 0: never', low=0.0, high=1e6
     )
-    batch: int = setting(14, 'pictures of one step, on all processes together', low=1, high=65536)
+    batch: int = setting(14, 'images of one step, on all processes together', low=1, high=65536)
     accumulate: int = setting(
         1, 'parts in which the batch of a process goes through the network, each normalised for '
         'itself', low=1, high=1024,
@@ -236,7 +238,7 @@ SMALL: dict[str, Any] = {
     'optim.ema': 0.998,
     'run.precision': 'auto',
 }
-"""What training from scratch on a few hundred pictures needs instead; docs/training.md."""
+"""What training from scratch on a few hundred images needs instead; docs/training.md."""
 
 SMALL_START: dict[str, Any] = {
     **SMALL,
@@ -252,7 +254,7 @@ SMALL_START: dict[str, Any] = {
     'optim.power': 0.5,
     'optim.batch': 16,
 }
-"""The same on smaller pictures, three times as many a minute; `small` begins with its weights."""
+"""The same on smaller images, three times as many a minute; `small` begins with its weights."""
 
 RECIPES = {
     'paper': TrainConfig(),

@@ -1,4 +1,6 @@
-"""Pictures with labels to train on, in the layouts they are published in.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Images with labels to train on, in the layouts they are published in.
 
 To add a layout: one function that lists the pairs of a split, one row in KINDS.
 """
@@ -16,11 +18,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import ConfigError, SourceError, UnknownNameError
-from mfaranet_ros.evaluation.images import Pair, TruthReader, find_pairs, read_frame
-from mfaranet_ros.labels import LabelSet, get_label_set
+from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
+from mfaranet_ros.core.labels import LabelSet, get_label_set
+from mfaranet_ros.data.images import GroundTruthReader, Pair, find_pairs, read_frame
 from mfaranet_ros.training.config import DataConfig
-from mfaranet_ros.training.truth import Pixels, PlainTruth, ReadTruth, read_color_truth, to_rgb
+from mfaranet_ros.training.ground_truth import (
+    Pixels,
+    PlainGroundTruth,
+    ReadGroundTruth,
+    read_color_ground_truth,
+    to_rgb,
+)
 
 TRAIN, VALIDATION = 'train', 'val'
 
@@ -32,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture and what is in it.
+    """One image and what is in it.
 
     image: uint8 (H, W, 3) RGB. labels: uint8 (H, W) ids of the label set, 255 for none.
     """
@@ -48,23 +56,23 @@ class Dataset:
 
     label_set: LabelSet
     pairs: tuple[Pair, ...]
-    read_truth: ReadTruth
+    read_ground_truth: ReadGroundTruth
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The pictures' names, in order; equal names are equal pictures."""
+        """The images' names, in order; equal names are equal images."""
         return tuple(pair.name for pair in self.pairs)
 
     def read(self, index: int) -> Sample:
         """Return one sample; raises SourceError, which names the file, for what is broken."""
         pair = self.pairs[index]
-        if pair.truth is None:
-            raise SourceError(f'{pair.picture} has no labels')
-        image = to_rgb(read_frame(pair.picture))
-        return Sample(pair.name, image, self.read_truth(pair.truth, image.shape[:2]))
+        if pair.ground_truth is None:
+            raise SourceError(f'{pair.image} has no labels')
+        image = to_rgb(read_frame(pair.image))
+        return Sample(pair.name, image, self.read_ground_truth(pair.ground_truth, image.shape[:2]))
 
     def select(self, keep: Callable[[str], bool]) -> Dataset:
         """Return the pairs whose name is to be kept."""
@@ -102,20 +110,20 @@ class Kind:
     """One layout: the label set of its files, '' if any, and what finds the pairs of a split."""
 
     labels: str
-    find: Callable[[Path, str, LabelSet], tuple[Sequence[Pair], ReadTruth]]
+    find: Callable[[Path, str, LabelSet], tuple[Sequence[Pair], ReadGroundTruth]]
 
 
 def open_data(config: DataConfig) -> tuple[Dataset, Dataset]:
     """Return what is trained on and what is validated on.
 
-    Raises UnknownNameError, ConfigError, and SourceError for a layout that is not there, pictures
-    without labels, labels without a picture, and a split without any.
+    Raises UnknownNameError, ConfigError, and SourceError for a layout that is not there, images
+    without labels, labels without an image, and a split without any.
     """
     train = open_dataset(config.kind, config.root, TRAIN, config.labels)
     if not config.leave_out:
         validation = open_dataset(config.kind, config.root, VALIDATION, config.labels)
         if train.names == validation.names:
-            logger.warning('the pictures trained on are those validated on: %s', config.root)
+            logger.warning('the images trained on are those validated on: %s', config.root)
         return train, validation
     return _leave_out(train, [name.strip() for name in config.leave_out.split(',')])
 
@@ -134,7 +142,7 @@ def _leave_out(dataset: Dataset, drives: Sequence[str]) -> tuple[Dataset, Datase
 
 
 def drive_of(name: str) -> str:
-    """Return the drive a picture is of: what stands before the first _ of its name."""
+    """Return the drive an image is of: what stands before the first _ of its name."""
     return name.rpartition('/')[2].partition('_')[0]
 
 
@@ -149,64 +157,68 @@ def open_dataset(kind: str, root: str | Path, split: str, labels: str = '') -> D
         raise ConfigError(f'data.labels = {labels!r}: the labels of {kind} are {own}')
     label_set = get_label_set(labels or own)
     root = Path(root).expanduser()
-    pairs, read_truth = KINDS[kind].find(root, split, label_set)
+    pairs, read_ground_truth = KINDS[kind].find(root, split, label_set)
     if not pairs:
         raise SourceError(f'{root}: its split {split!r} is empty')
-    return Dataset(label_set, tuple(pairs), read_truth)
+    return Dataset(label_set, tuple(pairs), read_ground_truth)
 
 
-def _find_camvid(root: Path, split: str, label_set: LabelSet) -> tuple[Sequence[Pair], ReadTruth]:
+def _find_camvid(
+    root: Path, split: str, label_set: LabelSet
+) -> tuple[Sequence[Pair], ReadGroundTruth]:
     """The 480x360 form that SegNet made common: SPLIT/images and SPLIT/labels, ids 0 to 11."""
     return _find_in_folders(root, f'{split}/images', f'{split}/labels', label_set)
 
 
 def _find_cityscapes(
     root: Path, split: str, label_set: LabelSet
-) -> tuple[Sequence[Pair], ReadTruth]:
+) -> tuple[Sequence[Pair], ReadGroundTruth]:
     """Cordts et al. (CVPR 2016): leftImg8bit/SPLIT/CITY and gtFine/SPLIT/CITY."""
     return _find_in_folders(root, f'leftImg8bit/{split}', f'gtFine/{split}', label_set)
 
 
-def _find_folders(root: Path, split: str, label_set: LabelSet) -> tuple[Sequence[Pair], ReadTruth]:
-    """Pictures and ids of equal stems: SPLIT/images and SPLIT/labels, or these for all splits."""
+def _find_folders(
+    root: Path, split: str, label_set: LabelSet
+) -> tuple[Sequence[Pair], ReadGroundTruth]:
+    """Images and ids of equal stems: SPLIT/images and SPLIT/labels, or these for all splits."""
     both = (root / TRAIN).is_dir() and (root / VALIDATION).is_dir()
     start = f'{split}/' if both else ''
     return _find_in_folders(root, f'{start}images', f'{start}labels', label_set)
 
 
 def _find_in_folders(
-    root: Path, images: str, truth: str, label_set: LabelSet
-) -> tuple[Sequence[Pair], ReadTruth]:
-    _check_there(root, images, truth)
-    found = find_pairs(root / images, root / truth)
-    return found.pairs, TruthReader(label_set, found.layout)
+    root: Path, images: str, ground_truth: str, label_set: LabelSet
+) -> tuple[Sequence[Pair], ReadGroundTruth]:
+    _check_there(root, images, ground_truth)
+    found = find_pairs(root / images, root / ground_truth)
+    return found.pairs, GroundTruthReader(label_set, found.layout)
 
 
 def _find_camvid_colors(
     root: Path, split: str, label_set: LabelSet
-) -> tuple[Sequence[Pair], ReadTruth]:
+) -> tuple[Sequence[Pair], ReadGroundTruth]:
     """The original 960x720 frames with 32 colours, and a list of the frames of each split."""
-    images, truth, names = '701_StillsRaw_full', 'LabeledApproved_full', f'{split}.txt'
-    _check_there(root, images, truth, names)
+    images, ground_truth, names = '701_StillsRaw_full', 'LabeledApproved_full', f'{split}.txt'
+    _check_there(root, images, ground_truth, names)
     files = [
-        (name, root / images / f'{name}.png', root / truth / f'{name}_L.png')
+        (name, root / images / f'{name}.png', root / ground_truth / f'{name}_L.png')
         for name in _read_list(root / names)
     ]
-    return _listed_pairs(files), read_color_truth
+    return _listed_pairs(files), read_color_ground_truth
 
 
 def _find_pascal_context(
     root: Path, split: str, label_set: LabelSet
-) -> tuple[Sequence[Pair], ReadTruth]:
+) -> tuple[Sequence[Pair], ReadGroundTruth]:
     """Mottaghi et al. (CVPR 2014) on VOC2010, its 59 classes as png: 1 to 59, 0 for none."""
-    images, truth = 'JPEGImages', 'SegmentationClassContext'
+    images, ground_truth = 'JPEGImages', 'SegmentationClassContext'
     names = f'ImageSets/SegmentationContext/{split}.txt'
-    _check_there(root, images, truth, names)
+    _check_there(root, images, ground_truth, names)
     files = [
-        (name, root / images / f'{name}.jpg', root / truth / f'{name}.png')
+        (name, root / images / f'{name}.jpg', root / ground_truth / f'{name}.png')
         for name in _read_list(root / names)
     ]
-    return _listed_pairs(files), PlainTruth(label_set, first=1)
+    return _listed_pairs(files), PlainGroundTruth(label_set, first=1)
 
 
 KINDS = {
@@ -233,11 +245,11 @@ def _check_there(root: Path, *wanted: str) -> None:
 
 
 def _read_list(path: Path) -> list[str]:
-    """Return the stems of a list with a picture in each line, be it a name or paths."""
+    """Return the stems of a list with an image in each line, be it a name or paths."""
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f'{path} cannot be read as a list of pictures: {error}') from error
+        raise SourceError(f'{path} cannot be read as a list of images: {error}') from error
     return [Path(line.split()[0]).stem for line in lines if line.strip()]
 
 
@@ -248,7 +260,7 @@ def _listed_pairs(files: Iterable[tuple[str, Path, Path]]) -> list[Pair]:
         raise SourceError(
             f'{len(missing)} files of the list are missing: {_shorten(list(map(str, missing)))}'
         )
-    return [Pair(name, picture, truth) for name, picture, truth in files]
+    return [Pair(name, image, ground_truth) for name, image, ground_truth in files]
 
 
 def _shorten(names: Sequence[str]) -> str:
@@ -257,7 +269,7 @@ def _shorten(names: Sequence[str]) -> str:
 
 
 def count_classes(data: Cache, threads: int) -> NDArray[np.int64]:
-    """Return how many pixels of each class each picture has, int64 (N, C).
+    """Return how many pixels of each class each image has, int64 (N, C).
 
     What cannot be read has none.
     """

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Depthwise convolutions in float32 where all else is in bfloat16."""
 
 from __future__ import annotations

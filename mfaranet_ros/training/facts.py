@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the weights file of a run says of itself in its metadata."""
 
 from __future__ import annotations
@@ -7,9 +9,9 @@ from typing import Any
 
 import torch
 
+from mfaranet_ros.backends.device import name_device
+from mfaranet_ros.core.config import settings_of, value_of
 from mfaranet_ros.models import Weights
-from mfaranet_ros.pipeline.backends.device import name_device
-from mfaranet_ros.pipeline.config import settings_of, value_of
 from mfaranet_ros.training.assembly import Parts
 from mfaranet_ros.training.config import RECIPES, TrainConfig
 from mfaranet_ros.training.history import Row
@@ -34,7 +36,7 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
         'begun_with': _origin(parts.begun_with),
         'backbone_begun_with': parts.backbone and {'sha256': parts.backbone.sha256},
         'data': config.data.kind,
-        'pictures': len(parts.train),
+        'images': len(parts.train),
         'names_sha256': parts.data_hash,
         'steps': step,
         'epochs': round(step / parts.loader.steps_per_epoch, 2),
@@ -46,7 +48,7 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
     }
     if row is not None and row.mean_iou is not None:
         training['validation'] = {
-            'pictures': len(parts.validation),
+            'images': len(parts.validation),
             'mean_iou': round(row.mean_iou, 4),
             'iou': {
                 name: None if value is None else round(value, 4)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """From bytes to what a network takes while it is trained: device, precision, normalisation."""
 
 from __future__ import annotations
@@ -8,11 +10,11 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from mfaranet_ros.pipeline.backends.device import cpu_flags
+from mfaranet_ros.backends.device import cpu_flags
 
 
 class Feed:
-    """Uploads pictures and normalises them on the device.
+    """Uploads images and normalises them on the device.
 
     precision: of the arithmetic, as `run.precision`. mean, std: of red, green and blue, for values
     in 0..1.
@@ -29,8 +31,8 @@ class Feed:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 (N, H, W, 3) RGB as float32 (N, 3, H, W), in memory channels last."""
-        pictures = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
-        return torch.addcmul(self._offset, pictures, self._gain)
+        float_images = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        return torch.addcmul(self._offset, float_images, self._gain)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which the network runs: bfloat16 where it is fit for it."""

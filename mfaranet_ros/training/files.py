@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files of a run, each written aside and renamed, so that an earlier one stays whole."""
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from typing import Any
 
 import torch
 
-from mfaranet_ros.errors import OutputError, WeightsError
-from mfaranet_ros.models.files import write_aside
+from mfaranet_ros.core.errors import OutputError, WeightsError
+from mfaranet_ros.core.hashing import write_aside
 
 FORMAT = 1
 """Raised when what a checkpoint holds changes."""

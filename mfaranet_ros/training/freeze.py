@@ -1,8 +1,10 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Which networks train their backbone along."""
 
 from __future__ import annotations
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.training.config import NetworkConfig
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What a run writes down of each epoch: a line in a CSV file and a point of the curves."""
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.labels import LabelSet
+from mfaranet_ros.core.labels import LabelSet
 
 Canvas = NDArray[np.uint8]
 

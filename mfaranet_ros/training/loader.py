@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Batches, endlessly and in an order that the seed alone decides, made by threads.
 
 Each sample is drawn from a generator of its own, seeded by its place in the run. So nothing
@@ -18,15 +20,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mfaranet_ros.errors import SourceError, TrainingError
+from mfaranet_ros.core.errors import SourceError, TrainingError
 from mfaranet_ros.training.datasets import Cache, Sample
-from mfaranet_ros.training.world import ALONE, World
+from mfaranet_ros.training.distributed import ALONE, DistributedContext
 
 AHEAD = 3
 """So many batches are made before they are asked for."""
 
 TRIES = 20
-"""So many other pictures are tried in place of a broken one."""
+"""So many other images are tried in place of a broken one."""
 
 
 class Stream(enum.IntEnum):
@@ -47,7 +49,7 @@ class Batch:
     """A process's part of one step's samples.
 
     images: uint8 (N, h, w, 3) RGB. labels: uint8 (N, h, w). skipped: what could not be read and
-    why, by the picture's name.
+    why, by the image's name.
     """
 
     images: Tensor
@@ -59,7 +61,7 @@ class Batch:
 class Loader:
     """Makes the batches of a run.
 
-    batch: pictures of one step, on all processes of the world together. size: (height, width) of
+    batch: images of one step, on all processes of the world together. size: (height, width) of
     what `augment` makes. pinned: whether the batches lie where a GPU copies from.
     """
 
@@ -69,12 +71,12 @@ class Loader:
     batch: int
     seed: int
     threads: int
-    world: World = ALONE
+    world: DistributedContext = ALONE
     pinned: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches of one pass; what is left of it is left out, other pictures each time."""
+        """Whole batches of one pass; what is left of it is left out, other images each time."""
         return max(1, len(self.data) // self.batch)
 
     def stream(self, first_step: int) -> Generator[Batch, None, None]:
@@ -93,10 +95,10 @@ class Loader:
                     batch.cancel()
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """Return which pictures all processes together see at a step, int64 (batch,)."""
+        """Return which images all processes together see at a step, int64 (batch,)."""
         epoch, place = divmod(step, self.steps_per_epoch)
         random = generator(self.seed, Stream.ORDER, epoch)
-        passes = -(-self.batch // len(self.data))  # of fewer pictures than a batch has
+        passes = -(-self.batch // len(self.data))  # of fewer images than a batch has
         order = np.concatenate([random.permutation(len(self.data)) for _ in range(passes)])
         return order[place * self.batch : (place + 1) * self.batch]
 
@@ -129,7 +131,7 @@ class Loader:
             labels.numpy()[:] = sample.labels
             return skipped
         raise TrainingError(
-            f'{TRIES} pictures in a row cannot be read: {"; ".join(skipped.values())}'
+            f'{TRIES} images in a row cannot be read: {"; ".join(skipped.values())}'
         )
 
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The training loop: step after step, epoch after epoch, until the schedule is at its end.
 
 A run leaves in its folder: log.csv and curves.png, best.safetensors by validation,
@@ -19,21 +21,21 @@ from typing import Any
 import cv2
 import torch
 
-from mfaranet_ros.errors import ConfigError, TrainingError
-from mfaranet_ros.evaluation.confusion import ConfusionMatrix
-from mfaranet_ros.pipeline.backends.device import keep_freed_memory, resolve_device
-from mfaranet_ros.pipeline.config import replace
+from mfaranet_ros.backends.device import keep_freed_memory, resolve_device
+from mfaranet_ros.core.config import replace
+from mfaranet_ros.core.errors import ConfigError, TrainingError
+from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.training.assembly import Parts, assemble
+from mfaranet_ros.training.checkpoints import CHECKPOINT, CheckpointManager, take_up
 from mfaranet_ros.training.config import TrainConfig
+from mfaranet_ros.training.distributed import join_world, local_device
 from mfaranet_ros.training.files import load_checkpoint, make_folder
 from mfaranet_ros.training.history import Row
-from mfaranet_ros.training.keeper import CHECKPOINT, Keeper, take_up
 from mfaranet_ros.training.loader import Batch, Stream, generator
 from mfaranet_ros.training.optim import learning_rate, set_learning_rate
 from mfaranet_ros.training.state import PARTS, State, Tally, check_finite
 from mfaranet_ros.training.validate import validate
 from mfaranet_ros.training.watcher import Nobody, Watcher
-from mfaranet_ros.training.world import join_world, local_device
 
 CHANGEABLE = (
     'data.root', 'data.cache_gb', 'data.threads', 'run.device', 'run.threads',
@@ -42,7 +44,7 @@ CHANGEABLE = (
 """What may be another when a run is resumed; anything else would make it another run."""
 
 BROKEN_SHARE = 0.01
-"""More of the pictures than this must not be broken."""
+"""More of the images than this must not be broken."""
 
 VALIDATION_SHARE = 0.1
 """So much of the time may go into validation where its interval is not given."""
@@ -58,7 +60,7 @@ class Result:
     """What a run has come to.
 
     finished: whether it is at the end of its schedule, and not only stopped. best_iou: the mean
-    IoU of best.safetensors on the validation pictures, None where there is none yet.
+    IoU of best.safetensors on the validation images, None where there is none yet.
     """
 
     folder: Path
@@ -138,7 +140,7 @@ class _Run:
         self.world = parts.world
         self.state = state
         self.folder = folder
-        self.keeper = Keeper(parts, folder)
+        self.keeper = CheckpointManager(parts, folder)
         self.watcher = watcher
         self.tally = Tally(parts.feed.device, parts.world)
         self.tally.begin(state.epoch_losses)
@@ -217,12 +219,12 @@ class _Run:
         return max(state.progress, by_steps, state.elapsed_s / usable_s)
 
     def _expected_validation_s(self) -> float:
-        """Return what the last one took; before it, half of what as many pictures in training."""
+        """Return what the last one took; before it, half of what as many images in training."""
         state = self.state
         if state.validation_s or not state.step:
             return state.validation_s
-        picture_s = state.elapsed_s / (state.step * self.config.optim.batch)
-        return 0.5 * picture_s * len(self.parts.validation)
+        image_s = state.elapsed_s / (state.step * self.config.optim.batch)
+        return 0.5 * image_s * len(self.parts.validation)
 
     def _end_epoch(self, over: bool) -> None:
         """Validate where it is due, write the epoch down, keep the best network."""
@@ -284,7 +286,7 @@ class _Run:
         known.update(new)
         if new and len(known) > BROKEN_SHARE * total:
             raise TrainingError(
-                f'{len(known)} of {total} pictures cannot be read, more than {BROKEN_SHARE:.0%}: '
+                f'{len(known)} of {total} images cannot be read, more than {BROKEN_SHARE:.0%}: '
                 f'replace or remove {", ".join(sorted(known))} ({next(iter(new.values()))})'
             )
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Multi-scale joint supervision: the loss MFARANet is trained with (arXiv 2402.02286).
 
 Written from the published description. Everything stays on the device: what would be picked by
@@ -14,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mfaranet_ros.frame import UNLABELED
+from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.models import StageOutputs
 from mfaranet_ros.models.layers import resize
 from mfaranet_ros.training.config import LossConfig
-from mfaranet_ros.training.world import ALONE, World
+from mfaranet_ros.training.distributed import ALONE, DistributedContext
 
 BOUNDARY_WINDOW = 5
 """A pixel is at a boundary where its label is not the mean of so many rows and columns."""
@@ -49,7 +51,10 @@ class JointLoss:
     """
 
     def __init__(
-        self, config: LossConfig, class_weights: Tensor | None = None, world: World = ALONE
+        self,
+        config: LossConfig,
+        class_weights: Tensor | None = None,
+        world: DistributedContext = ALONE,
     ) -> None:
         self.config = config
         self.class_weights = class_weights
@@ -58,9 +63,11 @@ class JointLoss:
     def __call__(self, outputs: StageOutputs, labels: Tensor) -> LossParts:
         """Return the parts; labels: uint8 (N, H, W), 255 where a pixel counts for nothing."""
         config = self.config
-        boundary_truth = boundary_of(labels)  # (N, H, W)
+        boundary_ground_truth = boundary_of(labels)  # (N, H, W)
         rows, columns = (_sampled(size, config.stride, labels) for size in labels.shape[1:])
-        boundary_truth = boundary_truth[:, rows][:, :, columns]  # (N, h, w), as all below
+        boundary_ground_truth = boundary_ground_truth[:, rows][
+            :, :, columns
+        ]  # (N, h, w), as all below
         labels = labels[:, rows][:, :, columns].long()
         zero = outputs.scores[0].new_zeros((), dtype=torch.float32)
         fused = segmentation = boundary = attention = zero
@@ -73,7 +80,7 @@ class JointLoss:
             if outputs.boundaries:
                 logits = resize(outputs.boundaries[index].float(), labels.shape[1:])[:, 0]
                 boundary = boundary + config.boundary * boundary_loss(
-                    logits, boundary_truth, self.world
+                    logits, boundary_ground_truth, self.world
                 )
                 attention = attention + config.attention * self._attention(loss, labels, logits)
         return LossParts(fused, segmentation, boundary, attention)
@@ -113,7 +120,7 @@ def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def hard_pixels(
-    loss: Tensor, labels: Tensor, probability: float, least: int, world: World
+    loss: Tensor, labels: Tensor, probability: float, least: int, world: DistributedContext
 ) -> Tensor:
     """Return which labeled pixels are hard, bool (N, H, W): online hard example mining.
 
@@ -138,7 +145,7 @@ def mean_loss(
     loss: Tensor,
     labels: Tensor,
     class_weights: Tensor | None,
-    world: World,
+    world: DistributedContext,
     kept: Tensor | None = None,
 ) -> Tensor:
     """Return the weighted mean of a pixel loss over the kept pixels; 0 where there is none.
@@ -152,18 +159,18 @@ def mean_loss(
     return world.size * (loss * weights).sum() / _positive(world.sum(weights.sum()))
 
 
-def boundary_loss(logits: Tensor, truth: Tensor, world: World) -> Tensor:
-    """Return the mean cross entropy of boundary logits (N, H, W) with bool truth.
+def boundary_loss(logits: Tensor, ground_truth: Tensor, world: DistributedContext) -> Tensor:
+    """Return the mean cross entropy of boundary logits (N, H, W) with bool ground truth.
 
     Each side weighs as much as the other one is frequent, so a batch without a boundary gives 0.
     """
-    share = world.sum(truth.float().mean()) / world.size
-    weights = torch.where(truth, 1 - share, share)
-    return F.binary_cross_entropy_with_logits(logits, truth.to(logits.dtype), weights)
+    share = world.sum(ground_truth.float().mean()) / world.size
+    weights = torch.where(ground_truth, 1 - share, share)
+    return F.binary_cross_entropy_with_logits(logits, ground_truth.to(logits.dtype), weights)
 
 
 def image_losses(loss: Tensor, labels: Tensor, chosen: Tensor) -> Tensor:
-    """Return each picture's mean loss over its chosen labeled pixels, (N,); 0 without any.
+    """Return each image's mean loss over its chosen labeled pixels, (N,); 0 without any.
 
     A class weighs two less its share of these pixels. chosen: bool (N, H, W).
     """

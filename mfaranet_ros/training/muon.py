@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Muon: steps that change all directions of a convolution's weight alike.
 
 Jordan et al., Muon: an optimizer for hidden layers in neural networks (2024), with the scale of

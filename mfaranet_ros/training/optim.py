@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What changes the weights: parameter groups, the schedule, and the moving average."""
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.training.config import OptimConfig
 from mfaranet_ros.training.muon import Muon

@@ -1,7 +1,9 @@
-"""Objects of rare classes, cut out of one picture and pasted into another.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Objects of rare classes, cut out of one image and pasted into another.
 
 After Ghiasi et al., Simple Copy-Paste (arXiv 2012.07177), but of rare classes alone: an object
-stays at its height in the picture, where perspective gives it its size, and moves sideways.
+stays at its height in the image, where perspective gives it its size, and moves sideways.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.errors import SourceError
+from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
-from mfaranet_ros.training.truth import Pixels
+from mfaranet_ros.training.ground_truth import Pixels
 
 LEAST_PX = 40
 """Smaller objects are not worth pasting."""
@@ -26,7 +28,7 @@ class Paste:
     """Adds one or more objects of rare classes to a sample.
 
     read: of the dataset the objects come from. counts: int64 (N, C), pixels of each class in each
-    picture. config: which classes are rare, how many objects are added and in which light.
+    image. config: which classes are rare, how many objects are added and in which light.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Paste:
             try:
                 donor = self._read(int(donors[int(random.integers(len(donors)))]))
             except SourceError:
-                continue  # it is counted when it is a picture of its own
+                continue  # it is counted when it is an image of its own
             found = _cut(donor, label, random)
             if found is not None:
                 pixels, own, row = found
@@ -88,7 +90,7 @@ def _put(
     row: int,
     random: np.random.Generator,
 ) -> None:
-    """Paste an object at its row and any column; one that is larger than the picture is not."""
+    """Paste an object at its row and any column; one that is larger than the image is not."""
     height, width = own.shape
     spare_rows, spare_columns = labels.shape[0] - height, labels.shape[1] - width
     if spare_rows < 0 or spare_columns < 0:

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where a run is: everything but the weights and the optimizer that a checkpoint holds."""
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mfaranet_ros.errors import TrainingError
+from mfaranet_ros.core.errors import TrainingError
+from mfaranet_ros.training.distributed import DistributedContext
 from mfaranet_ros.training.history import Row
 from mfaranet_ros.training.losses import LossParts
-from mfaranet_ros.training.world import World
 
 PARTS = ('fused', 'segmentation', 'boundary', 'attention')
 """Of the loss, in the order in which they are summed up."""
@@ -53,7 +55,7 @@ class State:
 class Tally:
     """Sums up the losses of an epoch on the device, which waits for nobody until it is asked."""
 
-    def __init__(self, device: torch.device, world: World) -> None:
+    def __init__(self, device: torch.device, world: DistributedContext) -> None:
         self._world = world
         self._before: tuple[float, ...] = (0.0,) * len(PARTS)
         self._since = torch.zeros(len(PARTS), dtype=torch.float64, device=device)

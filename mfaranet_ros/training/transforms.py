@@ -1,6 +1,8 @@
-"""Random changes of a training picture and its labels, all drawn from one generator.
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Random changes of a training image and its labels, all drawn from one generator.
 
-Scaling, rotation, flip and crop are one map from the result to the picture, so every pixel is
+Scaling, rotation, flip and crop are one map from the result to the image, so every pixel is
 interpolated once.
 """
 
@@ -13,16 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.frame import UNLABELED
+from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
+from mfaranet_ros.training.ground_truth import Pixels
 from mfaranet_ros.training.paste import Paste
-from mfaranet_ros.training.truth import Pixels
 
 Random = np.random.Generator
 
 Affine = NDArray[np.float64]
-"""(2, 3): from the pixel (x, y, 1) of the result to the pixel (x, y) of the picture."""
+"""(2, 3): from the pixel (x, y, 1) of the result to the pixel (x, y) of the image."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 _GRAY = 128.0
@@ -32,7 +34,7 @@ _GRAY = 128.0
 class Augment:
     """Makes training samples of one size, `augment.height` by `augment.width`.
 
-    fill: red, green and blue, 0 to 255, of what lies outside the picture; its label is 255.
+    fill: red, green and blue, 0 to 255, of what lies outside the image; its label is 255.
     paste: what adds objects of rare classes, None for nothing.
     """
 
@@ -76,9 +78,9 @@ class Augment:
 
 
 def draw_affine(config: AugmentConfig, size: tuple[int, ...], random: Random) -> Affine:
-    """Draw scale, rotation about the middle, flip and crop for a picture of (height, width).
+    """Draw scale, rotation about the middle, flip and crop for an image of (height, width).
 
-    A scaled picture that is smaller than the crop lies somewhere within it.
+    A scaled image that is smaller than the crop lies somewhere within it.
     """
     scale = draw_scale(config, random)
     rotated = random.random() < config.rotation_share
@@ -87,8 +89,8 @@ def draw_affine(config: AugmentConfig, size: tuple[int, ...], random: Random) ->
     scaled = scale * np.array([size[1], size[0]], float)  # width and height in the result's px
     slack = scaled - (config.width, config.height)
     offset = random.random(2) * slack
-    # Backwards, for points and not pixels: from the crop to the scaled picture, its middle being
-    # the origin, then flip and rotation, and back to the picture.
+    # Backwards, for points and not pixels: from the crop to the scaled image, its middle being
+    # the origin, then flip and rotation, and back to the image.
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     matrix = turn @ np.diag([-1.0 if flip else 1.0, 1.0]) / scale
     start = matrix @ (offset - scaled / 2) + scaled / 2 / scale

@@ -1,4 +1,6 @@
-"""The scores of a network during training: whole pictures, at their own size, as they are."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The scores of a network during training: whole images, at their own size, as they are."""
 
 from __future__ import annotations
 
@@ -10,24 +12,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfaranet_ros.errors import SourceError
-from mfaranet_ros.evaluation.confusion import ConfusionMatrix
+from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.training.datasets import Cache, Sample
+from mfaranet_ros.training.distributed import ALONE, DistributedContext
 from mfaranet_ros.training.feed import Feed
-from mfaranet_ros.training.world import ALONE, World
 
 TOGETHER_PX = 2_000_000
-"""Pictures of one size go through the network together, up to so many pixels."""
+"""Images of one size go through the network together, up to so many pixels."""
 
 
 @torch.no_grad()
 def validate(
-    model: SegmentationModel, data: Cache, feed: Feed, threads: int, world: World = ALONE
+    model: SegmentationModel,
+    data: Cache,
+    feed: Feed,
+    threads: int,
+    world: DistributedContext = ALONE,
 ) -> tuple[ConfusionMatrix, dict[str, str]]:
     """Return the confusion of all processes together, and what could not be read and why.
 
-    Each process takes its part of the pictures. The network is left as it was.
+    Each process takes its part of the images. The network is left as it was.
     """
     matrix = ConfusionMatrix(model.classes)
     skipped: dict[str, str] = {}
@@ -50,7 +56,7 @@ def validate(
 
 
 def predict(model: SegmentationModel, feed: Feed, images: Tensor) -> Tensor:
-    """Return the labels uint8 (N, H, W) of pictures uint8 (N, H, W, 3)."""
+    """Return the labels uint8 (N, H, W) of images uint8 (N, H, W, 3)."""
     with feed.autocast():
         logits = model(feed.normalise(images))  # (N, C, H, W)
     return logits.argmax(1).to(torch.uint8)  # type: ignore[no-any-return]

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark: what it times, what it compares, and what it makes of the figures."""
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import torch
 import yaml
 
 from mfaranet_ros.benchmark import run
-from mfaranet_ros.benchmark.ladder_file import choose_rungs, to_yaml
+from mfaranet_ros.benchmark.chart import SIZE, draw
 from mfaranet_ros.benchmark.measure import (
     TOTAL,
     Measured,
@@ -20,17 +22,17 @@ from mfaranet_ros.benchmark.measure import (
     peak_gmacs,
     percentiles,
 )
-from mfaranet_ros.benchmark.picture import SIZE, draw
+from mfaranet_ros.benchmark.operating_points_file import choose_operating_points, to_yaml
 from mfaranet_ros.benchmark.report import describe, figures
 from mfaranet_ros.benchmark.run import Benchmark, Failure, Result, run_benchmark
 from mfaranet_ros.benchmark.subjects import REFERENCE, Reference, Row
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.cli.main import main
+from mfaranet_ros.core.config import PipelineConfig, replace
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.models import create_model, save_weights
-from mfaranet_ros.pipeline.config import PipelineConfig, replace
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
-from mfaranet_ros.tools.main import main
 
 CPU = torch.device('cpu')
 
@@ -49,14 +51,14 @@ class Sleeper:
         self.ms = ms
 
     def __call__(self, frame, watch):
-        self.diary.append((self.row.rung, int(frame.pixels[0, 0, 0])))
+        self.diary.append((self.row.operating_point, int(frame.pixels[0, 0, 0])))
         for stage, ms in zip(('preprocess', 'inference', 'postprocess'), self.ms, strict=True):
             with watch(stage):
                 time.sleep(ms / 1e3)
         return frame.pixels[..., 0]
 
 
-# -- measuring --------------------------------------------------------------------------------
+# -- measuring -----------------------------------------------------------------------------------
 
 
 def test_subjects_take_turns_and_the_first_frame_of_a_turn_is_not_counted():
@@ -88,7 +90,7 @@ def test_percentiles():
     assert percentiles([3.0]) == Percentiles(3.0, 3.0, 3.0)
 
 
-def test_agreement_is_the_share_of_equal_labels_over_all_pictures():
+def test_agreement_is_the_share_of_equal_labels_over_all_images():
     a, b = np.zeros((2, 4), np.uint8), np.zeros((2, 4), np.uint8)
     b[0, 0] = 1
     assert agreement([a, a], [a, b]) == 15 / 16
@@ -98,7 +100,7 @@ def test_the_pace_of_a_matrix_product_is_a_positive_number():
     assert peak_gmacs(CPU, torch.float32, seconds=0.01) > 0.1
 
 
-# -- the reference ----------------------------------------------------------------------------
+# -- the reference -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
@@ -133,7 +135,7 @@ def test_the_reference_is_the_network_as_published(weights, encoding):
     assert reference.row.backend == REFERENCE
 
 
-# -- a whole run ------------------------------------------------------------------------------
+# -- a whole run ---------------------------------------------------------------------------------
 
 
 class Fake(Sleeper):
@@ -141,10 +143,10 @@ class Fake(Sleeper):
 
     built = []
 
-    def __init__(self, config, rung):
+    def __init__(self, config, operating_point):
         if config.model.scales == (1,):
             raise ConfigError('no scale 1 today')
-        super().__init__(rung, [], (0.1, 1.0, 0.1))
+        super().__init__(operating_point, [], (0.1, 1.0, 0.1))
         self.label_set = get_label_set(config.model.labels or 'camvid')
         self.network = create_model('mfaranet_resnet18', classes=11, scales=config.model.scales)
         self.input_size = config.input.height, config.input.width
@@ -163,14 +165,14 @@ def test_a_row_that_cannot_be_built_is_named_and_the_others_go_on(weights, monke
     configs.append(
         replace(configs[0], {'model.name': 'eseg_lite_s', 'model.labels': 'cityscapes'})
     )
-    pictures = [frame(9, (32, 64))]
-    found = run_benchmark(configs[0], configs, pictures, rounds=1, turn=2, tell=told.append)
+    images = [frame(9, (32, 64))]
+    found = run_benchmark(configs[0], configs, images, rounds=1, turn=2, tell=told.append)
     assert [result.row.backend for result in found.results] == [REFERENCE, 'sleep']
     scale_1, family = found.failures
     assert scale_1 == Failure(
         Row('mfaranet_resnet18', '1@32x64', 'auto', 'auto'), 'no scale 1 today'
     )
-    assert family.row.rung == f'eseg_lite_s={weights}@32x64'
+    assert family.row.operating_point == f'eseg_lite_s={weights}@32x64'
     assert 'label set cityscapes, the reference camvid' in family.why
     reference, ours = found.results
     assert (reference.ratio, reference.network_ratio, reference.agreement) == (1.0, 1.0, 1.0)
@@ -182,14 +184,14 @@ def test_a_row_that_cannot_be_built_is_named_and_the_others_go_on(weights, monke
     assert told[0] == 'building the reference'
 
 
-# -- what is made of the figures --------------------------------------------------------------
+# -- what is made of the figures -----------------------------------------------------------------
 
 
-def result(rung, ms, iou=None, backend='torch', precision='bfloat16', gmac=10.0):
+def result(operating_point, ms, iou=None, backend='torch', precision='bfloat16', gmac=10.0):
     times = {stage: Percentiles(ms, 1.2 * ms, 1.3 * ms) for stage in (TOTAL, 'preprocess')}
     times |= dict.fromkeys(('inference', 'postprocess'), Percentiles(ms / 2, ms, ms))
     measured = Measured(times, 10, (), 100.0)
-    row = Row('mfaranet_resnet18', rung, precision, backend)
+    row = Row('mfaranet_resnet18', operating_point, precision, backend)
     return Result(row, 'detail', measured, 2.0, 3.0, 0.99, gmac, 5.0, iou)
 
 
@@ -202,52 +204,52 @@ def benchmark_of(*results, failures=()):
     return Benchmark((reference, *results), failures)
 
 
-def rungs_of(*results):
-    return [one.row.rung for one in choose_rungs(benchmark_of(*results))]
+def operating_points_of(*results):
+    return [one.row.operating_point for one in choose_operating_points(benchmark_of(*results))]
 
 
-def test_the_ladder_goes_from_the_most_costly_to_the_cheapest():
+def test_the_operating_points_goes_from_the_most_costly_to_the_cheapest():
     rows = [result(ONE, 50.0), result(FULL, 100.0, gmac=20.0), result(PART, 80.0)]
-    assert rungs_of(*rows) == [FULL, PART, ONE]
+    assert operating_points_of(*rows) == [FULL, PART, ONE]
 
 
-def test_a_rung_that_is_slower_and_no_better_is_left_out():
+def test_a_operating_point_that_is_slower_and_no_better_is_left_out():
     rows = [
         result(FULL, 100.0, 0.70, gmac=20.0),
         result(PART, 80.0, 0.65),
         result(ONE, 50.0, 0.66),
     ]
-    assert rungs_of(*rows) == [FULL, ONE]
+    assert operating_points_of(*rows) == [FULL, ONE]
 
 
-def test_the_ladder_is_of_the_quickest_backend():
+def test_the_operating_points_is_of_the_quickest_backend():
     rows = [
         result(FULL, 100.0, gmac=20.0),
         result(FULL, 60.0, backend='compiled', gmac=20.0),
         result(ONE, 50.0),
         result(ONE, 40.0, backend='compiled'),
     ]
-    chosen = choose_rungs(benchmark_of(*rows))
-    assert [(one.row.rung, one.row.backend) for one in chosen] == [
+    chosen = choose_operating_points(benchmark_of(*rows))
+    assert [(one.row.operating_point, one.row.backend) for one in chosen] == [
         (FULL, 'compiled'), (ONE, 'compiled'),
     ]  # fmt: skip
 
 
-def test_without_a_measured_rung_there_is_no_ladder():
-    with pytest.raises(ConfigError, match='no rung could be measured'):
-        choose_rungs(benchmark_of())
+def test_without_a_measured_operating_point_there_is_no_operating_points():
+    with pytest.raises(ConfigError, match='no operating point could be measured'):
+        choose_operating_points(benchmark_of())
 
 
 def test_the_parameter_file_is_one_of_the_node():
     rows = [result(FULL, 100.0, 0.7, gmac=20.0), result(ONE, 50.0), result(OTHER, 20.0)]
-    chosen = choose_rungs(benchmark_of(*rows))
+    chosen = choose_operating_points(benchmark_of(*rows))
     text = to_yaml(chosen, {'device': 'cpu (Some: chip)'}, 'mfaranet_resnet18')
     values = yaml.safe_load(text)['/**']['ros__parameters']
     flat = {f'{group}.{name}': value for group, names in values.items()
             for name, value in names.items()}  # fmt: skip
     config = replace(PipelineConfig(), flat)
     assert config.latency.adapt
-    assert config.latency.ladder == (FULL, ONE, OTHER)
+    assert config.latency.operating_points == (FULL, ONE, OTHER)
     assert config.model.name == 'mfaranet_resnet18'
     assert (config.runtime.backend, config.runtime.precision) == ('torch', 'bfloat16')
     assert 'p50 100.0 ms, p95 120.0 ms, mean IoU 0.7000' in text
@@ -269,7 +271,7 @@ def test_table_and_figures_hold_every_row():
 
 
 @pytest.mark.parametrize('iou', [0.69, None])
-def test_the_picture_has_a_point_for_each_row(iou):
+def test_the_image_has_a_point_for_each_row(iou):
     plain = np.full((*SIZE, 3), 255, np.uint8)
     canvas = draw(benchmark_of(result(FULL, 100.0, iou), result(ONE, 50.0, iou, 'compiled')))
     assert canvas.shape == plain.shape
@@ -277,17 +279,17 @@ def test_the_picture_has_a_point_for_each_row(iou):
     assert {(40, 40, 40), (180, 90, 20), (30, 120, 230)} <= colors
 
 
-# -- the verb ---------------------------------------------------------------------------------
+# -- the verb ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
         (['--rounds', '0'], 'both must be 1 or more'),
-        (['--rungs', '5'], "unknown rung '5'"),
+        (['--operating-points', '5'], "unknown operating point '5'"),
         (['--size', '12'], 'write HEIGHTxWIDTH'),
         (['--backends', 'torhc'], "did you mean 'torch'"),
-        (['--truth', 'somewhere'], 'give --images'),
+        (['--ground-truth', 'somewhere'], 'give --images'),
         (['--images', '/nowhere'], '/nowhere is no folder'),
         (['--weights', '/nowhere.safetensors'], '/nowhere.safetensors does not exist'),
     ],
@@ -303,8 +305,9 @@ def test_the_verb_measures_and_writes(weights, tmp_path, capsys, monkeypatch):
     files = [tmp_path / 'deep' / name for name in ('b.json', 'b.png', 'b.yaml')]
     code = main([
         'benchmark', '--weights', str(weights), '--device', 'cpu', '--size', '32x64',
-        '--rungs', '1,2,3,4 2@16x32', '--backends', 'torch', '--rounds', '1', '--turn', '1',
-        '--json', str(files[0]), '--picture', str(files[1]), '--write-config', str(files[2]),
+        '--operating-points', '1,2,3,4 2@16x32', '--backends', 'torch', '--rounds', '1',
+        '--turn', '1',
+        '--json', str(files[0]), '--image', str(files[1]), '--write-config', str(files[2]),
     ])  # fmt: skip
     assert code == 0
     assert all(file.stat().st_size > 100 for file in files)

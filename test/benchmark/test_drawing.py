@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark of the drive: what it counts, and how it is told."""
 
 import json
@@ -5,10 +7,10 @@ import json
 import pytest
 
 from mfaranet_ros.benchmark.drawing import DrawingTimes, measure_drawing
+from mfaranet_ros.cli import main as command
+from mfaranet_ros.cli.benchmark_drawing import table
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.tools import main as command
-from mfaranet_ros.tools.drawing import table
 
 
 def test_each_frame_is_drawn_and_decoded():

@@ -1,4 +1,6 @@
-"""What the tests of the evaluation share: folders of pictures, and pipelines without weights."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the evaluation share: folders of images, and pipelines without weights."""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ import torch.nn.functional as F
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from mfaranet_ros.pipeline.backends import BackendInfo
-from mfaranet_ros.pipeline.config import PipelineConfig
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
-from mfaranet_ros.pipeline.stored_frame import stored_frame
-from mfaranet_ros.tools.main import main
+from mfaranet_ros.backends import BackendInfo
+from mfaranet_ros.backends.stored_frame import stored_frame
+from mfaranet_ros.cli.main import main
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.pipeline.processor import FrameProcessor
 
 
 @pytest.fixture(autouse=True)
@@ -58,25 +60,25 @@ class RandomBackend:
 
 
 @pytest.fixture
-def make_pipeline() -> Callable[..., SegmentationPipeline]:
+def make_pipeline() -> Callable[..., FrameProcessor]:
     """Make a pipeline around a random backend."""
 
-    def make(config: PipelineConfig | None = None, **backend: object) -> SegmentationPipeline:
-        return SegmentationPipeline(config or PipelineConfig(), backend=RandomBackend(**backend))
+    def make(config: PipelineConfig | None = None, **backend: object) -> FrameProcessor:
+        return FrameProcessor(config or PipelineConfig(), backend=RandomBackend(**backend))
 
     return make
 
 
 @pytest.fixture
 def make_folders(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """Write pictures and truth; return both folders.
+    """Write images and ground truth; return both folders.
 
-    pictures, truths: arrays, or bytes of whole files, by the place of the file in its folder.
+    images, ground truth: arrays, or bytes of whole files, by the place of the file in its folder.
     """
 
-    def make(pictures: dict[str, object], truths: dict[str, object]) -> tuple[Path, Path]:
+    def make(images: dict[str, object], ground_truths: dict[str, object]) -> tuple[Path, Path]:
         folders = tmp_path / 'images', tmp_path / 'truth'
-        for folder, files in zip(folders, (pictures, truths), strict=True):
+        for folder, files in zip(folders, (images, ground_truths), strict=True):
             folder.mkdir(exist_ok=True)
             for name, content in files.items():
                 path = folder / name
@@ -134,20 +136,24 @@ def write_messages(path: Path, messages: Iterable[tuple[str, int, object]], stor
 
 @dataclass(frozen=True)
 class Street:
-    """A few small frames of a street with truth, and the ways in which they are recorded."""
+    """A few small frames of a street with ground truth, and the ways in which they are
+    recorded."""
 
-    pictures: list[np.ndarray]
-    truths: list[np.ndarray]
+    images: list[np.ndarray]
+    ground_truths: list[np.ndarray]
     stamps: list[int]
 
     def messages(
-        self, truth: bool = True, shift_ns: int = 0, encoding: str = 'rgb8'
+        self, ground_truth: bool = True, shift_ns: int = 0, encoding: str = 'rgb8'
     ) -> list[tuple[str, int, object]]:
-        """Return the messages of a recording; shift_ns: how much too late the truth is stamped."""
+        """Return the messages of a recording; shift_ns: how much too late the ground truth is
+        stamped."""
         found = []
-        for picture, labels, stamp in zip(self.pictures, self.truths, self.stamps, strict=True):
-            found.append(('/front/image_raw', stamp, image(picture, stamp, encoding)))
-            if truth:
+        for sample_image, labels, stamp in zip(
+            self.images, self.ground_truths, self.stamps, strict=True
+        ):
+            found.append(('/front/image_raw', stamp, image(sample_image, stamp, encoding)))
+            if ground_truth:
                 told = image(labels, stamp + shift_ns, 'mono8')
                 found.append(('/truth/labels', stamp + 1000, told))
         return found
@@ -156,12 +162,14 @@ class Street:
         return write_messages(path, self.messages(**how), storage)
 
     def folders(self, path: Path) -> tuple[Path, Path]:
-        """Write the same frames and truth as pictures, named by their stamps."""
+        """Write the same frames and ground truth as images, named by their stamps."""
         for name in ('images', 'truth'):
             (path / name).mkdir(parents=True)
-        for picture, labels, stamp in zip(self.pictures, self.truths, self.stamps, strict=True):
+        for sample_image, labels, stamp in zip(
+            self.images, self.ground_truths, self.stamps, strict=True
+        ):
             name = f'{stamp // 10**9}.{stamp % 10**9:09d}.png'
-            (path / 'images' / name).write_bytes(png(picture[..., ::-1]))
+            (path / 'images' / name).write_bytes(png(sample_image[..., ::-1]))
             (path / 'truth' / name).write_bytes(png(labels))
         return path / 'images', path / 'truth'
 
@@ -192,13 +200,13 @@ def write_bag() -> Callable[..., Path]:
 def street() -> Street:
     """Five frames of 64x96 px; what a network sees in them differs from frame to frame."""
     scene = cv2.resize(stored_frame().pixels[..., :3], (160, 80), interpolation=cv2.INTER_AREA)
-    pictures = [np.ascontiguousarray(scene[8:72, 8 * i : 8 * i + 96]) for i in range(5)]
+    images = [np.ascontiguousarray(scene[8:72, 8 * i : 8 * i + 96]) for i in range(5)]
     below, aside = np.mgrid[0:64, 0:96]
     road = np.where((below > 32) & (abs(aside - 48) < below - 20), 3, 1).astype(np.uint8)
     road[:16] = 0
-    truths = [np.roll(road, -2 * i, axis=1) for i in range(5)]
-    truths[1][-3:] = 11
-    return Street(pictures, truths, [START_NS + i * PERIOD_NS for i in range(5)])
+    ground_truths = [np.roll(road, -2 * i, axis=1) for i in range(5)]
+    ground_truths[1][-3:] = 11
+    return Street(images, ground_truths, [START_NS + i * PERIOD_NS for i in range(5)])
 
 
 SMALL = (
@@ -210,11 +218,11 @@ SMALL = (
 
 @pytest.fixture(scope='session')
 def expected(street: Street, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The report of the street as folders of pictures."""
+    """The report of the street as folders of images."""
     folder = tmp_path_factory.mktemp('street')
-    images, truth = map(str, street.folders(folder))
+    images, ground_truth = map(str, street.folders(folder))
     path = folder / 'figures.json'
-    given = ('--images', images, '--truth', truth, '--json', str(path))
+    given = ('--images', images, '--ground-truth', ground_truth, '--json', str(path))
     assert main(['evaluate', *SMALL, *given]) == 0
     found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
     return found

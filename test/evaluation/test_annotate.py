@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A recording written anew holds its own topics as they were, and what the node would publish."""
 
 from __future__ import annotations
@@ -7,25 +9,25 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mfaranet_ros.bags.cameras import choose_camera
-from mfaranet_ros.bags.pairing import Pairing
-from mfaranet_ros.bags.reader import open_bag
-from mfaranet_ros.bags.writer import BagWriter
-from mfaranet_ros.errors import InferenceError, OutputError
-from mfaranet_ros.evaluation.annotate import WRITTEN, AnnotatedBag, MakeAnnotatedBag
-from mfaranet_ros.evaluation.bag_source import BagChoice
-from mfaranet_ros.evaluation.jobs import Order, run_here
-from mfaranet_ros.evaluation.sample import Selection
-from mfaranet_ros.evaluation.specs import BagSpec
-from mfaranet_ros.frame import Frame
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.errors import InferenceError, OutputError
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.data.cameras import choose_camera
+from mfaranet_ros.data.pairing import Pairing
+from mfaranet_ros.data.reader import open_bag
+from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.evaluation.report.annotate import WRITTEN, AnnotatedBag, MakeAnnotatedBag
+from mfaranet_ros.evaluation.runs.bag_source import BagChoice
+from mfaranet_ros.evaluation.runs.jobs import RunConfig, run_here
+from mfaranet_ros.evaluation.runs.sample import Selection
+from mfaranet_ros.evaluation.runs.specs import BagSpec
+from mfaranet_ros.geometry.camera import read_camera_info
+from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline import encode
-from mfaranet_ros.pipeline.camera import read_camera_info
-from mfaranet_ros.pipeline.config import PipelineConfig
 from mfaranet_ros.pipeline.decode import decode
-from mfaranet_ros.pipeline.ground import GroundProjection
 from mfaranet_ros.pipeline.messages import CameraInfo, Float64
-from mfaranet_ros.pipeline.mounting import MountingPose
-from mfaranet_ros.pipeline.stopwatch import Stopwatch
 from mfaranet_ros.pipeline.style import Style
 
 HEIGHT, WIDTH = 48, 64
@@ -33,7 +35,7 @@ COUNT = 3
 STEP_NS = 100_000_000
 TOPIC = '/cam/image_raw'
 LATE_NS = 7_000_000
-"""How much after its capture a picture is logged."""
+"""How much after its capture an image is logged."""
 
 
 def calibration(stamp_ns):
@@ -164,7 +166,7 @@ def test_the_evaluation_writes_them_on_the_way(make_pipeline, tmp_path, count):
     pipeline, choice = make_pipeline(), BagChoice(TOPIC)
     specs = [BagSpec(name, paths, choice, Selection()) for name, paths in sources.items()]
     sink = MakeAnnotatedBag(tmp_path / 'out', sources, TOPIC)
-    order = Order(pipeline.config, also=WRITTEN, sinks=(sink,))
+    order = RunConfig(pipeline.config, also=WRITTEN, sinks=(sink,))
     run_here(pipeline, specs, order, {}, lambda event: None)
     for name, paths in sources.items():
         with (
@@ -182,7 +184,7 @@ def test_a_bag_is_finished_when_the_evaluation_ends_early(make_pipeline, tmp_pat
     pipeline = make_pipeline(error=InferenceError('no memory'))
     spec = BagSpec('drive', (source,), BagChoice(TOPIC), Selection())
     sink = MakeAnnotatedBag(tmp_path / 'out', {'drive': (source,)}, TOPIC)
-    order = Order(pipeline.config, also=WRITTEN, sinks=(sink,))
+    order = RunConfig(pipeline.config, also=WRITTEN, sinks=(sink,))
     with pytest.raises(InferenceError, match='no memory'):
         run_here(pipeline, [spec], order, {}, lambda event: None)
     with open_bag(tmp_path / 'out') as bag:

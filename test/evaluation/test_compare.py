@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Two reports compared: the interval, the verdict, and what cannot be compared."""
 
 import copy
@@ -5,8 +7,8 @@ import copy
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import SourceError
-from mfaranet_ros.evaluation.compare import DRAWS, compare, draw, read_scored, score
+from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.evaluation.report.compare import DRAWS, compare, draw, read_scored, score
 
 CLASSES = ('road', 'car')
 
@@ -16,11 +18,11 @@ def report(hit_rates, *, frames=60, seed=0, source='drive', **settings):
     chance = np.random.default_rng(seed)
     entries = []
     for number in range(frames):
-        truth = chance.integers(500, 1500, 2)
+        ground_truth = chance.integers(500, 1500, 2)
         rates = np.clip(np.array(hit_rates) + chance.normal(0, 0.02, 2), 0, 1)
-        hits = (truth * rates).astype(int)
-        found = hits + (truth - hits)[::-1]
-        classes = [hits.tolist(), truth.tolist(), found.tolist()]
+        hits = (ground_truth * rates).astype(int)
+        found = hits + (ground_truth - hits)[::-1]
+        classes = [hits.tolist(), ground_truth.tolist(), found.tolist()]
         entries.append(
             {
                 'source': source,
@@ -63,13 +65,13 @@ def test_two_runs_of_equal_quality_are_noise_but_for_one_in_twenty():
 
 
 def fitted(other, seed=1):
-    """Give a report the truth of another one, and hits at its own rates."""
+    """Give a report the ground truth of another one, and hits at its own rates."""
     for frame, true in zip(other['frames'], report((1, 1), seed=seed)['frames'], strict=True):
-        hits, truth, _ = (np.array(row) for row in frame['classes'])
-        new_truth = np.array(true['classes'][1])
-        new_hits = (hits / truth * new_truth).astype(int)
-        found = new_hits + (new_truth - new_hits)[::-1]
-        frame['classes'] = [new_hits.tolist(), new_truth.tolist(), found.tolist()]
+        hits, ground_truth, _ = (np.array(row) for row in frame['classes'])
+        new_ground_truth = np.array(true['classes'][1])
+        new_hits = (hits / ground_truth * new_ground_truth).astype(int)
+        found = new_hits + (new_ground_truth - new_hits)[::-1]
+        frame['classes'] = [new_hits.tolist(), new_ground_truth.tolist(), found.tolist()]
         frame['drivable'] = [row[0] for row in frame['classes']]
     return other
 
@@ -97,8 +99,8 @@ def test_interval_is_that_of_the_central_limit():
     drawn = []
     for _ in range(1000):
         taken = spread.integers(0, 200, 200)
-        hits, truth, seen = np.array([one[taken].sum(axis=0) for one in counts]).T
-        drawn.append(np.diff(hits / (truth + seen - hits))[0])
+        hits, ground_truth, seen = np.array([one[taken].sum(axis=0) for one in counts]).T
+        drawn.append(np.diff(hits / (ground_truth + seen - hits))[0])
     assert found.low == pytest.approx(np.percentile(drawn, 2.5), abs=3e-4)
     assert found.high == pytest.approx(np.percentile(drawn, 97.5), abs=3e-4)
 
@@ -151,7 +153,7 @@ def test_a_stamp_that_is_there_twice_is_two_frames():
     assert compared(a, copy.deepcopy(a)).frames == 60
 
 
-# -- what cannot be compared ------------------------------------------------------------------
+# -- what cannot be compared ---------------------------------------------------------------------
 
 
 def test_other_frames_are_refused_with_how_many_are_common():
@@ -164,10 +166,10 @@ def test_other_frames_are_refused_with_how_many_are_common():
         compared(a, b)
 
 
-def test_other_truth_or_classes_are_refused():
+def test_other_ground_truth_or_classes_are_refused():
     a, b = report((0.9, 0.8)), report((0.9, 0.8))
     b['frames'][3]['classes'][1][0] += 1
-    with pytest.raises(SourceError, match='the truth of 1 of 60 frames differs'):
+    with pytest.raises(SourceError, match='the ground truth of 1 of 60 frames differs'):
         compared(a, b)
     b['scores']['classes'].reverse()
     with pytest.raises(SourceError, match='only the same label set'):
@@ -184,7 +186,7 @@ def test_other_truth_or_classes_are_refused():
             {**report((1, 1)), 'schema': {'name': 'mfaranet evaluation', 'version': 99}},
             'version 99',
         ),
-        ({**report((1, 1)), 'frames': []}, 'no frame with truth'),
+        ({**report((1, 1)), 'frames': []}, 'no frame with ground truth'),
         ({**report((1, 1)), 'scores': None}, 'is broken'),
     ],
 )

@@ -1,26 +1,28 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The confusion matrix: against a second implementation, and its edges."""
 
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.evaluation.confusion import ConfusionMatrix
-from mfaranet_ros.labels import get_label_set, list_label_sets
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.labels import get_label_set, list_label_sets
+from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 
 
 def masks(classes, seed, *, size=(3, 40, 50), void=0.1):
-    """Return labels that are mostly the truth, and the truth with some void."""
+    """Return labels that are mostly the ground truth, and the ground truth with some void."""
     random = np.random.default_rng(seed)
-    truth = random.integers(0, classes, size, np.uint8)
+    ground_truth = random.integers(0, classes, size, np.uint8)
     guess = random.integers(0, classes, size, np.uint8)
-    labels = np.where(random.random(size) < 0.7, truth, guess).astype(np.uint8)
-    truth[random.random(size) < void] = 255
-    return labels, truth
+    labels = np.where(random.random(size) < 0.7, ground_truth, guess).astype(np.uint8)
+    ground_truth[random.random(size) < void] = 255
+    return labels, ground_truth
 
 
-def matrix_of(labels, truth, classes):
+def matrix_of(labels, ground_truth, classes):
     matrix = ConfusionMatrix(classes)
-    matrix.update(np.asarray(labels, np.uint8), np.asarray(truth, np.uint8))
+    matrix.update(np.asarray(labels, np.uint8), np.asarray(ground_truth, np.uint8))
     return matrix
 
 
@@ -29,13 +31,13 @@ def matrix_of(labels, truth, classes):
 def test_scores_are_those_of_torchmetrics(classes, seed):
     torch = pytest.importorskip('torch')
     classification = pytest.importorskip('torchmetrics.classification', reason='no torchmetrics')
-    labels, truth = masks(classes, seed)
+    labels, ground_truth = masks(classes, seed)
     if classes == 11:  # a class that occurs nowhere
-        labels[labels == 4], truth[truth == 4] = 5, 5
+        labels[labels == 4], ground_truth[ground_truth == 4] = 5, 5
     matrix = ConfusionMatrix(classes)
-    for one, other in zip(labels, truth, strict=True):
+    for one, other in zip(labels, ground_truth, strict=True):
         matrix.update(one, other)
-    given = torch.from_numpy(labels).long(), torch.from_numpy(truth).long()
+    given = torch.from_numpy(labels).long(), torch.from_numpy(ground_truth).long()
     settings = {'num_classes': classes, 'ignore_index': 255}
     jaccard = classification.MulticlassJaccardIndex(average='macro', **settings)
     each = classification.MulticlassJaccardIndex(average='none', **settings)
@@ -45,7 +47,7 @@ def test_scores_are_those_of_torchmetrics(classes, seed):
     assert matrix.pixel_accuracy() == pytest.approx(float(accuracy(*given)), abs=1e-6)
 
 
-def test_rows_are_the_truth_and_columns_the_labels():
+def test_rows_are_the_ground_truth_and_columns_the_labels():
     matrix = matrix_of([0, 1, 1, 2], [0, 0, 1, 1], classes=3)
     assert matrix.counts.tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
     assert matrix.counts.dtype == np.int64
@@ -100,22 +102,22 @@ def test_counts_do_not_overflow_and_merge_adds():
     assert matrix.iou().tolist() == pytest.approx([1 / 3, 1 / 3])
 
 
-def test_order_of_pictures_and_parts_do_not_matter():
-    labels, truth = masks(11, 0)
-    whole, parts = matrix_of(labels, truth, 11), ConfusionMatrix(11)
+def test_order_of_images_and_parts_do_not_matter():
+    labels, ground_truth = masks(11, 0)
+    whole, parts = matrix_of(labels, ground_truth, 11), ConfusionMatrix(11)
     for i in (2, 0, 1):
-        parts.merge(matrix_of(labels[i], truth[i], 11))
+        parts.merge(matrix_of(labels[i], ground_truth[i], 11))
     assert (whole.counts == parts.counts).all()
 
 
 @pytest.mark.parametrize('name', list_label_sets())
 def test_drivable_scores_are_those_of_the_roles(name):
     label_set = get_label_set(name)
-    labels, truth = masks(len(label_set), 1)
+    labels, ground_truth = masks(len(label_set), 1)
     labels[:, :5] = np.flatnonzero(label_set.roles == 1)[0]  # more is found than is there
-    scores = matrix_of(labels, truth, len(label_set)).drivable(label_set)
-    valid = truth != 255
-    found, there = label_set.roles[labels[valid]] == 1, label_set.roles[truth[valid]] == 1
+    scores = matrix_of(labels, ground_truth, len(label_set)).drivable(label_set)
+    valid = ground_truth != 255
+    found, there = label_set.roles[labels[valid]] == 1, label_set.roles[ground_truth[valid]] == 1
     hits = (found & there).sum()
     assert scores.iou == hits / (found | there).sum()
     assert scores.precision == hits / found.sum()
@@ -124,23 +126,23 @@ def test_drivable_scores_are_those_of_the_roles(name):
 
 
 def test_a_strided_view_is_counted_as_it_looks():
-    labels, truth = masks(5, 2)
-    view, whole = matrix_of(labels[..., ::2], truth[..., ::2], 5), ConfusionMatrix(5)
-    whole.update(labels[..., ::2].copy(), truth[..., ::2].copy())
+    labels, ground_truth = masks(5, 2)
+    view, whole = matrix_of(labels[..., ::2], ground_truth[..., ::2], 5), ConfusionMatrix(5)
+    whole.update(labels[..., ::2].copy(), ground_truth[..., ::2].copy())
     assert (view.counts == whole.counts).all()
 
 
 @pytest.mark.parametrize(
-    ('labels', 'truth'),
+    ('labels', 'ground_truth'),
     [
         (np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8)),
         (np.zeros((2, 3), np.int64), np.zeros((2, 3), np.uint8)),
         (np.zeros((2, 3), np.uint8), np.zeros((2, 3), bool)),
     ],
 )
-def test_other_arrays_are_refused(labels, truth):
+def test_other_arrays_are_refused(labels, ground_truth):
     with pytest.raises(ConfigError, match='both must be uint8 and of one shape'):
-        ConfusionMatrix(3).update(labels, truth)
+        ConfusionMatrix(3).update(labels, ground_truth)
 
 
 @pytest.mark.parametrize('classes', [-1, 0, 256])

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Counts are exact, are the same in any order, and survive being written down."""
 
 import json
@@ -6,8 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from mfaranet_ros.evaluation.confusion import ConfusionMatrix
-from mfaranet_ros.evaluation.counts import (
+from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
+from mfaranet_ros.evaluation.metrics.counts import (
     NOWHERE,
     Counts,
     PixelCounter,
@@ -15,8 +17,8 @@ from mfaranet_ros.evaluation.counts import (
     to_plain,
     total,
 )
-from mfaranet_ros.evaluation.measures import BINS, flicker, reliability, spreads
-from mfaranet_ros.evaluation.metric import MetricCounts
+from mfaranet_ros.evaluation.metrics.measures import BINS, flicker, reliability, spreads
+from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 
 SIZE = (20, 30)
 
@@ -28,32 +30,34 @@ def draw(seed, classes, high=256):
 def counted(seed, classes=11):
     """Counts of a random frame, everything in them."""
     chance = np.random.default_rng(seed)
-    labels, truth, before, truth_before = (draw(10 * seed + i, classes) for i in range(4))
+    labels, ground_truth, before, ground_truth_before = (
+        draw(10 * seed + i, classes) for i in range(4)
+    )
     bands = chance.integers(0, NOWHERE + 1, SIZE, np.uint8)
-    truth_before[:10] = truth[:10]
+    ground_truth_before[:10] = ground_truth[:10]
     counter = PixelCounter(classes)
-    metric = MetricCounts(free_truth=chance.integers(0, 99, 6), outside=seed)
+    metric = MetricCounts(free_ground_truth=chance.integers(0, 99, 6), outside=seed)
     metric.errors[:] = chance.integers(0, 3, metric.errors.shape)
     return Counts(
-        counter.pixels(labels, truth, bands),
-        counter.certainty(chance.integers(0, 256, SIZE, np.uint8), labels, truth, bands),
-        counter.flicker((labels, truth), (before, truth_before), bands),
+        counter.pixels(labels, ground_truth, bands),
+        counter.certainty(chance.integers(0, 256, SIZE, np.uint8), labels, ground_truth, bands),
+        counter.flicker((labels, ground_truth), (before, ground_truth_before), bands),
         metric,
     )
 
 
 @pytest.mark.parametrize('classes', [2, 11, 59, 255])
 def test_bands_add_up_to_the_confusion_matrix(classes):
-    labels, truth = draw(1, classes), draw(2, classes)
+    labels, ground_truth = draw(1, classes), draw(2, classes)
     bands = np.random.default_rng(3).integers(0, NOWHERE + 1, SIZE, np.uint8)
     counts = Counts.none(classes)
-    counts.pixels[:] = PixelCounter(classes).pixels(labels, truth, bands)
+    counts.pixels[:] = PixelCounter(classes).pixels(labels, ground_truth, bands)
     whole = ConfusionMatrix(classes)
-    whole.update(labels, truth)
+    whole.update(labels, ground_truth)
     assert (counts.matrix().counts == whole.counts).all()
     assert (counts.matrix().unlabeled == whole.unlabeled).all()
     one = ConfusionMatrix(classes)
-    one.update(labels[bands == 2], truth[bands == 2])
+    one.update(labels[bands == 2], ground_truth[bands == 2])
     assert (counts.matrix(2).counts == one.counts).all()
     assert (
         counts.found.tolist()
@@ -61,7 +65,7 @@ def test_bands_add_up_to_the_confusion_matrix(classes):
     )
 
 
-def test_without_truth_only_what_was_found_is_counted():
+def test_without_ground_truth_only_what_was_found_is_counted():
     counts = Counts.none(11)
     counts.pixels[:] = PixelCounter(11).pixels(draw(1, 11), None, None)
     assert counts.matrix().pixels == 0
@@ -83,14 +87,14 @@ def test_what_is_written_is_read():
     assert again.metric.errors.dtype == counts.pixels.dtype
 
 
-def test_flicker_is_what_changed_where_the_truth_stays():
+def test_flicker_is_what_changed_where_the_ground_truth_stays():
     labels = np.array([[1, 2, 3, 4]], np.uint8)
     before = np.array([[1, 2, 0, 0]], np.uint8)
-    truth = np.array([[1, 1, 3, 255]], np.uint8)
-    truth_before = np.array([[1, 1, 3, 255]], np.uint8)
+    ground_truth = np.array([[1, 1, 3, 255]], np.uint8)
+    ground_truth_before = np.array([[1, 1, 3, 255]], np.uint8)
     counter = PixelCounter(11)
     bands = np.array([[0, 1, 1, 1]], np.uint8)
-    counts = counter.flicker((labels, truth), (before, truth_before), bands)
+    counts = counter.flicker((labels, ground_truth), (before, ground_truth_before), bands)
     found = flicker(counts.sum(axis=0))
     assert (found.still, found.still_pixels) == (1 / 3, 3)  # void does not count
     assert (found.all, found.all_pixels) == (0.5, 4)
@@ -101,21 +105,23 @@ def test_flicker_is_what_changed_where_the_truth_stays():
     assert np.isnan(plain.still)
 
 
-def test_pictures_of_other_sizes_are_not_compared():
+def test_images_of_other_sizes_are_not_compared():
     other = np.zeros((2, 2), np.uint8)
     assert not PixelCounter(11).flicker((draw(1, 11), None), (other, None), None).any()
 
 
 def test_reliability_is_that_of_the_pixels_one_by_one():
     chance = np.random.default_rng(0)
-    confidence, labels, truth = (chance.integers(0, high, SIZE, np.uint8) for high in (256, 3, 4))
+    confidence, labels, ground_truth = (
+        chance.integers(0, high, SIZE, np.uint8) for high in (256, 3, 4)
+    )
     bands = np.where(confidence < 100, 1, 2).astype(np.uint8)
-    counts = PixelCounter(3).certainty(confidence, labels, truth, bands)
+    counts = PixelCounter(3).certainty(confidence, labels, ground_truth, bands)
     found = reliability(counts.sum(axis=0))
     assert not counts[1, 100:].any()
     assert not counts[2, :100].any()
-    known = truth < 3
-    values, right = confidence[known] / 255, (labels == truth)[known]
+    known = ground_truth < 3
+    values, right = confidence[known] / 255, (labels == ground_truth)[known]
     place = np.minimum((values * BINS + 1e-12).astype(int), BINS - 1)
     gaps = [
         (place == number).sum()

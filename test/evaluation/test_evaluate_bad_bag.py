@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`mfaranet evaluate --bag` with odd or broken input: counted and named, or one clear line."""
 
 import json
@@ -5,12 +7,12 @@ import os
 
 import pytest
 
-from mfaranet_ros.errors import OutputError, SourceError
-from mfaranet_ros.evaluation.ledger import Ledger
-from mfaranet_ros.evaluation.sample import Selection
-from mfaranet_ros.tools.main import main
+from mfaranet_ros.cli.main import main
+from mfaranet_ros.core.errors import OutputError, SourceError
+from mfaranet_ros.evaluation.runs.frame_log import FrameLog
+from mfaranet_ros.evaluation.runs.sample import Selection
 
-TRUTH = ('--truth-topic', '/truth/labels')
+GROUND_TRUTH = ('--ground-truth-topic', '/truth/labels')
 MOCK = (
     '--set', 'runtime.backend=mock', '--set', 'runtime.precision=float32', '--set',
     'input.height=64', '--set', 'input.width=96',
@@ -43,20 +45,20 @@ def run_mock(tmp_path, capsys):
     return run
 
 
-# -- odd, but scored ----------------------------------------------------------------------------
+# -- odd, but scored -----------------------------------------------------------------------------
 
 
 def test_what_is_not_paired_or_read_is_counted_and_named(street, write_bag, tmp_path, run_mock):
     messages = street.messages()
     broken = messages[2][2]  # the second image
     broken.height = 640
-    orphan = messages.pop(5)  # the third truth
+    orphan = messages.pop(5)  # the third ground truth
     orphan[2].header.stamp.sec += 99
     bag = write_bag(tmp_path / 'bag', [*messages, orphan], 'mcap')
-    code, printed, found = run_mock('--bag', bag, *TRUTH)
+    code, printed, found = run_mock('--bag', bag, *GROUND_TRUTH)
     assert code == 0
     assert [frame['number'] for frame in found['frames']] == [0, 2, 3, 4]
-    assert len(found['scores']['pictures']) == 3
+    assert len(found['scores']['images']) == 3
     (skipped,) = found['skipped']
     assert (skipped['number'], skipped['name']) == (1, '1700000000.100000000')
     assert '640' in skipped['why']
@@ -72,7 +74,7 @@ def test_what_is_not_paired_or_read_is_counted_and_named(street, write_bag, tmp_
 def test_stamps_that_are_out_of_order_or_there_twice_are_told(
     street, write_bag, tmp_path, run_mock, order
 ):
-    one = street.messages(truth=False)
+    one = street.messages(ground_truth=False)
     messages = [(one[i][0], one[i][1], one[k][2]) for i, k in enumerate(order)]
     bag = write_bag(tmp_path / 'bag', messages, 'sqlite3')
     code, printed, found = run_mock('--bag', bag)
@@ -84,7 +86,7 @@ def test_stamps_that_are_out_of_order_or_there_twice_are_told(
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_bag_that_is_cut_off_is_scored_up_to_there(street, tmp_path, run_mock, storage):
-    bag = street.bag(tmp_path / 'bag', storage, truth=False)
+    bag = street.bag(tmp_path / 'bag', storage, ground_truth=False)
     (file,) = (path for path in bag.iterdir() if path.suffix in ('.mcap', '.db3'))
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * 0.7)])
@@ -96,12 +98,12 @@ def test_a_bag_that_is_cut_off_is_scored_up_to_there(street, tmp_path, run_mock,
     assert found['parts'][0]['source']['truncated']
 
 
-# -- refused --------------------------------------------------------------------------------------
+# -- refused -------------------------------------------------------------------------------------
 
 
 def test_a_bag_without_the_topic_lists_those_it_has(street, tmp_path, refused):
     bag = street.bag(tmp_path / 'bag')
-    for flag in ('--image-topic', '--truth-topic', '--grid-topic'):
+    for flag in ('--image-topic', '--ground-truth-topic', '--grid-topic'):
         named = () if flag == '--image-topic' else ('--image-topic', '/front/image_raw')
         error = refused('--bag', bag, *named, flag, '/nowhere')
         assert "no topic '/nowhere'" in error
@@ -122,47 +124,47 @@ def test_what_is_no_bag_is_refused(tmp_path, refused):
     assert 'nowhere' in refused('--bag', tmp_path / 'nowhere')
 
 
-def test_truth_of_another_time_shows_both_times(street, tmp_path, refused):
+def test_ground_truth_of_another_time_shows_both_times(street, tmp_path, refused):
     bag = street.bag(tmp_path / 'bag', shift_ns=50_000_000_000)
-    error = refused('--bag', bag, *TRUTH)
+    error = refused('--bag', bag, *GROUND_TRUTH)
     assert '1700000000.000000000' in error
     assert '1700000050.400000000' in error
 
 
-def test_truth_of_another_size_or_encoding_is_refused(street, write_bag, tmp_path, refused):
+def test_ground_truth_of_another_size_or_encoding_is_refused(street, write_bag, tmp_path, refused):
     messages = street.messages()
     small = messages[3][2]
     small.height, small.data = 32, small.data[: 32 * 96]
     bag = write_bag(tmp_path / 'small', messages, 'mcap')
-    assert '96x32 px, its picture 96x64 px' in refused('--bag', bag, *TRUTH)
+    assert '96x32 px, its image 96x64 px' in refused('--bag', bag, *GROUND_TRUTH)
     messages = street.messages()
     for _, _, message in messages[1::2]:
         message.encoding = 'mono16'
     bag = write_bag(tmp_path / 'deep', messages, 'mcap')
-    assert "the encoding 'mono16': class ids are mono8" in refused('--bag', bag, *TRUTH)
+    assert "the encoding 'mono16': class ids are mono8" in refused('--bag', bag, *GROUND_TRUTH)
 
 
-def test_truth_of_other_classes_is_refused_unless_ignored(
+def test_ground_truth_of_other_classes_is_refused_unless_ignored(
     street, write_bag, tmp_path, refused, run_mock
 ):
     messages = street.messages()
     messages[1][2].data[:5] = 77
     bag = write_bag(tmp_path / 'bag', messages, 'mcap')
-    assert 'values 77' in refused('--bag', bag, *TRUTH)
+    assert 'values 77' in refused('--bag', bag, *GROUND_TRUTH)
     labels = ('--set', 'model.labels=camvid')
-    assert 'values 77' in refused('--bag', bag, *TRUTH, *labels)
-    assert run_mock('--bag', bag, *TRUTH, *labels, '--ignore', '77')[0] == 0
+    assert 'values 77' in refused('--bag', bag, *GROUND_TRUTH, *labels)
+    assert run_mock('--bag', bag, *GROUND_TRUTH, *labels, '--ignore', '77')[0] == 0
 
 
 def test_a_bag_of_which_no_frame_can_be_read_is_refused(street, tmp_path, refused):
-    bag = street.bag(tmp_path / 'bag', encoding='strange8', truth=False)
+    bag = street.bag(tmp_path / 'bag', encoding='strange8', ground_truth=False)
     error = refused('--bag', bag)
     assert 'no frame of bag can be scored' in error
     assert 'strange8' in error
 
 
 def test_an_existing_folder_is_kept(street, tmp_path, refused, run_mock):
-    bag, out = street.bag(tmp_path / 'bag', truth=False), tmp_path / 'out'
+    bag, out = street.bag(tmp_path / 'bag', ground_truth=False), tmp_path / 'out'
     out.mkdir()
     (out / 'mine.txt').write_text('keep me')
     assert f'{out} exists: give a new DIR, --overwrite' in refused('--bag', bag, '--out', out)
@@ -173,7 +175,7 @@ def test_an_existing_folder_is_kept(street, tmp_path, refused, run_mock):
 
 
 def test_only_the_same_evaluation_is_gone_on_with(street, tmp_path, refused, run_mock):
-    bag, out = street.bag(tmp_path / 'bag', truth=False), tmp_path / 'out'
+    bag, out = street.bag(tmp_path / 'bag', ground_truth=False), tmp_path / 'out'
     assert 'leave out --resume' in refused('--bag', bag, '--out', out, '--resume')
     run_mock('--bag', bag, '--out', out)
     given = ('--bag', bag, '--out', out, '--resume', '--set', 'drivable.min_confidence=0.3')
@@ -187,13 +189,13 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
     ledger_file = tmp_path / 'frames.jsonl'
     ledger_file.symlink_to('/dev/full')
     with pytest.raises(OutputError, match=r'frames\.jsonl: No space left.*--resume'):
-        Ledger.begin(ledger_file, {}, 11)
+        FrameLog.begin(ledger_file, {}, 11)
 
 
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (('--truth', 'x', '--truth-topic', '/y'), 'not both'),
+        (('--ground-truth', 'x', '--ground-truth-topic', '/y'), 'not both'),
         (('--jobs', '0'), '--jobs 0: must be 1 or more'),
         (('--tolerance-ms', '-1'), '--tolerance-ms -1'),
         (('--tolerance-ms', 'nan'), '--tolerance-ms nan'),

@@ -1,10 +1,12 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`mfaranet evaluate --bag`: the figures of the folder, whatever recorded them, however often."""
 
 import json
 
 import pytest
 
-TRUTH = ('--truth-topic', '/truth/labels')
+GROUND_TRUTH = ('--ground-truth-topic', '/truth/labels')
 MOCK = ('--set', 'runtime.backend=mock', '--set', 'runtime.precision=float32')
 TIMES = ('latency',)
 
@@ -25,20 +27,22 @@ def same(found):
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_bag_of_another_writer_scores_as_the_folder(street, expected, evaluate, tmp_path, storage):
     bag = street.bag(tmp_path / 'bag', storage)
-    code, printed, found = evaluate('--bag', bag, *TRUTH, json_to=tmp_path / 'a.json')
+    code, printed, found = evaluate('--bag', bag, *GROUND_TRUTH, json_to=tmp_path / 'a.json')
     assert code == 0
     assert same(found) == same(expected)
-    again = evaluate('--bag', bag, *TRUTH, json_to=tmp_path / 'b.json')[2]
+    again = evaluate('--bag', bag, *GROUND_TRUTH, json_to=tmp_path / 'b.json')[2]
     assert same(again) == same(found)
     assert len({tuple(frame['classes'][2]) for frame in found['frames']}) == 5  # not one frame
     assert found['parts'][0]['source']['pairing'][0]['exact'] == 5
     assert f'{found["scores"]["mean_iou"]:.4f}' in printed.out
 
 
-def test_truth_of_a_folder_is_paired_by_stamp(street, expected, evaluate, tmp_path):
-    bag = street.bag(tmp_path / 'bag', truth=False)
-    _, truth = street.folders(tmp_path / 'folders')
-    _, _, found = evaluate('--bag', bag, '--truth', truth, json_to=tmp_path / 'a.json')
+def test_ground_truth_of_a_folder_is_paired_by_stamp(street, expected, evaluate, tmp_path):
+    bag = street.bag(tmp_path / 'bag', ground_truth=False)
+    _, ground_truth = street.folders(tmp_path / 'folders')
+    _, _, found = evaluate(
+        '--bag', bag, '--ground-truth', ground_truth, json_to=tmp_path / 'a.json'
+    )
     assert same(found) == same(expected)
 
 
@@ -48,7 +52,9 @@ def test_several_bags_give_one_total_with_any_number_of_jobs(street, expected, e
         for name, storage in (('one', 'mcap'), ('two', 'sqlite3'))
     ]
     found = [
-        evaluate('--bag', *bags, *TRUTH, '--jobs', jobs, json_to=tmp_path / f'{jobs}.json')[2]
+        evaluate('--bag', *bags, *GROUND_TRUTH, '--jobs', jobs, json_to=tmp_path / f'{jobs}.json')[
+            2
+        ]
         for jobs in (1, 2)
     ]
     assert same(found[0]) == same(found[1])
@@ -64,7 +70,7 @@ def test_resumed_result_is_the_same_and_runs_only_the_rest(
     street, expected, evaluate, tmp_path, kept
 ):
     bag, out = street.bag(tmp_path / 'bag'), tmp_path / 'out'
-    given = ('--bag', bag, *TRUTH, '--out', out)
+    given = ('--bag', bag, *GROUND_TRUTH, '--out', out)
     evaluate(*given, json_to=tmp_path / 'a.json')
     ledger = out / 'frames.jsonl'
     lines = ledger.read_bytes().splitlines(keepends=True)
@@ -79,14 +85,16 @@ def test_resumed_result_is_the_same_and_runs_only_the_rest(
 
 def test_frames_are_chosen_by_their_numbers(street, expected, evaluate, tmp_path):
     bag = street.bag(tmp_path / 'bag')
-    _, _, found = evaluate('--bag', bag, *TRUTH, '--frames', '1:5:2', json_to=tmp_path / 'a.json')
+    _, _, found = evaluate(
+        '--bag', bag, *GROUND_TRUTH, '--frames', '1:5:2', json_to=tmp_path / 'a.json'
+    )
     assert [frame['number'] for frame in found['frames']] == [1, 3]
-    assert found['scores']['pictures'] == expected['scores']['pictures'][1::2]
+    assert found['scores']['images'] == expected['scores']['images'][1::2]
     assert found['measures']['flicker']['all_pixels'] == 64 * 96  # 3 against 1
 
 
-def test_without_truth_there_are_flicker_and_latency(street, expected, evaluate, tmp_path):
-    bag = street.bag(tmp_path / 'bag', truth=False)
+def test_without_ground_truth_there_are_flicker_and_latency(street, expected, evaluate, tmp_path):
+    bag = street.bag(tmp_path / 'bag', ground_truth=False)
     code, printed, found = evaluate('--bag', bag, json_to=tmp_path / 'a.json')
     assert code == 0
     assert found['scores'] is None
@@ -98,7 +106,7 @@ def test_without_truth_there_are_flicker_and_latency(street, expected, evaluate,
 
 def test_near_stamps_are_paired_within_the_tolerance(street, expected, evaluate, tmp_path):
     bag = street.bag(tmp_path / 'bag', shift_ns=4_000_000)
-    given = ('--bag', bag, *TRUTH, '--tolerance-ms', '5')
+    given = ('--bag', bag, *GROUND_TRUTH, '--tolerance-ms', '5')
     _, _, found = evaluate(*given, json_to=tmp_path / 'a.json')
     assert found['scores'] == expected['scores']
     assert found['parts'][0]['source']['pairing'][0]['worst_ns'] == 4_000_000

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What is measured in metres: by the calibration and the true grids of a bag."""
 
 import json
@@ -8,16 +10,16 @@ import numpy as np
 import pytest
 import yaml
 
-from mfaranet_ros.evaluation.counts import NOWHERE
-from mfaranet_ros.evaluation.grid_boundary import boundary_of
-from mfaranet_ros.evaluation.ground import band_image
-from mfaranet_ros.evaluation.metric import BANDS_M, count_boundary
-from mfaranet_ros.frame import Frame, Grid, Output
-from mfaranet_ros.pipeline.camera import CameraModel
-from mfaranet_ros.pipeline.config import GroundConfig, PipelineConfig, replace
-from mfaranet_ros.pipeline.ground import GroundProjection, MountingPose
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
-from mfaranet_ros.tools.main import main
+from mfaranet_ros.cli.main import main
+from mfaranet_ros.core.config import GroundConfig, PipelineConfig, replace
+from mfaranet_ros.core.frame import Frame, Grid, Output
+from mfaranet_ros.evaluation.metrics.counts import NOWHERE
+from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
+from mfaranet_ros.evaluation.metrics.ground import band_image
+from mfaranet_ros.evaluation.metrics.metric import BANDS_M, count_boundary
+from mfaranet_ros.geometry.camera import CameraModel
+from mfaranet_ros.geometry.ground import GroundProjection, MountingPose
+from mfaranet_ros.pipeline.processor import FrameProcessor
 
 SIZE = (64, 96)
 CAMERA = CameraModel(96, 64, 80.0, 80.0, 47.5, 31.5)
@@ -32,7 +34,7 @@ SETTINGS = {
 @pytest.fixture(scope='module')
 def grid():
     """What the pipeline itself finds, with the mock."""
-    pipeline = SegmentationPipeline(replace(PipelineConfig(), SETTINGS))
+    pipeline = FrameProcessor(replace(PipelineConfig(), SETTINGS))
     ground = GroundProjection(CAMERA, POSE, pipeline.config.ground, SIZE)
     frame = Frame(np.zeros((*SIZE, 3), np.uint8), 'rgb8', 0, 'camera')
     return pipeline(frame, {Output.GRID}, ground).drivable.grid
@@ -40,7 +42,7 @@ def grid():
 
 @pytest.fixture
 def score(street, write_bag, message, header, tmp_path):
-    """Evaluate the street with its calibration, with these grids as truth."""
+    """Evaluate the street with its calibration, with these grids as ground truth."""
 
     def run(grids, *arguments, mounted=True, more=()):
         messages = [('/front/camera_info', 0, camera_info(message, header(0)))]
@@ -53,7 +55,14 @@ def score(street, write_bag, message, header, tmp_path):
         messages.sort(key=lambda each: each[1])
         bag = write_bag(tmp_path / 'bag', messages, 'mcap')
         settings = [f'--set={name}={value}' for name, value in SETTINGS.items()]
-        given = ['--bag', bag, '--truth-topic', '/truth/labels', '--json', tmp_path / 'a.json']
+        given = [
+            '--bag',
+            bag,
+            '--ground-truth-topic',
+            '/truth/labels',
+            '--json',
+            tmp_path / 'a.json',
+        ]
         code = main(['evaluate', *map(str, given), *settings, *arguments])
         return code, json.loads((tmp_path / 'a.json').read_text()) if not code else None
 
@@ -109,21 +118,21 @@ def test_its_own_grid_is_found_whole(score, grid):
 
 @pytest.fixture
 def score_folder(street, tmp_path):
-    """Evaluate the street as pictures with a calibration file and files of true grids."""
+    """Evaluate the street as images with a calibration file and files of true grids."""
 
     def run(grids, *arguments):
-        images, truth = street.folders(tmp_path / 'folders')
+        images, ground_truth = street.folders(tmp_path / 'folders')
         head = SimpleNamespace(stamp=None, frame_id='camera')
         info = camera_info(lambda name, *values: values, head)
         (tmp_path / 'calibration.yaml').write_text(yaml.safe_dump(calibration(info)))
         (tmp_path / 'metric').mkdir()
-        for grid, picture in zip(grids, sorted(images.iterdir()), strict=False):
+        for grid, image in zip(grids, sorted(images.iterdir()), strict=False):
             np.savez(
-                tmp_path / 'metric' / f'{picture.stem}.npz', cells=grid.cells,
+                tmp_path / 'metric' / f'{image.stem}.npz', cells=grid.cells,
                 resolution_m=grid.resolution_m, corner_m=np.array((grid.x_min_m, grid.y_min_m)),
             )  # fmt: skip
         given = {
-            'images': images, 'truth': truth, 'calibration': tmp_path / 'calibration.yaml',
+            'images': images, 'truth': ground_truth, 'calibration': tmp_path / 'calibration.yaml',
             'metric': tmp_path / 'metric', 'json': tmp_path / 'b.json',
         }  # fmt: skip
         settings = {
@@ -167,7 +176,7 @@ def test_folder_with_calibration_and_grids_measures_as_the_bag(score, score_fold
     assert 0 < by_folder['measures']['metric']['to_20_m']['free_iou'] < 1
 
 
-def test_a_picture_without_its_grid_is_refused(score_folder, grid, capsys):
+def test_a_image_without_its_grid_is_refused(score_folder, grid, capsys):
     assert score_folder([grid] * 4)[0] == 2
     assert '1700000000.400000000.npz cannot be read' in capsys.readouterr().err
 
@@ -212,7 +221,9 @@ def test_scores_in_the_image_are_divided_by_distance(score):
     range_m = np.hypot(*(ground_of(pixels) - (AHEAD_M, 0)).T)
     for band in bands:
         inside = (range_m > band['from_m']) & (range_m <= (band['to_m'] or np.inf))
-        assert 0 <= 5 * inside.sum() - band['pixels'] <= 3 * 96  # one truth has void at its foot
+        assert (
+            0 <= 5 * inside.sum() - band['pixels'] <= 3 * 96
+        )  # one ground truth has void at its foot
     assert sum(band['pixels'] for band in bands) < found['scores']['pixels']
     whole = found['measures']['flicker']['all_pixels']
     assert whole / 2 < sum(band['flicker']['all_pixels'] for band in bands) < whole

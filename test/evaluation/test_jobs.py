@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Processes that fail or end before their time are said, in words."""
 
 import queue
@@ -5,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mfaranet_ros.errors import MfaranetError, ProcessError, SourceError
-from mfaranet_ros.evaluation import jobs
-from mfaranet_ros.evaluation.record import Skipped
+from mfaranet_ros.core.errors import MfaranetError, ProcessError, SourceError
+from mfaranet_ros.evaluation.report.record import Skipped
+from mfaranet_ros.evaluation.runs import jobs
 
 
 def collect(events, exitcode=None):

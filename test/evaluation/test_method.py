@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The ways of running a network, against a plain second implementation."""
 
 import numpy as np
@@ -5,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mfaranet_ros.errors import ConfigError, InferenceError
-from mfaranet_ros.evaluation.method import METHODS, Method, Runner, cut
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.pipeline.config import PipelineConfig, replace
+from mfaranet_ros.core.config import PipelineConfig, replace
+from mfaranet_ros.core.errors import ConfigError, InferenceError
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner, cut
 
 SIZE = (75, 118)
 
@@ -16,8 +18,8 @@ SIZE = (75, 118)
 @pytest.fixture
 def frame():
     smooth = torch.rand(1, 3, 20, 30, generator=torch.Generator().manual_seed(3))
-    picture = F.interpolate(smooth, SIZE, mode='bicubic').clamp(0, 1)[0] * 255
-    return Frame(picture.permute(1, 2, 0).to(torch.uint8).numpy(), 'rgb8', 0, 'camera')
+    image = F.interpolate(smooth, SIZE, mode='bicubic').clamp(0, 1)[0] * 255
+    return Frame(image.permute(1, 2, 0).to(torch.uint8).numpy(), 'rgb8', 0, 'camera')
 
 
 def starts(length, window, stride):
@@ -30,13 +32,13 @@ def starts(length, window, stride):
 
 def reference(backend, frame, method):
     """Label a frame as the authors describe it, each step on its own and at full size."""
-    picture = torch.from_numpy(frame.pixels).permute(2, 0, 1)[None] / 255
+    image = torch.from_numpy(frame.pixels).permute(2, 0, 1)[None] / 255
     total = 0
     for zoom in method.zooms:
         size = [round(side * zoom) for side in SIZE]
-        zoomed = picture
+        zoomed = image
         if zoom != 1:
-            zoomed = F.interpolate(picture, size, mode='bilinear', antialias=True)
+            zoomed = F.interpolate(image, size, mode='bilinear', antialias=True)
         window = [min(pair) for pair in zip(method.window or size, size, strict=True)]
         stride = [int(side * method.step) for side in window]
         scores, times = torch.zeros(1, 11, *size), torch.zeros(1, 1, *size)
@@ -61,8 +63,8 @@ def full_logits(backend, part, flip):
 CASES = {
     'windows': Method((32, 48)),
     'overlapping windows': Method((32, 48), 2 / 3),
-    'window of the picture': Method(SIZE),
-    'window larger than the picture': Method((1000, 1000)),
+    'window of the image': Method(SIZE),
+    'window larger than the image': Method((1000, 1000)),
     'flip': Method(flip=True),
     'windows and flip': Method((40, 40), 0.5, flip=True),
     'zooms': Method(zooms=(0.5, 1.0, 1.5)),
@@ -106,7 +108,7 @@ def test_the_network_gets_parts_of_the_window(make_pipeline, frame):
 
 
 @pytest.mark.parametrize('method', CASES.values(), ids=CASES)
-def test_a_resized_input_still_labels_the_whole_picture(make_pipeline, frame, method):
+def test_a_resized_input_still_labels_the_whole_image(make_pipeline, frame, method):
     config = replace(PipelineConfig(), {'input.height': 64, 'input.width': 128})  # padded
     pipeline = make_pipeline(config)
     labels = Runner(pipeline, method)(frame)
@@ -130,7 +132,7 @@ def test_a_failing_network_is_said(make_pipeline, frame):
             Runner(pipeline, method)(frame)
 
 
-# -- parts ------------------------------------------------------------------------------------
+# -- parts ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('size', [(1, 1), (31, 100), (64, 64), (65, 130), (200, 33)])

@@ -1,4 +1,6 @@
-"""Grids and boundaries against truths of which the scores are known beforehand."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Grids and boundaries against ground truth of which the scores are known beforehand."""
 
 import dataclasses
 import json
@@ -7,8 +9,8 @@ import math
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import SourceError
-from mfaranet_ros.evaluation.metric import (
+from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.evaluation.metrics.metric import (
     MetricCounts,
     count_boundary,
     count_grid,
@@ -32,7 +34,7 @@ def arc(range_m, degrees=30.0, count=721):
     return np.column_stack((np.cos(bearings), np.sin(bearings))) * np.reshape(range_m, (-1, 1))
 
 
-def test_the_truth_itself_is_perfect():
+def test_the_ground_truth_itself_is_perfect():
     scores = count_grid(road(), road(), **PLACE).between(0.0, 40.0)
     assert (scores.free_iou, scores.blocked_recall, scores.blocked_precision) == (1, 1, 1)
     assert (scores.hidden > 1000, scores.hidden_free) == (True, 0)
@@ -77,23 +79,23 @@ def test_the_error_of_a_vertex_is_along_its_bearing():
 
 
 def test_beside_a_leap_the_nearer_true_distance_counts():
-    truth_m = np.where(np.arange(721) < 400, 10.0, 30.0)
-    at = np.arctan2(*arc(truth_m)[399:401].mean(axis=0)[::-1])
+    ground_truth_m = np.where(np.arange(721) < 400, 10.0, 30.0)
+    at = np.arctan2(*arc(ground_truth_m)[399:401].mean(axis=0)[::-1])
     for range_m, error_m in ((10.0, 0.01), (30.0, 0.01), (12.0, 2.0), (29.5, 0.5)):
         vertex = range_m * np.array([[math.cos(at), math.sin(at)]])
-        scores = count_boundary(vertex, arc(truth_m)).between(0.0, 40.0)
+        scores = count_boundary(vertex, arc(ground_truth_m)).between(0.0, 40.0)
         assert scores.boundary_error_m(100) == error_m
 
 
 def test_a_view_to_the_rear_is_compared_across_the_half_turn():
     camera_m = np.array((5.0, 1.0))
-    found, truth = camera_m - arc(8.0, count=180), camera_m - arc(8.0)
-    scores = count_boundary(found, truth, camera_m=(5.0, 1.0))
+    found, ground_truth = camera_m - arc(8.0, count=180), camera_m - arc(8.0)
+    scores = count_boundary(found, ground_truth, camera_m=(5.0, 1.0))
     assert scores.between(0.0, 10.0).boundary_within(0.01) == 1
     assert scores.outside == 0
 
 
-def test_vertices_where_the_truth_sees_nothing_are_said_to_be_outside():
+def test_vertices_where_the_ground_truth_sees_nothing_are_said_to_be_outside():
     counts = count_boundary(arc(8.0, 40.0, 9), arc(8.0, 30.0))
     assert (counts.between(0.0, 40.0).vertices, counts.outside) == (7, 2)
     assert count_boundary(arc(8.0, 40.0, 9), np.empty((0, 2))).outside == 9

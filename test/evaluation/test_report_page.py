@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """report.html: one sound file that needs nothing from anywhere, and shows what was measured."""
 
 import itertools
@@ -7,9 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mfaranet_ros.evaluation.html.svg import Axes, rows, ticks
-from mfaranet_ros.evaluation.pictures import EACH, WIDTH_PX, choose
-from mfaranet_ros.tools.main import main
+from mfaranet_ros.cli.main import main
+from mfaranet_ros.evaluation.report.frame_images import EACH, WIDTH_PX, choose
+from mfaranet_ros.evaluation.report.html.svg import Axes, rows, ticks
 
 VOID = {'meta', 'img', 'rect', 'line', 'path', 'br'}
 MOCK = ('--set=runtime.backend=mock', '--set=runtime.precision=float32')
@@ -47,7 +49,15 @@ def written(street, tmp_path_factory):
     """Evaluate two bags, one of them with a name that is no HTML; return page and report."""
     folder = tmp_path_factory.mktemp('page')
     bags = [str(street.bag(folder / name)) for name in ('<b>&one', 'two')]
-    given = ['--bag', *bags, '--truth-topic', '/truth/labels', *MOCK, '--out', str(folder / 'out')]
+    given = [
+        '--bag',
+        *bags,
+        '--ground-truth-topic',
+        '/truth/labels',
+        *MOCK,
+        '--out',
+        str(folder / 'out'),
+    ]
     assert main(['evaluate', *given, '--set=input.height=64', '--set=input.width=96']) == 0
     text = (folder / 'out' / 'report.html').read_text(encoding='utf-8')
     return text, json.loads((folder / 'out' / 'report.json').read_text(encoding='utf-8'))
@@ -81,7 +91,7 @@ def test_page_shows_the_figures_of_the_report(written):
         assert value in shown
 
 
-def test_worst_and_median_frames_are_pictures(written):
+def test_worst_and_median_frames_are_images(written):
     text, report = written
     page = Page(text)
     assert page.tags.count('figure') == 2 * EACH

@@ -1,16 +1,18 @@
-"""Labels against truth, picture by picture, and what the report says of it."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Labels against ground truth, image by image, and what the report says of it."""
 
 import json
 
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import InferenceError, SourceError
-from mfaranet_ros.evaluation.images import TruthReader, find_pairs
-from mfaranet_ros.evaluation.report import describe, figures
-from mfaranet_ros.evaluation.run import evaluate
-from mfaranet_ros.evaluation.tables import table
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.core.errors import InferenceError, SourceError
+from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.data.images import GroundTruthReader, find_pairs
+from mfaranet_ros.evaluation.metrics.tables import table
+from mfaranet_ros.evaluation.report.report import describe, figures
+from mfaranet_ros.evaluation.runs.run import evaluate
 
 CAMVID = get_label_set('camvid')
 ROAD, CAR, VOID = 3, 8, 11
@@ -18,12 +20,12 @@ SIZE = (10, 20)
 
 
 def masks(seed, value=ROAD):
-    """Return a picture whose first channel holds its labels, and its truth."""
+    """Return an image whose first channel holds its labels, and its ground truth."""
     random = np.random.default_rng(seed)
-    truth = random.integers(0, 11, SIZE, np.uint8)
-    labels = np.where(random.random(SIZE) < 0.8, truth, value).astype(np.uint8)
-    truth[:2] = VOID
-    return np.stack([labels] * 3, axis=-1), truth
+    ground_truth = random.integers(0, 11, SIZE, np.uint8)
+    labels = np.where(random.random(SIZE) < 0.8, ground_truth, value).astype(np.uint8)
+    ground_truth[:2] = VOID
+    return np.stack([labels] * 3, axis=-1), ground_truth
 
 
 def read_labels(frame):
@@ -33,34 +35,34 @@ def read_labels(frame):
 
 @pytest.fixture
 def run(make_folders):
-    """Evaluate pictures that hold their labels; truths by the same names."""
+    """Evaluate images that hold their labels; ground truth by the same names."""
 
     def start(found, find_labels=read_labels, on_labels=lambda pair, labels: None):
-        pictures = {f'{name}.png': picture for name, (picture, _) in found.items()}
-        truths = {f'{name}.png': truth for name, (_, truth) in found.items()}
-        pairs = find_pairs(*make_folders(pictures, truths))
-        reader = TruthReader(CAMVID, pairs.layout)
+        images = {f'{name}.png': image for name, (image, _) in found.items()}
+        ground_truths = {f'{name}.png': ground_truth for name, (_, ground_truth) in found.items()}
+        pairs = find_pairs(*make_folders(images, ground_truths))
+        reader = GroundTruthReader(CAMVID, pairs.layout)
         return evaluate(find_labels, pairs, reader, CAMVID, on_labels)
 
     return start
 
 
-def test_all_pictures_count_together_and_each_alone(run):
+def test_all_images_count_together_and_each_alone(run):
     found = {'a': masks(1), 'b': masks(2, CAR)}
     result = run(found)
-    labels = np.stack([picture[..., 0] for picture, _ in found.values()])
-    truth = np.stack([truth for _, truth in found.values()])
-    valid = truth != VOID
+    labels = np.stack([image[..., 0] for image, _ in found.values()])
+    ground_truth = np.stack([ground_truth for _, ground_truth in found.values()])
+    valid = ground_truth != VOID
     assert result.matrix.pixels == valid.sum() == 2 * 8 * 20
-    assert result.matrix.pixel_accuracy() == (labels == truth)[valid].mean()
-    assert [picture.name for picture in result.pictures] == ['a', 'b']
-    for i, picture in enumerate(result.pictures):
-        assert picture.pixel_accuracy == (labels == truth)[i][valid[i]].mean()
-    cars = (labels == CAR) & valid, (truth == CAR) & valid
+    assert result.matrix.pixel_accuracy() == (labels == ground_truth)[valid].mean()
+    assert [image.name for image in result.images] == ['a', 'b']
+    for i, image in enumerate(result.images):
+        assert image.pixel_accuracy == (labels == ground_truth)[i][valid[i]].mean()
+    cars = (labels == CAR) & valid, (ground_truth == CAR) & valid
     assert result.matrix.iou()[CAR] == (cars[0] & cars[1]).sum() / (cars[0] | cars[1]).sum()
 
 
-def test_a_failing_picture_is_named(run):
+def test_a_failing_image_is_named(run):
     def fail(frame):
         raise InferenceError('out of memory')
 
@@ -68,21 +70,21 @@ def test_a_failing_picture_is_named(run):
         run({'a': masks(1)}, fail)
 
 
-def test_a_truth_of_another_size_is_named(run):
-    picture, truth = masks(1)
-    with pytest.raises(SourceError, match=r'truth/a\.png is 20x9 px, its picture 20x10 px'):
-        run({'a': (picture, truth[:9])})
+def test_a_ground_truth_of_another_size_is_named(run):
+    image, ground_truth = masks(1)
+    with pytest.raises(SourceError, match=r'truth/a\.png is 20x9 px, its image 20x10 px'):
+        run({'a': (image, ground_truth[:9])})
 
 
-def test_labels_are_handed_on_with_their_picture(run):
+def test_labels_are_handed_on_with_their_image(run):
     found, seen = {'a': masks(1), 'b': masks(2)}, {}
     run(found, on_labels=lambda pair, labels: seen.update({pair.name: labels}))
     assert {name: labels.tolist() for name, labels in seen.items()} == {
-        name: picture[..., 0].tolist() for name, (picture, _) in found.items()
+        name: image[..., 0].tolist() for name, (image, _) in found.items()
     }
 
 
-# -- the report -------------------------------------------------------------------------------
+# -- the report ----------------------------------------------------------------------------------
 
 
 def test_figures_are_plain_and_agree(run):
@@ -95,16 +97,16 @@ def test_figures_are_plain_and_agree(run):
     assert found['drivable'] == {key: found['classes'][ROAD][key] for key in found['drivable']}
     assert np.sum(found['confusion']['rows_are_truth']) == found['pixels'] == 320
     assert sum(entry['pixels'] for entry in found['classes']) == 320
-    assert len(found['pictures']) == 2
+    assert len(found['images']) == 2
 
 
 def test_what_does_not_occur_is_null_and_a_dash(run):
-    picture, truth = np.full((*SIZE, 3), ROAD, np.uint8), np.full(SIZE, ROAD, np.uint8)
+    image, ground_truth = np.full((*SIZE, 3), ROAD, np.uint8), np.full(SIZE, ROAD, np.uint8)
     void = np.full(SIZE, VOID, np.uint8)
-    result = run({'a': (picture, truth), 'b': (picture, void)})
+    result = run({'a': (image, ground_truth), 'b': (image, void)})
     found = json.loads(json.dumps(figures(result), allow_nan=False))
     assert found['classes'][CAR]['iou'] is None
-    assert found['pictures'][1]['mean_iou'] is None
+    assert found['images'][1]['mean_iou'] is None
     assert found['mean_iou'] == 1
     rows = {line.split()[0]: line.split()[1:] for line in describe(result).splitlines()}
     assert rows['Car'] == ['-', '-', '-', '0.00', '%']
@@ -118,7 +120,7 @@ def test_nothing_but_void_is_no_score(run):
     assert 'lowest mean IoU: -' in describe(result)
 
 
-def test_the_table_names_the_worst_pictures(run):
+def test_the_table_names_the_worst_images(run):
     good = np.stack([masks(1)[1]] * 3, axis=-1) % VOID, masks(1)[1]
     result = run({'good': good, 'bad': masks(2), 'also': good, 'fine': good})
     last = describe(result).splitlines()[-1]

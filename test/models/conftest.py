@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of the zoo share."""
 
 from __future__ import annotations
@@ -40,12 +42,12 @@ def parity(shared: Path):
     return module
 
 
-def picture(height: int, width: int, batch: int = 1) -> Tensor:
+def image(height: int, width: int, batch: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(height * width)
     return torch.randn(batch, 3, height, width, generator=generator)
 
 
 @pytest.fixture(scope='session')
-def make_picture() -> Callable[..., Tensor]:
+def make_image() -> Callable[..., Tensor]:
     """Make a fixed random input of a given height, width and batch."""
-    return picture
+    return image

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The public backbones: their sizes, names and features, and weights of others for them."""
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from mfaranet_ros.errors import ConfigError, WeightsError
+from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.models import create_model, load_backbone
 from mfaranet_ros.models.backbones import RESNET50, PlainResNet
 from mfaranet_ros.models.efficientnet import B0, LITE0, LITE1, LITE3, EfficientNet
@@ -82,7 +84,7 @@ def test_features_are_timms(name, shared, parity, public_state):
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
-# -- weights of others ------------------------------------------------------------------------
+# -- weights of others ---------------------------------------------------------------------------
 
 
 def fake_state(backbone, classifier):

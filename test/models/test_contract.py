@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What every network of the zoo promises, whatever its family: a new one is tested unasked."""
 
 from __future__ import annotations
@@ -8,8 +10,12 @@ import math
 import pytest
 import torch
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.backends import create_backend
+from mfaranet_ros.backends.onnx_graph import make_graph
+from mfaranet_ros.backends.stored_frame import stored_frame
+from mfaranet_ros.core.config import PipelineConfig, RuntimeConfig, replace
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.models import (
     ALL_SCALES,
     create_model,
@@ -18,11 +24,7 @@ from mfaranet_ros.models import (
     load_weights,
     save_weights,
 )
-from mfaranet_ros.pipeline.backends import create_backend
-from mfaranet_ros.pipeline.backends.onnx_graph import make_graph
-from mfaranet_ros.pipeline.config import PipelineConfig, RuntimeConfig, replace
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
-from mfaranet_ros.pipeline.stored_frame import stored_frame
+from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.training.config import LossConfig
 from mfaranet_ros.training.losses import JointLoss
 
@@ -86,7 +88,7 @@ def test_sizes_of_all_outputs(name):
     assert model.name == name
     model.to_empty(device='cpu')
     for size in (SIZES[0], SIZES[-1]):
-        x = torch.empty(0, 3, *size)  # a batch of no pictures has sizes and costs nothing
+        x = torch.empty(0, 3, *size)  # a batch of no images has sizes and costs nothing
         assert model(x).shape == (0, CLASSES, *size)
         outputs = model.stage_outputs(x)
         assert len(outputs.scores) == len(outputs.scales)
@@ -120,9 +122,9 @@ def test_a_part_of_the_scales_is_kept_or_refused(name):
 
 
 @every_small_model
-def test_every_parameter_learns(name, make_picture):
+def test_every_parameter_learns(name, make_image):
     model = create_model(name, classes=CLASSES, training_heads=True).train()
-    outputs = model.stage_outputs(make_picture(97, 131, batch=2))
+    outputs = model.stage_outputs(make_image(97, 131, batch=2))
     answers = (outputs.fused, *outputs.scores, *outputs.boundaries)
     sum(answer.square().mean() for answer in answers).backward()
     gradients = {key: p.grad for key, p in model.named_parameters() if p.requires_grad}
@@ -145,10 +147,10 @@ def test_a_single_cell_is_too_small_to_train_on(name):
 
 
 @every_small_model
-def test_a_step_of_training_lowers_the_loss(name, make_picture):
+def test_a_step_of_training_lowers_the_loss(name, make_image):
     model = create_model(name, classes=CLASSES, training_heads=True)
     model.freeze_backbone(False)
-    x, labels = make_picture(40, 40, batch=6), torch.arange(6 * 40 * 40).view(6, 40, 40) // 900
+    x, labels = make_image(40, 40, batch=6), torch.arange(6 * 40 * 40).view(6, 40, 40) // 900
     supervision = JointLoss(LossConfig(attention=0.0))  # which looks at other pixels each time
 
     def find_loss():
@@ -166,44 +168,44 @@ def test_a_step_of_training_lowers_the_loss(name, make_picture):
 
 @pytest.mark.parametrize('small_model', every_small_model.args[1], indirect=True)
 class TestRunning:
-    def test_one_size_after_another(self, small_model, make_picture):
+    def test_one_size_after_another(self, small_model, make_image):
         with torch.inference_mode():
             for size in SIZES:
-                logits = small_model(make_picture(*size))
+                logits = small_model(make_image(*size))
                 assert logits.shape == (1, CLASSES, *size)
                 assert logits.isfinite().all()
                 assert logits.std() > 0
-                coarse_logits = small_model.coarse_logits(make_picture(*size))
+                coarse_logits = small_model.coarse_logits(make_image(*size))
                 assert coarse_logits.shape == (1, CLASSES, *coarse(size))
 
-    def test_nothing_is_remembered(self, small_model, make_picture):
-        x = make_picture(64, 96)
+    def test_nothing_is_remembered(self, small_model, make_image):
+        x = make_image(64, 96)
         before = {id(m): set(vars(m)) for m in small_model.modules()}
         state = {key: value.clone() for key, value in small_model.state_dict().items()}
         with torch.inference_mode():
             first = small_model(x)
-            small_model(make_picture(33, 20))
+            small_model(make_image(33, 20))
             assert torch.equal(small_model(x), first)
         assert {id(m): set(vars(m)) for m in small_model.modules()} == before
         assert all(torch.equal(v, state[k]) for k, v in small_model.state_dict().items())
 
-    def test_frames_of_a_batch_do_not_mix(self, small_model, make_picture):
-        x = make_picture(64, 96, batch=2)
+    def test_frames_of_a_batch_do_not_mix(self, small_model, make_image):
+        x = make_image(64, 96, batch=2)
         with torch.inference_mode():
             together = small_model(x)
             for i in range(2):
                 alone = small_model(x[i : i + 1])
                 assert (together[i] - alone[0]).abs().max() <= 1e-3 * alone.abs().max()
 
-    def test_half_precision_stays_close(self, small_model, make_picture):
-        x = make_picture(64, 96)
+    def test_half_precision_stays_close(self, small_model, make_image):
+        x = make_image(64, 96)
         half = copy.deepcopy(small_model).to(torch.bfloat16)
         with torch.inference_mode():
             exact, rounded = small_model(x), half(x.to(torch.bfloat16))
         assert rounded.dtype == torch.bfloat16
         assert (rounded.float() - exact).abs().mean() < 0.1 * exact.abs().mean()
 
-    def test_saved_and_loaded_it_gives_the_same(self, small_model, make_picture, tmp_path):
+    def test_saved_and_loaded_it_gives_the_same(self, small_model, make_image, tmp_path):
         path = save_weights(small_model, tmp_path / 'x.safetensors', label_set=camvid())
         loaded = create_model(small_model.name, classes=CLASSES, training_heads=True)
         weights = load_weights(loaded, path)
@@ -212,13 +214,13 @@ class TestRunning:
         for value in rounded.state_dict().values():
             if value.is_floating_point():
                 value.copy_(value.half())
-        x = make_picture(33, 20)
+        x = make_image(33, 20)
         with torch.inference_mode():
             assert torch.equal(loaded.eval()(x), rounded(x))
 
 
 @pytest.mark.parametrize('name', SMALLEST)
-def test_every_backend_gives_the_same(name, lively, make_picture):
+def test_every_backend_gives_the_same(name, lively, make_image):
     runtime = pytest.importorskip('onnxruntime')
     pytest.importorskip('onnx')
     model = lively(create_model(name, classes=CLASSES))
@@ -227,7 +229,7 @@ def test_every_backend_gives_the_same(name, lively, make_picture):
     config = RuntimeConfig(backend='torch', device='cpu', precision='float32', threads=1)
     backend = create_backend(config, model, classes=CLASSES)
     for size in SIZES[::2]:
-        x = make_picture(*size)
+        x = make_image(*size)
         with torch.inference_mode():
             wanted = model.coarse_logits(x)
         (graphed,) = session.run(None, {'image': x.numpy()})
@@ -243,7 +245,7 @@ def test_the_pipeline_of_the_node_runs_it_and_names_it(name, lively, tmp_path):
         'model.name': name, 'model.weights': str(path), 'input.height': 48, 'input.width': 64,
         'runtime.device': 'cpu', 'runtime.backend': 'torch', 'runtime.precision': 'float32',
     }  # fmt: skip
-    pipeline = SegmentationPipeline(replace(PipelineConfig(), values))
+    pipeline = FrameProcessor(replace(PipelineConfig(), values))
     try:
         facts = dict(pipeline.prepare())
         labels = pipeline(stored_frame()).labels

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """What may be asked of the registry and of `create_model`, and how the rest is refused."""
 
 from __future__ import annotations
@@ -6,7 +8,7 @@ import pytest
 import torch
 
 import mfaranet_ros.models as models
-from mfaranet_ros.errors import ConfigError, UnknownNameError, WeightsError
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError, WeightsError
 from mfaranet_ros.models import check_scales, create_model, get_model_entry, list_models
 
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Facts of the families beside MFARANet: what they are made of, and what is frozen."""
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def meta(name, **settings):
         return create_model(name, classes=11, **settings)
 
 
-# -- ESeg -------------------------------------------------------------------------------------
+# -- ESeg ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_halving_rounds_up_and_keeps_the_largest():
     assert halve(x).tolist() == [[[[6, 8, 9], [11, 13, 14]]]]
 
 
-# -- Early Fusion -----------------------------------------------------------------------------
+# -- Early Fusion --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
@@ -108,8 +110,8 @@ def kept_bytes(model, x):
     return sum(kept.values())
 
 
-def test_a_frozen_backbone_keeps_nothing_and_does_not_change(early_fusion, make_picture):
-    model, x = early_fusion, make_picture(64, 96, batch=2)
+def test_a_frozen_backbone_keeps_nothing_and_does_not_change(early_fusion, make_image):
+    model, x = early_fusion, make_image(64, 96, batch=2)
     before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
     frozen = kept_bytes(model, x)
     model.stage_outputs(x).fused.square().mean().backward()
@@ -131,7 +133,7 @@ def test_a_backbone_trains_again_when_it_is_asked_to(early_fusion):
     assert early_fusion.fusions.training
 
 
-# -- MMBConv U-Net ----------------------------------------------------------------------------
+# -- MMBConv U-Net -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('name', ['mmbconv_unet_s', 'mmbconv_unet_m', 'mmbconv_unet_l'])

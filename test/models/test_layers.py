@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Warping and resizing, held to what they mean in pixels."""
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Parameters and multiply-accumulates, against the published figures (models.md 1.1 and 1.4)."""
 
 import pytest
 import torch
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models import create_model
 from mfaranet_ros.models.macs import count_macs, count_parameters, measure_model
 
@@ -77,6 +79,6 @@ def test_the_count_leaves_the_network_as_it_was():
 
 
 @pytest.mark.parametrize('size', [(0, 64), (64, -1)])
-def test_a_picture_of_no_size_is_refused(size):
+def test_a_image_of_no_size_is_refused(size):
     with pytest.raises(ConfigError, match='1 or more'):
         measure_model('mfaranet_resnet18', classes=11, height=size[0], width=size[1])

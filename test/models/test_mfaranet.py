@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """MFARANet against the authors' outputs, its parameter counts, and every set of kept scales."""
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.models import ALL_SCALES, create_model, load_weights, read_weights, save_weights
 
 SCALE_SETS = [s for n in range(1, 5) for s in itertools.combinations(ALL_SCALES, n)]
@@ -140,10 +142,10 @@ def whole_file(whole, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def whole_outputs(whole, whole_file, make_picture):
+def whole_outputs(whole, whole_file, make_image):
     """The whole network's stage outputs for the weights in the file, ready for gradients."""
     load_weights(whole, whole_file)
-    return whole.stage_outputs(make_picture(49, 83))
+    return whole.stage_outputs(make_image(49, 83))
 
 
 def masked_sum(outputs, scales):
@@ -159,14 +161,14 @@ def kept(maps, scales):
 @pytest.mark.parametrize('scales', SCALE_SETS, ids=str)
 class TestScaleSets:
     def test_kept_scales_give_what_the_whole_network_gives(
-        self, scales, whole_file, whole_outputs, make_picture
+        self, scales, whole_file, whole_outputs, make_image
     ):
         model = create_model(
             'mfaranet_resnet18', classes=CLASSES, scales=scales, training_heads=True
         ).eval()
         load_weights(model, whole_file)
         with torch.inference_mode():
-            outputs = model.stage_outputs(make_picture(49, 83))
+            outputs = model.stage_outputs(make_image(49, 83))
         assert outputs.scales == scales
         pairs = [(outputs.fused, masked_sum(whole_outputs, scales))]
         pairs += zip(outputs.scores, kept(whole_outputs.scores, scales), strict=True)
@@ -207,7 +209,7 @@ def test_it_sees_a_real_street(scales, at_least, shared):
         with torch.inference_mode():
             labels = model(x)[0].argmax(0).numpy()
         label_path = image.parents[1] / 'labels' / f'{image.stem}.png'
-        truth = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
-        right += np.count_nonzero((labels == truth) & (truth < CLASSES))
-        known += np.count_nonzero(truth < CLASSES)
+        ground_truth = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
+        right += np.count_nonzero((labels == ground_truth) & (ground_truth < CLASSES))
+        known += np.count_nonzero(ground_truth < CLASSES)
     assert right >= at_least * known

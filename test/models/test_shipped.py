@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The weights that come with the package: what they are, and that they see."""
 
 from __future__ import annotations
@@ -7,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mfaranet_ros.evaluation.images import Pairs, TruthReader, find_pairs
-from mfaranet_ros.evaluation.run import evaluate
+from mfaranet_ros.core.config import PipelineConfig, replace
+from mfaranet_ros.data.images import GroundTruthReader, Pairs, find_pairs
+from mfaranet_ros.evaluation.runs.run import evaluate
 from mfaranet_ros.models import find_weights, read_weights
 from mfaranet_ros.models.weights import SHIPPED_FOLDER
-from mfaranet_ros.pipeline.config import PipelineConfig, replace
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.pipeline.processor import FrameProcessor
 
 SHIPPED = sorted(SHIPPED_FOLDER.glob('*.safetensors'))
 CAMVID = Path(__file__).resolve().parents[3] / 'shared' / 'camvid' / 'val'
@@ -36,7 +38,7 @@ def test_they_say_what_they_are_and_are_not_too_large(path):
 @pytest.mark.parametrize('model', ['mfaranet_resnet18', 'eseg_lite_s'])
 def test_a_model_named_alone_runs_them(model):
     config = {'runtime.device': 'cpu', 'model.name': model}
-    pipeline = SegmentationPipeline(replace(PipelineConfig(), config))
+    pipeline = FrameProcessor(replace(PipelineConfig(), config))
     try:
         assert pipeline.network.weights.path == find_weights(model)
         assert pipeline.label_set.name == 'camvid'
@@ -48,11 +50,11 @@ def test_the_default_network_is_one_of_them():
     assert find_weights(PipelineConfig().model.name) in SHIPPED
 
 
-@pytest.mark.skipif(not CAMVID.is_dir(), reason=f'the pictures of {CAMVID} are not here')
+@pytest.mark.skipif(not CAMVID.is_dir(), reason=f'the images of {CAMVID} are not here')
 @pytest.mark.parametrize(
     ('model', 'scales', 'least'),
     [
-        ('mfaranet_resnet18', (1, 2, 3, 4), 0.70),  # of all pictures 0.755; these are one in five
+        ('mfaranet_resnet18', (1, 2, 3, 4), 0.70),  # of all images 0.755; these are one in five
         ('mfaranet_resnet18', (2,), 0.70),
         ('eseg_lite_s', (1, 2, 3, 4), 0.62),
     ],
@@ -60,10 +62,10 @@ def test_the_default_network_is_one_of_them():
 def test_they_see_streets_as_their_card_says(model, scales, least):
     config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
     config |= {'model.name': model, 'model.scales': scales}
-    pipeline = SegmentationPipeline(replace(PipelineConfig(), config))
+    pipeline = FrameProcessor(replace(PipelineConfig(), config))
     found = find_pairs(CAMVID / 'images', CAMVID / 'labels')
     pairs = Pairs(found.pairs[::EVERY], found.layout)
-    read = TruthReader(pipeline.label_set, pairs.layout)
+    read = GroundTruthReader(pipeline.label_set, pairs.layout)
     try:
         result = evaluate(lambda frame: pipeline(frame).labels, pairs, read, pipeline.label_set)
     finally:

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Weights files that fit, and those that do not: published checkpoints and our own."""
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from mfaranet_ros.errors import ConfigError, OutputError, UnknownNameError, WeightsError
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.core.errors import ConfigError, OutputError, UnknownNameError, WeightsError
+from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.models import (
     ALL_SCALES,
     create_model,

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files that are no weights, or hostile: each gets one clear line, and nothing of it is run."""
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from mfaranet_ros.errors import WeightsError
+from mfaranet_ros.core.errors import WeightsError
 from mfaranet_ros.models import read_weights
 
 STATE = {'a.weight': torch.arange(4000.0), 'b.bias': torch.ones(3)}

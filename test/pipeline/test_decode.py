@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every encoding, at odd and even sizes, with padded rows, of either endianness and message kind.
 
 The reference is rosbags-image where it knows an encoding, the test's own arithmetic elsewhere.
@@ -17,15 +19,15 @@ import numpy as np
 import pytest
 import rosbags.image
 
-from mfaranet_ros.errors import DecodeError
-from mfaranet_ros.frame import CHANNELS
+from mfaranet_ros.core.errors import DecodeError
+from mfaranet_ros.core.frame import CHANNELS
 from mfaranet_ros.pipeline.decode import LAYOUTS, MAX_SIDE_PX, REASONS, decode
 from mfaranet_ros.pipeline.messages import CompressedImage, Header, Image, Time
 
 HEADER = Header(Time(1_700_000_000, 123_456_789), 'camera_front_optical')
 STAMP_NS = 1_700_000_000_123_456_789
 
-# encoding: bytes of a pixel in a row, rows per picture row, what a frame of it is encoded as
+# encoding: bytes of a pixel in a row, rows per image row, what a frame of it is encoded as
 ENCODINGS = {
     'rgb8': (3, 1, 'rgb8'),
     'bgr8': (3, 1, 'bgr8'),
@@ -86,8 +88,8 @@ def random_rows(encoding, height, width, seed=0):
 def by_reference(rows, encoding, height, width, bigendian, target):
     """Decode unpadded rows by rosbags-image, which counts the chroma rows into the height."""
     message = make_image(rows, encoding, len(rows), width, bigendian=bigendian)
-    picture = rosbags.image.message_to_cvimage(message, target)
-    return picture.reshape(height, width, -1)
+    image = rosbags.image.message_to_cvimage(message, target)
+    return image.reshape(height, width, -1)
 
 
 def yuv_to_rgb(luma, blue, red):
@@ -168,16 +170,16 @@ def test_converted_encodings_take_any_bytes(encoding, holder):
     np.testing.assert_array_equal(decode(message).pixels, decode(value).pixels)
 
 
-# The same picture in every encoding, made by the test's own arithmetic: left half one colour,
+# The same image in every encoding, made by the test's own arithmetic: left half one colour,
 # right half another, so that exchanged channels, planes or columns show.
 
 LEFT, RIGHT = (200, 100, 50), (30, 60, 180)
 
 
 def scene(height=8, width=12):
-    picture = np.empty((height, width, 3), np.uint8)
-    picture[:, : width // 2], picture[:, width // 2 :] = LEFT, RIGHT
-    return picture
+    image = np.empty((height, width, 3), np.uint8)
+    image[:, : width // 2], image[:, width // 2 :] = LEFT, RIGHT
+    return image
 
 
 def to_yuv(rgb):
@@ -249,14 +251,14 @@ CHANNEL_ORDER = {'rgb8': [0, 1, 2], 'bgr8': [2, 1, 0], 'rgba8': [0, 1, 2], 'bgra
 
 @pytest.mark.parametrize('encoding', ENCODINGS)
 def test_same_scene_in_every_encoding(encoding):
-    picture = scene()
-    frame = decode(make_image(WRITERS[encoding](picture), encoding, 8, 12, padding=4))
+    image = scene()
+    frame = decode(make_image(WRITERS[encoding](image), encoding, 8, 12, padding=4))
     columns = [1, 2, 3, 4, 7, 8, 9, 10]  # away from the rims, where Bayer patterns are guessed
     if frame.encoding == 'mono8':
-        np.testing.assert_array_equal(frame.pixels[..., 0], gray(picture))
+        np.testing.assert_array_equal(frame.pixels[..., 0], gray(image))
     else:
         rgb = frame.pixels[1:-1, columns][..., CHANNEL_ORDER[frame.encoding]]
-        np.testing.assert_allclose(rgb.astype(int), picture[1:-1, columns], atol=3)
+        np.testing.assert_allclose(rgb.astype(int), image[1:-1, columns], atol=3)
 
 
 @pytest.mark.parametrize('order', ['<', '>'])
@@ -288,8 +290,8 @@ def image_with(**changes) -> Image:
 
 REFUSED = [
     ('unknown', {'encoding': 'rgb9'}, 'encoding', "did you mean 'rgb8'"),
-    ('nameless', {'encoding': ''}, 'encoding', 'known are'),
-    ('float', {'encoding': '32FC1'}, 'encoding', 'known are'),
+    ('nameless', {'encoding': ''}, 'encoding', 'choose from'),
+    ('float', {'encoding': '32FC1'}, 'encoding', 'choose from'),
     ('no_rows', {'height': 0}, 'size', '8x0'),
     ('no_columns', {'width': 0, 'step': 0}, 'size', '0x6'),
     ('negative', {'height': -6}, 'size', '8x-6'),
@@ -360,11 +362,11 @@ def refuse(message):
 
 
 def test_other_encodings_go_through_cv_bridge(monkeypatch):
-    picture = scene(6, 8)
-    monkeypatch.setitem(sys.modules, 'cv_bridge', bridge(lambda message: picture))
+    image = scene(6, 8)
+    monkeypatch.setitem(sys.modules, 'cv_bridge', bridge(lambda message: image))
     frame = decode(image_with(encoding='bgr16', step=48, data=np.zeros(288, np.uint8)))
     assert frame.encoding == 'rgb8'
-    np.testing.assert_array_equal(frame.pixels, picture)
+    np.testing.assert_array_equal(frame.pixels, image)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +374,7 @@ def test_other_encodings_go_through_cv_bridge(monkeypatch):
 )
 def test_what_cv_bridge_cannot_do_is_refused(monkeypatch, answer):
     monkeypatch.setitem(sys.modules, 'cv_bridge', bridge(answer))
-    with pytest.raises(DecodeError, match=r'32FC1.*known are.*cv_bridge') as caught:
+    with pytest.raises(DecodeError, match=r'32FC1.*choose from.*cv_bridge') as caught:
         decode(image_with(encoding='32FC1'))
     assert caught.value.reason == 'encoding'
     assert '\n' not in str(caught.value)
@@ -401,8 +403,8 @@ def smooth(height=48, width=64, channels=3, dtype=np.uint8):
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def compress(picture, codec, flags=()):
-    done, data = cv2.imencode({'jpeg': '.jpg', 'png': '.png'}[codec], picture, list(flags))
+def compress(image, codec, flags=()):
+    done, data = cv2.imencode({'jpeg': '.jpg', 'png': '.png'}[codec], image, list(flags))
     assert done
     return data.reshape(-1)
 
@@ -411,7 +413,7 @@ def compressed(data, text='jpeg') -> CompressedImage:
     return CompressedImage(HEADER, text, np.frombuffer(bytes(data), np.uint8))
 
 
-PICTURES = {
+IMAGES = {
     'odd': smooth(47, 63),
     'one_pixel': smooth(1, 1),
     'gray': smooth(channels=1),
@@ -422,25 +424,25 @@ PICTURES = {
 COMPRESSIBLE = [
     (codec, name, text)
     for codec, texts in FORMATS.items()
-    for name, picture in PICTURES.items()
+    for name, image in IMAGES.items()
     for text in texts
-    if codec == 'png' or picture.dtype == np.uint8
+    if codec == 'png' or image.dtype == np.uint8
 ]
 
 
 @pytest.mark.parametrize(('codec', 'name', 'text'), COMPRESSIBLE)
 def test_compressed_pixels(codec, name, text, received):
-    picture = PICTURES[name]
-    message = received(compressed(compress(picture, codec), text))
+    image = IMAGES[name]
+    message = received(compressed(compress(image, codec), text))
     frame = decode(message)
     expected = rosbags.image.compressed_image_to_cvimage(message)
-    assert frame.size == picture.shape[:2]
-    assert frame.encoding == ('mono8' if picture.ndim == 2 else 'bgr8')
+    assert frame.size == image.shape[:2]
+    assert frame.encoding == ('mono8' if image.ndim == 2 else 'bgr8')
     np.testing.assert_array_equal(frame.pixels.reshape(expected.shape), expected)
     assert (frame.stamp_ns, frame.frame_id) == (STAMP_NS, HEADER.frame_id)
 
 
-def test_pictures_stored_as_rgb_say_so():
+def test_images_stored_as_rgb_say_so():
     """As the subscriber of image_transport reads its own format."""
     frame = decode(compressed(compress(scene(), 'png'), 'rgb8; png compressed rgb8'))
     assert frame.encoding == 'rgb8'
@@ -467,8 +469,8 @@ WHOLE = {'plain': JPEG, 'progressive': PROGRESSIVE, 'thumbnail': THUMBNAIL, 'png
 
 
 @pytest.mark.parametrize('name', WHOLE)
-def test_truncated_pictures_are_refused(name):
-    """However much is lost, also where a decoder would fill in gray and call it a picture."""
+def test_truncated_images_are_refused(name):
+    """However much is lost, also where a decoder would fill in gray and call it an image."""
     data = WHOLE[name]
     decode(compressed(data))
     for end in {0, 1, 2, 3, *range(4, len(data), 11), len(data) - 2, len(data) - 1}:
@@ -477,13 +479,13 @@ def test_truncated_pictures_are_refused(name):
         assert caught.value.reason == ('data' if end == 0 else 'compressed'), end
 
 
-FILLINGS = {'zeros': bytes(2000), 'next_picture': JPEG, 'noise': bytes(range(0xD8)) * 10}
+FILLINGS = {'zeros': bytes(2000), 'next_image': JPEG, 'noise': bytes(range(0xD8)) * 10}
 
 
 @pytest.mark.parametrize('filling', FILLINGS)
 @pytest.mark.parametrize('name', ['plain', 'progressive', 'thumbnail'])
 def test_half_jpegs_are_refused_whatever_follows(name, filling):
-    """As from a buffer of fixed size, or one with an older picture behind the new one.
+    """As from a buffer of fixed size, or one with an older image behind the new one.
 
     Such data keeps a decoder busy to the last row, so that it finds nothing to complain of.
     """
@@ -498,7 +500,7 @@ def test_half_jpegs_are_refused_whatever_follows(name, filling):
 
 
 @pytest.mark.parametrize('name', WHOLE)
-def test_pictures_may_be_followed_by_padding(name):
+def test_images_may_be_followed_by_padding(name):
     """Cameras with a buffer of fixed size send it whole."""
     np.testing.assert_array_equal(
         decode(compressed(WHOLE[name] + bytes(100))).pixels, decode(compressed(WHOLE[name])).pixels
@@ -531,7 +533,7 @@ def test_size_is_known_before_memory_is_taken():
         assert caught.value.reason == 'size'
 
 
-def test_pictures_are_never_turned():
+def test_images_are_never_turned():
     """The calibration holds for the sensor's rows, whatever a camera says of its pose."""
     tiff = b'II*\0' + struct.pack('<IHHHIHHI', 8, 1, 0x0112, 3, 1, 6, 0, 0)
     turned = with_segment(JPEG, 0xE1, b'Exif\0\0' + tiff)
@@ -541,10 +543,10 @@ def test_pictures_are_never_turned():
     )
 
 
-NO_PICTURES = [
+NO_IMAGES = [
     ('h264', b'\0\0\0\1\x67\x42', 'encoding'),
     ('', b'RIFF\0\0\0\0WEBP', 'encoding'),
-    ('jpeg', b'not a picture', 'compressed'),
+    ('jpeg', b'not an image', 'compressed'),
     ('rgb8; jpeg compressed bgr8', PNG[1:], 'compressed'),
     ('png', b'\x89PNG\r\n\x1a\n', 'compressed'),
     ('jpeg', b'\xff\xd8\xff\xd9', 'compressed'),
@@ -554,7 +556,7 @@ NO_PICTURES = [
 ]
 
 
-@pytest.mark.parametrize(('text', 'data', 'reason'), NO_PICTURES)
+@pytest.mark.parametrize(('text', 'data', 'reason'), NO_IMAGES)
 def test_bad_compressed_images_are_refused(text, data, reason):
     with pytest.raises(DecodeError) as caught:
         decode(compressed(data, text))

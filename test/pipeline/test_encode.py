@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Results as messages: their fields, their bytes in both kinds of message, and what they mean."""
 
 from __future__ import annotations
@@ -10,17 +12,17 @@ import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import ConfigError, OutputError, UnknownNameError
-from mfaranet_ros.frame import (
+from mfaranet_ros.core.errors import ConfigError, OutputError, UnknownNameError
+from mfaranet_ros.core.frame import (
     CHANNELS,
     UNLABELED,
     Drivable,
     Frame,
     Grid,
     Points,
-    Segmentation,
+    Result,
 )
-from mfaranet_ros.labels import LabelClass, LabelSet, Role
+from mfaranet_ros.core.labels import LabelClass, LabelSet, Role
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.encode import Style, parse_remap
@@ -67,7 +69,7 @@ def make_result(frame=None, size=(HEIGHT, WIDTH)):
         near_edge_m=rng.normal(size=(2, 2)).astype(np.float32),
         points=found,
     )
-    return Segmentation(labels, confidence, drivable, frame or make_frame(), {})
+    return Result(labels, confidence, drivable, frame or make_frame(), {})
 
 
 RESULT = make_result()
@@ -206,7 +208,7 @@ def test_what_is_not_there_is_not_encoded(name):
     assert getattr(encode, name)(NOTHING, STYLE) is None
 
 
-# Masks and pictures
+# Masks and images
 
 
 def pixels_of(value):
@@ -280,7 +282,7 @@ def test_overlay(encoding, padding, alpha, palette):
 @pytest.mark.parametrize('encoding', CHANNELS)
 @pytest.mark.parametrize('size', [(HEIGHT, WIDTH), (40, 56)])
 def test_overlay_has_the_masks_size(encoding, size):
-    """Between camera and mask of other sizes, a flat picture stays what it is."""
+    """Between camera and mask of other sizes, a flat image stays what it is."""
     frame = make_frame(encoding, (20, 28), padding=3)
     frame.pixels[:] = frame.pixels[0, 0]
     value = encode.overlay(make_result(frame, size), dataclasses.replace(STYLE, overlay_alpha=0.0))
@@ -338,7 +340,7 @@ def test_quality_is_a_choice():
     assert low < high
 
 
-def test_pictures_that_cannot_be_compressed():
+def test_images_that_cannot_be_compressed():
     with pytest.raises(UnknownNameError, match='jpeg'):
         encode.compressed_image(make_frame(), 'jpg2000')
     with pytest.raises(OutputError, match='70000, 1'):

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Labels and confidence against full-resolution logits, and against geometry one can compute."""
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mfaranet_ros.frame import Frame, Geometry
+from mfaranet_ros.core.frame import Frame, Geometry
 from mfaranet_ros.pipeline import postprocess as module
 from mfaranet_ros.pipeline.postprocess import postprocess
 from mfaranet_ros.pipeline.preprocess import Preprocess
@@ -122,7 +124,7 @@ def test_network_resolution_is_the_input_without_its_padding():
         ((91, 121), (64, 85), (64, 128)),
     ],
 )
-def test_a_border_in_the_logits_stands_at_its_place_in_the_camera_picture(
+def test_a_border_in_the_logits_stands_at_its_place_in_the_camera_image(
     axis, camera, content, network
 ):
     # Logits that grow linearly along an axis stay linear however often they are interpolated, so

@@ -1,11 +1,13 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The network input against arithmetic written out in numpy, for every encoding and size."""
 
 import numpy as np
 import pytest
 import torch
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.frame import CHANNELS, Frame, Geometry
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import CHANNELS, Frame, Geometry
 from mfaranet_ros.pipeline.preprocess import Preprocess
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -108,7 +110,7 @@ def test_the_tensor_has_the_dtype_and_channels_last(dtype, input_size):
         ((361, 479), (90, 0), (90, 119), (90, 119)),
     ],
 )
-def test_the_picture_is_scaled_to_fit_and_keeps_its_shape(camera, input_size, content, network):
+def test_the_image_is_scaled_to_fit_and_keeps_its_shape(camera, input_size, content, network):
     assert preprocess_for(input_size).geometry(*camera) == Geometry(camera, content, network)
 
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A small vehicle in one process: the node under test, a camera, listeners and a client."""
 
 import itertools
@@ -122,14 +124,13 @@ class Vehicle:
         pipeline: the backend to use, a MockBackend of the test's own.
         build: returns the pipeline of a config, where it takes more than one.
         """
-        from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+        from mfaranet_ros.pipeline.processor import FrameProcessor
         from mfaranet_ros.ros.segmentation_node import SegmentationNode
 
         values = {'runtime.backend': 'mock', 'autostart': autostart, **(parameters or {})}
         node = SegmentationNode(
             finish=lambda code: None,
-            build_pipeline=build
-            or (lambda config: SegmentationPipeline(config, backend=pipeline)),
+            build_pipeline=build or (lambda config: FrameProcessor(config, backend=pipeline)),
             context=self.context,
             parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
             **arguments,
@@ -140,7 +141,7 @@ class Vehicle:
         return node
 
     def send(self, *, stamp_ns=None, size=SIZE, **changes):
-        """Publish one picture that differs from all others and return its stamp in ns."""
+        """Publish one image that differs from all others and return its stamp in ns."""
         if stamp_ns is None:
             stamp_ns = self.node.get_clock().now().nanoseconds
         height, width = size
@@ -234,7 +235,7 @@ def weights_file(tmp_path_factory):
     """Weights of a network that has learnt nothing, for tests in which one must run."""
     import torch
 
-    from mfaranet_ros.labels import get_label_set
+    from mfaranet_ros.core.labels import get_label_set
     from mfaranet_ros.models import create_model, save_weights
 
     torch.manual_seed(0)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Where the ground lies: TF where tf2_ros is installed, and no tables computed twice."""
 
 import sys
@@ -10,9 +12,9 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from geometry_msgs.msg import TransformStamped
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.pipeline.config import GroundConfig
+from mfaranet_ros.core.config import GroundConfig
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.ros.calibration import Calibration
 
 GROUND = GroundConfig(resolution=0.5)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Plain values as rclpy messages, and the two ways to a point cloud."""
 
 import sys
@@ -7,8 +9,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from mfaranet_ros.frame import Drivable, Frame, Points, Segmentation
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.core.frame import Drivable, Frame, Points, Result
+from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.ros.conversions import to_message
 
@@ -24,7 +26,7 @@ def segmentation(count=7):
         rng.integers(0, 255, count, np.uint8),
     )
     frame = Frame(np.zeros((5, 9, 3), np.uint8), 'bgr8', 12_000_000_034, 'camera')
-    return Segmentation(labels, None, Drivable(points=points), frame, {})
+    return Result(labels, None, Drivable(points=points), frame, {})
 
 
 def test_pixels_and_header_arrive_as_they_are():

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The managed node: each transition, what fails in words, and what starts counting anew."""
 
 import pytest
@@ -9,8 +11,8 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from sensor_msgs.msg import Image
 
-from mfaranet_ros.errors import ConfigError
-from mfaranet_ros.pipeline.backends import MockBackend
+from mfaranet_ros.backends import MockBackend
+from mfaranet_ros.core.errors import ConfigError
 
 
 def change(vehicle, transition):

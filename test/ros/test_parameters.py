@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Settings as ROS parameters: declared with descriptors, changed live or refused in words."""
 
 import pytest
@@ -8,7 +10,7 @@ from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters
 from sensor_msgs.msg import Image
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.ros.parameters import all_settings
 
 TYPES = {
@@ -57,8 +59,16 @@ def test_a_live_parameter_acts_on_the_next_frame(vehicle):
         ('latency.budget_ms', {'string_value': 'fast'}, 'float'),
         ('runtime.backend', {'string_value': 'torch'}, 'read-only'),
         ('model.scales', {'integer_array_value': [5]}, '1 to 4'),
-        ('latency.ladder', {'string_array_value': ['1,2', 'two']}, "unknown rung 'two'"),
-        ('latency.ladder', {'string_array_value': ['1', '1,5']}, "unknown rung '1,5'"),
+        (
+            'latency.operating_points',
+            {'string_array_value': ['1,2', 'two']},
+            "unknown operating point 'two'",
+        ),
+        (
+            'latency.operating_points',
+            {'string_array_value': ['1', '1,5']},
+            "unknown operating point '1,5'",
+        ),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_and_the_old_one_stays(vehicle, name, value, words):
@@ -86,9 +96,9 @@ def test_a_whole_number_is_taken_where_a_float_is_meant(vehicle):
         ({'runtime.precision': 'fp16'}, 'float16'),
         ({'input.transport': 'theora'}, 'raw, compressed'),
         ({'autostart': 'yes'}, 'must be bool'),
-        ({'latency.adapt': True, 'latency.ladder': ['1', '1']}, 'are the same'),
-        ({'latency.ladder': ['1', '2@2']}, "unknown rung '2@2'"),
-        ({'latency.ladder': [1, 2]}, 'must be a list of texts'),
+        ({'latency.adapt': True, 'latency.operating_points': ['1', '1']}, 'are the same'),
+        ({'latency.operating_points': ['1', '2@2']}, "unknown operating point '2@2'"),
+        ({'latency.operating_points': [1, 2]}, 'must be a list of texts'),
     ],
 )
 def test_a_wrong_parameter_at_the_start_is_refused_in_words(vehicle, parameters, words):

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The player: what it publishes, when, with which stamps, and how it ends."""
 
 import os
@@ -21,11 +23,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
-from mfaranet_ros.errors import CalibrationError, ConfigError, SourceError  # noqa: E402
-from mfaranet_ros.pipeline.camera import read_camera_info  # noqa: E402
+from mfaranet_ros.core.errors import CalibrationError, ConfigError, SourceError  # noqa: E402
+from mfaranet_ros.data.scene_source import DriveSource  # noqa: E402
+from mfaranet_ros.geometry.camera import read_camera_info  # noqa: E402
 from mfaranet_ros.pipeline.decode import decode  # noqa: E402
-from mfaranet_ros.playback.drive import DriveSource  # noqa: E402
-from mfaranet_ros.ros.picture_show import PictureShow  # noqa: E402
+from mfaranet_ros.ros.image_show import Imageshow  # noqa: E402
 from mfaranet_ros.ros.player_node import PlayerNode  # noqa: E402
 
 PATIENCE_S = 30.0
@@ -34,20 +36,20 @@ SIZE = (24, 32)
 ALL = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 
 
-def picture(number):
+def image(number):
     return np.random.default_rng(number).integers(0, 256, (*SIZE, 3), np.uint8)
 
 
 @pytest.fixture
 def images(tmp_path):
-    """Five pictures, of which all but the last have a truth."""
+    """Five images, of which all but the last have a ground truth."""
     for folder in ('images', 'labels'):
         (tmp_path / folder).mkdir()
     for number in range(5):
-        cv2.imwrite(str(tmp_path / 'images' / f'{number}.jpg'), picture(number))
+        cv2.imwrite(str(tmp_path / 'images' / f'{number}.jpg'), image(number))
         if number < 4:
-            truth = np.full(SIZE, number, np.uint8)
-            cv2.imwrite(str(tmp_path / 'labels' / f'{number}.png'), truth)
+            ground_truth = np.full(SIZE, number, np.uint8)
+            cv2.imwrite(str(tmp_path / 'labels' / f'{number}.png'), ground_truth)
     return tmp_path / 'images'
 
 
@@ -134,10 +136,10 @@ def stamps(messages):
     return [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in messages]
 
 
-# -- what it publishes ------------------------------------------------------------------------
+# -- what it publishes ---------------------------------------------------------------------------
 
 
-def test_it_plays_pictures_calibration_and_truth_and_ends(audience, images):
+def test_it_plays_images_calibration_and_ground_truth_and_ends(audience, images):
     audience.listen('image', 'camera_info', 'truth', '/diagnostics')
     before_ns = time.time_ns()
     audience.play(images=str(images), frame_id='front')
@@ -159,11 +161,11 @@ def test_it_plays_pictures_calibration_and_truth_and_ends(audience, images):
     assert found[-1] < time.time_ns()
     assert found == sorted(set(found))
     status = audience.status()
-    assert (status['pictures_sent'], status['truths_sent']) == ('5', '4')
+    assert (status['images_sent'], status['truths_sent']) == ('5', '4')
     assert status['level'] == (status['moments_missed'] != '0')  # this machine may be busy
 
 
-def test_the_drive_is_played_with_its_own_camera_and_truth(audience):
+def test_the_drive_is_played_with_its_own_camera_and_ground_truth(audience):
     audience.listen('image', 'camera_info', 'truth')
     camera = 'width=64 height=48 fx=60'
     audience.play(source='drive', seed=2, drive_options='duration_s=0.3', drive_camera=camera)
@@ -171,9 +173,13 @@ def test_the_drive_is_played_with_its_own_camera_and_truth(audience):
     heard, drive = audience.heard, DriveSource(2, 'duration_s=0.3', camera).drive
     assert stamps(heard['image']) == stamps(heard['camera_info']) == stamps(heard['truth'])
     assert len(heard['image']) == 3
-    for index, (message, truth) in enumerate(zip(heard['image'], heard['truth'], strict=True)):
+    for index, (message, ground_truth) in enumerate(
+        zip(heard['image'], heard['truth'], strict=True)
+    ):
         np.testing.assert_array_equal(decode(message).pixels, drive.frame(index).rgb)
-        np.testing.assert_array_equal(decode(truth).pixels[..., 0], drive.frame(index).labels)
+        np.testing.assert_array_equal(
+            decode(ground_truth).pixels[..., 0], drive.frame(index).labels
+        )
     assert read_camera_info(heard['camera_info'][0]).fx == 60
 
 
@@ -244,7 +250,7 @@ projection_matrix: {{rows: 3, cols: 4, data: [33, 0, 16, 0, 0, 33, 12, 0, 0, 0, 
     return path
 
 
-# -- when it publishes ------------------------------------------------------------------------
+# -- when it publishes ---------------------------------------------------------------------------
 
 
 def test_it_waits_until_it_is_listened_to(audience, images):
@@ -252,7 +258,7 @@ def test_it_waits_until_it_is_listened_to(audience, images):
     audience.play(images=str(images))
     audience.wait(lambda: audience.status().get('state') == 'waiting', 'its first word')
     time.sleep(1.0)
-    assert audience.status()['pictures_sent'] == '0'
+    assert audience.status()['images_sent'] == '0'
     audience.listen('image')
     audience.wait_for_end()
     assert len(audience.heard['image']) == 5
@@ -262,7 +268,7 @@ def test_it_need_not_wait(audience, images):
     audience.listen('/diagnostics')
     audience.play(images=str(images), wait_for_subscribers=0)
     audience.wait_for_end()
-    audience.wait(lambda: audience.status().get('pictures_sent') == '5', 'all to be sent')
+    audience.wait(lambda: audience.status().get('images_sent') == '5', 'all to be sent')
 
 
 def test_a_loop_ends_when_its_time_is_over(audience, images):
@@ -276,15 +282,15 @@ def test_a_loop_ends_when_its_time_is_over(audience, images):
 
 
 def test_late_moments_are_counted_and_not_bunched(audience, images, monkeypatch):
-    """While the third picture is prepared, ten moments pass; their pictures come one by one."""
-    prepare = PictureShow._prepare
+    """While the third image is prepared, ten moments pass; their images come one by one."""
+    prepare = Imageshow._prepare
 
-    def slow(self, picture):
-        if picture is not None and picture.number == 2:
+    def slow(self, image):
+        if image is not None and image.number == 2:
             time.sleep(1.0)
-        return prepare(self, picture)
+        return prepare(self, image)
 
-    monkeypatch.setattr(PictureShow, '_prepare', slow)
+    monkeypatch.setattr(Imageshow, '_prepare', slow)
     audience.listen('image', '/diagnostics')
     audience.play(images=str(images), rate_hz=10.0)
     audience.wait_for_end()
@@ -315,10 +321,10 @@ def test_stamps_are_of_the_simulated_clock_where_that_is_used(audience, images):
     assert min(np.diff(found)) >= 60 * 10**6  # simulated, 100 ms apart but for the grain
 
 
-# -- bad input --------------------------------------------------------------------------------
+# -- bad input -----------------------------------------------------------------------------------
 
 
-def test_an_unreadable_picture_is_skipped_counted_and_named(audience, images, capfd):
+def test_an_unreadable_image_is_skipped_counted_and_named(audience, images, capfd):
     (images / '2.jpg').write_bytes(b'\xff\xd8\xff no jpeg')
     audience.listen('image', '/diagnostics')
     audience.play(images=str(images))
@@ -326,14 +332,14 @@ def test_an_unreadable_picture_is_skipped_counted_and_named(audience, images, ca
     audience.wait(lambda: audience.status().get('state') == 'through', 'the last word')
     status = audience.status()
     assert len(audience.heard['image']) == 4
-    assert (status['level'], status['pictures_sent'], status['pictures_skipped']) == (1, '4', '1')
+    assert (status['level'], status['images_sent'], status['images_skipped']) == (1, '4', '1')
     assert '2.jpg skipped' in capfd.readouterr().err
 
 
 def test_all_files_breaking_while_it_loops_ends_it_with_a_failure(audience, images):
     audience.listen('image', '/diagnostics')
     audience.play(images=str(images), loop=True)
-    audience.wait(lambda: audience.heard['image'], 'a picture')
+    audience.wait(lambda: audience.heard['image'], 'an image')
     for path in images.iterdir():
         path.write_bytes(b'')
     audience.wait(lambda: audience.exit_codes, 'the end')
@@ -370,7 +376,7 @@ def test_what_cannot_be_played_is_refused(audience, images, parameters, error, t
     assert '\n' not in str(caught.value)
 
 
-# -- as a process -----------------------------------------------------------------------------
+# -- as a process --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -412,4 +418,4 @@ def test_a_missing_folder_is_one_clear_line_and_a_failure(start):
     process = start(images='/nowhere')
     _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
-    assert said == 'error: /nowhere: No such file or directory; give a folder of pictures\n'
+    assert said == 'error: /nowhere: No such file or directory; give a folder of images\n'

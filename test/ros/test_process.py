@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The executables as processes: they end within 2 s with exit code 0, whatever they are doing."""
 
 import os

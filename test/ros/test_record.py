@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Recording: every message byte for byte, losses named, and a whole file however it ends."""
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from mfaranet_ros.bags.reader import open_bag
-from mfaranet_ros.errors import ConfigError, OutputError
+from mfaranet_ros.core.errors import ConfigError, OutputError
+from mfaranet_ros.data.reader import open_bag
 from mfaranet_ros.ros.bag_recorder import BagRecorder
 from mfaranet_ros.ros.sequence import UNSUPPORTED, Gaps
 
@@ -192,7 +194,7 @@ def test_ctrl_c_makes_the_file_whole(studio, tmp_path):
     talk = studio.publisher('/talk')
     arguments = [f'--out={studio.path}', '--topics', '/talk', f'--json={tmp_path}/figures.json']
     process = subprocess.Popen(
-        [sys.executable, '-m', 'mfaranet_ros.tools', 'record', *arguments],
+        [sys.executable, '-m', 'mfaranet_ros.cli', 'record', *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
     )  # fmt: skip
     try:

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A recorded bag through player and node: bytes, clock, ages, the masks of live and offline."""
 
 from __future__ import annotations
@@ -19,18 +21,18 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
-from mfaranet_ros.bags.reader import open_bag
-from mfaranet_ros.bags.storage import Topic
-from mfaranet_ros.bags.writer import LATCHED, BagWriter
-from mfaranet_ros.errors import ConfigError, SourceError
-from mfaranet_ros.frame import Frame
+from mfaranet_ros.backends.mock import MockBackend
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.errors import ConfigError, SourceError
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.data.calibration_file import nominal_camera_info, stamped
+from mfaranet_ros.data.reader import open_bag
+from mfaranet_ros.data.storage import Topic
+from mfaranet_ros.data.writer import LATCHED, BagWriter
 from mfaranet_ros.pipeline import encode
-from mfaranet_ros.pipeline.backends.mock import MockBackend
-from mfaranet_ros.pipeline.config import PipelineConfig
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.messages import build
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
-from mfaranet_ros.playback.calibration_file import nominal_camera_info, stamped
+from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.ros.player_node import PlayerNode
 
 SIZE = (48, 64)
@@ -47,7 +49,7 @@ def stamp_of(number, period_ms=100):
     return START_NS + number * period_ms * MS
 
 
-def picture(number, size=SIZE):
+def image(number, size=SIZE):
     return np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
 
 
@@ -70,7 +72,7 @@ class Recorder:
         self._bag.write_raw(Topic(topic, value.TYPE, 0, **qos), raw, stamp_ns + LATE_NS)
 
     def image(self, number, stamp_ns, size=SIZE, **changes):
-        value = encode.image(Frame(picture(number, size), 'bgr8', stamp_ns, 'front'))
+        value = encode.image(Frame(image(number, size), 'bgr8', stamp_ns, 'front'))
         self.write(IMAGE, dataclasses.replace(value, **changes), stamp_ns)
 
     def camera_info(self, stamp_ns):
@@ -138,7 +140,7 @@ def times_ns(clocks):
     return [m.clock.sec * 10**9 + m.clock.nanosec for m in clocks]
 
 
-# -- what is published ------------------------------------------------------------------------
+# -- what is published ---------------------------------------------------------------------------
 
 
 def test_all_goes_out_as_it_was_recorded(theatre, bag, capfd):
@@ -153,7 +155,7 @@ def test_all_goes_out_as_it_was_recorded(theatre, bag, capfd):
     assert stamps(heard['image']) == stamps(heard['camera_info']) == list(map(stamp_of, range(10)))
     for number, message in enumerate(heard['image']):
         assert (message.encoding, message.header.frame_id) == ('bgr8', 'front')
-        np.testing.assert_array_equal(decode(message).pixels, picture(number))
+        np.testing.assert_array_equal(decode(message).pixels, image(number))
     assert [message.data for message in heard['/talk']] == [str(n) for n in range(10)]
     found = times_ns(heard['/clock'])
     assert found == sorted(found)
@@ -168,7 +170,7 @@ def test_all_goes_out_as_it_was_recorded(theatre, bag, capfd):
 
 def test_compressed_images_stay_compressed(theatre, tmp_path):
     with Recorder(tmp_path / 'bag') as recorder:
-        frame = Frame(picture(0), 'bgr8', START_NS, 'front')
+        frame = Frame(image(0), 'bgr8', START_NS, 'front')
         jpeg = encode.compressed_image(frame, 'jpeg', 90)
         recorder.write(f'{IMAGE}/compressed', jpeg, START_NS)
     heard = theatre.vehicle.listen('image/compressed', CompressedImage)
@@ -182,11 +184,11 @@ def test_a_beginning_is_left_out_and_an_end(theatre, bag):
     assert stamps(heard) == list(map(stamp_of, range(3, 9)))
 
 
-# -- live and offline -------------------------------------------------------------------------
+# -- live and offline ----------------------------------------------------------------------------
 
 
 class LookingBackend(MockBackend):
-    """Sorts pixels by brightness, so that every picture has a mask of its own."""
+    """Sorts pixels by brightness, so that every image has a mask of its own."""
 
     def __call__(self, tensor):
         self.frames += 1
@@ -202,7 +204,7 @@ def test_masks_of_a_replay_are_those_of_the_offline_run(theatre, tmp_path):
         for number in range(14):
             changes = {'encoding': 'yuv9'} if number == refused else {}
             recorder.image(number, stamp_of(number), **changes)
-    pipeline = SegmentationPipeline(PipelineConfig(), backend=LookingBackend(11))
+    pipeline = FrameProcessor(PipelineConfig(), backend=LookingBackend(11))
     offline = {}
     with open_bag(recorder.path) as recorded:
         for item in recorded.messages([IMAGE]):
@@ -221,10 +223,10 @@ def test_masks_of_a_replay_are_those_of_the_offline_run(theatre, tmp_path):
     assert (counted.received, counted.processed, counted.pending, counted.lost) == (14, 13, 0, 0)
     assert counted.dropped == {'decode_encoding': 1}
     told = dict(player._show.values)
-    assert (told['pictures_sent'], told['pictures_not_answered']) == ('14', '1')
+    assert (told['images_sent'], told['images_not_answered']) == ('14', '1')
 
 
-# -- ages and rates on the clock of the recording ---------------------------------------------
+# -- ages and rates on the clock of the recording ------------------------------------------------
 
 
 @pytest.mark.parametrize('rate', [0.5, 1.0, 4.0])
@@ -264,14 +266,14 @@ def test_a_jump_back_is_said_once_and_no_fault(theatre, bag, capfd):
     assert capfd.readouterr().err.count('a replay began anew') == 2
 
 
-# -- bad input --------------------------------------------------------------------------------
+# -- bad input -----------------------------------------------------------------------------------
 
 
 def test_odd_stamps_are_played_counted_and_named(theatre, tmp_path, capfd):
     numbers = (0, 1, 2, 2, 4, 3, 5)
     with Recorder(tmp_path / 'bag') as recorder:
         for place, number in enumerate(numbers):
-            value = encode.image(Frame(picture(place), 'bgr8', stamp_of(number), 'front'))
+            value = encode.image(Frame(image(place), 'bgr8', stamp_of(number), 'front'))
             recorder.write(IMAGE, value, stamp_of(place))
     heard = theatre.vehicle.listen('image', Image)
     player = theatre.play_to_the_end(recorder.path, rate=4.0)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The node among others: what it publishes, what it refuses, and that it answers all the while."""
 
 import statistics
@@ -21,8 +23,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
-from mfaranet_ros.errors import InferenceError
-from mfaranet_ros.pipeline.backends import MockBackend
+from mfaranet_ros.backends import MockBackend
+from mfaranet_ros.core.errors import InferenceError
 
 CAMVID_ROAD = 3
 LATCHED = QoSProfile(
@@ -46,7 +48,7 @@ def level_of(status):
     return status.level[0]
 
 
-# -- what it publishes ------------------------------------------------------------------------
+# -- what it publishes ---------------------------------------------------------------------------
 
 
 def test_the_mask_carries_its_frames_header_and_the_cameras_size(vehicle):
@@ -143,14 +145,14 @@ def test_debug_topics_alone_give_times(vehicle):
 
 
 @pytest.mark.parametrize('topic', ['overlay', 'color_mask', 'confidence', 'drivable/mask'])
-def test_each_picture_comes_on_demand(vehicle, topic):
+def test_each_image_comes_on_demand(vehicle, topic):
     vehicle.start()
-    pictures = vehicle.listen(f'/segmentation/{topic}', Image)
+    images = vehicle.listen(f'/segmentation/{topic}', Image)
     vehicle.matched()
     sent = vehicle.send()
-    vehicle.wait_until(lambda: pictures, topic)
-    assert stamp_ns(pictures[0]) == sent
-    assert (pictures[0].height, pictures[0].width) == vehicle.size
+    vehicle.wait_until(lambda: images, topic)
+    assert stamp_ns(images[0]) == sent
+    assert (images[0].height, images[0].width) == vehicle.size
 
 
 def test_frames_may_change_their_size(vehicle):
@@ -231,7 +233,7 @@ def test_the_grid_is_cleared_once_when_the_input_goes_silent(vehicle):
     assert len(grids) == 2
 
 
-# -- freshness --------------------------------------------------------------------------------
+# -- freshness -----------------------------------------------------------------------------------
 
 
 def test_a_frame_that_is_too_old_gives_no_mask(vehicle):
@@ -256,7 +258,7 @@ def test_a_frame_that_grows_too_old_while_it_is_processed_gives_no_mask(vehicle)
     assert masks == []
 
 
-# -- bad input --------------------------------------------------------------------------------
+# -- bad input -----------------------------------------------------------------------------------
 
 WARN, ERROR = 1, 2
 
@@ -406,7 +408,7 @@ def test_a_subscriber_of_incompatible_qos_is_named(vehicle):
     assert level_of(status) == WARN
 
 
-# -- services ---------------------------------------------------------------------------------
+# -- services ------------------------------------------------------------------------------------
 
 
 def test_disabled_the_camera_is_not_even_subscribed(vehicle):

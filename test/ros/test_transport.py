@@ -1,14 +1,16 @@
-"""Pictures between two processes over real DDS."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Images between two processes over real DDS."""
 
 import json
 import shutil
 
 import pytest
 
-from mfaranet_ros.errors import ProcessError
-from mfaranet_ros.tools import main as command
-from mfaranet_ros.tools import transport
-from mfaranet_ros.tools.dds import find_shared
+from mfaranet_ros.cli import benchmark_transport as transport
+from mfaranet_ros.cli import main as command
+from mfaranet_ros.cli.dds import find_shared
+from mfaranet_ros.core.errors import ProcessError
 
 PROFILE = find_shared('config/fastdds.xml')
 SMALL = transport.Load(height=48, width=64, rate_hz=50.0, frames=10)
@@ -29,7 +31,7 @@ def test_benchmark_measures_both_profiles(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
-def test_each_picture_sent_is_told():
+def test_each_image_sent_is_told():
     told = []
     transport.measure('shipped', PROFILE, SMALL, on_sent=lambda: told.append(1))
     assert len(told) == SMALL.frames
@@ -52,7 +54,7 @@ def test_nothing_getting_through_is_said(monkeypatch):
 @pytest.mark.skipif(
     shutil.disk_usage('/dev/shm').free < 256 << 20, reason='/dev/shm is too small for the profile'
 )
-def test_large_pictures_arrive_with_the_shipped_profile():
+def test_large_images_arrive_with_the_shipped_profile():
     """Hold that they arrive at all, on a busy machine too; how many is told by the benchmark."""
     load = transport.Load(height=1024, width=2048, rate_hz=20.0, frames=100)
     received = 0

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Compressed images, and the node under a simulated clock."""
 
 import cv2
@@ -18,7 +20,7 @@ def jpeg(seed=0):
 
 @pytest.fixture
 def compressed(vehicle):
-    """Return a function that sends one compressed picture and returns its stamp in ns."""
+    """Return a function that sends one compressed image and returns its stamp in ns."""
     publisher = vehicle.node.create_publisher(CompressedImage, 'image/compressed', 10)
 
     def send(data):
@@ -43,7 +45,7 @@ def test_compressed_images_are_taken_and_a_corrupt_one_is_refused(vehicle, compr
         lambda: node.monitor.snapshot(0).dropped.get('decode_compressed'), 'the refusal'
     )
     compressed(jpeg())
-    vehicle.wait_until(lambda: masks, 'the mask of the whole picture')
+    vehicle.wait_until(lambda: masks, 'the mask of the whole image')
     assert (masks[0].height, masks[0].width) == (96, 128)
 
 
@@ -65,7 +67,7 @@ def test_ages_are_those_of_the_simulated_clock_also_across_a_jump_back(vehicle):
 
     set_clock(1000)
     vehicle.send(stamp_ns=1000 * 10**9)
-    vehicle.wait_until(lambda: len(masks) == 1, 'a mask, although the picture is old by the wall')
+    vehicle.wait_until(lambda: len(masks) == 1, 'a mask, although the image is old by the wall')
     vehicle.send(stamp_ns=990 * 10**9)
     vehicle.wait_until(lambda: node.monitor.snapshot(0).dropped.get('stale'), 'the old one')
     set_clock(100)  # the replay began anew

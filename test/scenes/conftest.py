@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """One small drive that the tests look at; nothing in it has state."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Frames of the drive: the same always, true to the world, and as asked for."""
 
 import hashlib
@@ -5,13 +7,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import ConfigError, UnknownNameError
-from mfaranet_ros.labels import CAMVID, CITYSCAPES
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.labels import CAMVID, CITYSCAPES
+from mfaranet_ros.core.settings import replace, settings_of
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.kinds import Kind, label_table
 from mfaranet_ros.scenes.options import PRESETS, DriveOptions, preset
-from mfaranet_ros.settings import replace, settings_of
 
 FISHEYE = SceneCamera(
     160, 120, fx=52.0, model='equidistant', coefficients=(-0.02, 0.003, -0.001, 0.0001)
@@ -116,7 +118,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize('name', LOOKS)
-def test_light_and_weather_change_the_picture_only(name, frame, small):
+def test_light_and_weather_change_the_image_only(name, frame, small):
     other = Drive(3, options(**{name: LOOKS[name]}), small).frame(40)
     assert np.abs(other.rgb.astype(int) - frame.rgb).mean() > 0.5
     assert (other.labels == frame.labels).all()

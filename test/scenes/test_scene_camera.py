@@ -1,13 +1,15 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The camera of the drive, held to OpenCV and to the camera of the pipeline."""
 
 import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import CalibrationError
-from mfaranet_ros.labels import CAMVID
-from mfaranet_ros.pipeline.camera import CameraModel
-from mfaranet_ros.pipeline.mounting import MountingPose
+from mfaranet_ros.core.errors import CalibrationError
+from mfaranet_ros.core.labels import CAMVID
+from mfaranet_ros.geometry.camera import CameraModel
+from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.scene import Scene

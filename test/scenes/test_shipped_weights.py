@@ -1,12 +1,14 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The shipped network, trained on real streets alone, sees the road of the drive."""
 
 import pytest
 
-from mfaranet_ros.evaluation.confusion import ConfusionMatrix
-from mfaranet_ros.frame import Frame
-from mfaranet_ros.labels import CAMVID
-from mfaranet_ros.pipeline.config import PipelineConfig, replace
-from mfaranet_ros.pipeline.segmentation import SegmentationPipeline
+from mfaranet_ros.core.config import PipelineConfig, replace
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.labels import CAMVID
+from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
+from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.scenes.drive import Drive
 
 FRAMES = ((0, 20), (1, 110))
@@ -16,7 +18,7 @@ FRAMES = ((0, 20), (1, 110))
 @pytest.fixture(scope='module')
 def iou():
     config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
-    pipeline = SegmentationPipeline(replace(PipelineConfig(), config))
+    pipeline = FrameProcessor(replace(PipelineConfig(), config))
     matrix = ConfusionMatrix(len(CAMVID))
     try:
         for seed, index in FRAMES:

@@ -1,23 +1,25 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The world: its ground, its things, and what moves in it."""
 
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.settings import replace
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.ground import HALF_ROAD_M, PAVEMENT_M
+from mfaranet_ros.scenes.images.catalog import IMAGES, image
+from mfaranet_ros.scenes.images.noise import fractal
 from mfaranet_ros.scenes.kinds import Kind, label_table
 from mfaranet_ros.scenes.options import DriveOptions
 from mfaranet_ros.scenes.patches import meetings, placed, seen_from
-from mfaranet_ros.scenes.pictures.catalog import PICTURES, picture
-from mfaranet_ros.scenes.pictures.noise import fractal
 from mfaranet_ros.scenes.pose import Pose
 from mfaranet_ros.scenes.road import Road
 from mfaranet_ros.scenes.scene import GROUND, SKY, Scene
 from mfaranet_ros.scenes.shapes import SHAPES, patches_of
 from mfaranet_ros.scenes.things import Thing
 from mfaranet_ros.scenes.world import World
-from mfaranet_ros.settings import replace
 
 
 def test_places_of_the_road_are_found_again():
@@ -186,19 +188,19 @@ def test_a_label_set_without_streets_is_refused():
         label_table('pascal_context')
 
 
-def test_pictures_do_not_depend_on_the_order_in_which_they_are_drawn():
-    before = picture('house_3').rgb.copy()
-    picture.cache_clear()
+def test_images_do_not_depend_on_the_order_in_which_they_are_drawn():
+    before = image('house_3').rgb.copy()
+    image.cache_clear()
     for name in ('tree_1', 'walker_2', 'house_3'):
-        picture(name)
-    assert (picture('house_3').rgb == before).all()
+        image(name)
+    assert (image('house_3').rgb == before).all()
 
 
-def test_every_shape_finds_its_pictures():
+def test_every_shape_finds_its_images():
     for name, shape in SHAPES.items():
         for variant in range(32):
             for patch in shape.build(4.0, 1.8, 2.0, variant):
-                assert patch.picture in PICTURES, name
+                assert patch.image in IMAGES, name
 
 
 def test_noise_has_no_seams():

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Tiny data in the layouts they are published in, and a tiny network to train on them."""
 
 import importlib.util
@@ -15,7 +17,7 @@ SCRIPT = Path(__file__).with_name('tiny_network.py')
 COLORS = np.array(
     [[230, 30, 30], [30, 230, 30], [30, 30, 230], [230, 230, 30], [30, 230, 230]], np.uint8
 )
-"""Of the first classes in the pictures that are made here; anyone can learn them."""
+"""Of the first classes in the images that are made here; anyone can learn them."""
 
 
 @pytest.fixture
@@ -42,13 +44,13 @@ def draw_labels(number, size=(32, 48), classes=5):
     return np.kron(blocks, np.ones((8, 8), np.uint8))
 
 
-def draw_picture(labels):
-    """Make the picture of labels, uint8 (H, W, 3) RGB."""
+def draw_image(labels):
+    """Make the image of labels, uint8 (H, W, 3) RGB."""
     return COLORS[labels % len(COLORS)]
 
 
 def write(path, pixels):
-    """Write a picture, RGB or gray, in the format of its name."""
+    """Write an image, RGB or gray, in the format of its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = pixels[..., ::-1] if pixels.ndim == 3 else pixels
     assert cv2.imwrite(str(path), np.ascontiguousarray(pixels))
@@ -64,7 +66,7 @@ def make_folders(tmp_path):
             for number in range(count):
                 labels = draw_labels(start + number, size)
                 name = f'{drives[number % len(drives)]}_{start + number:04d}'
-                write(folder / split / 'images' / f'{name}.png', draw_picture(labels))
+                write(folder / split / 'images' / f'{name}.png', draw_image(labels))
                 write(folder / split / 'labels' / f'{name}.png', labels)
         return folder
 

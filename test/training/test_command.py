@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """`mfaranet train` from its arguments to its exit code."""
 
 import json
@@ -12,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.pipeline.config import settings_of
-from mfaranet_ros.tools.main import main
+from mfaranet_ros.cli.main import main
+from mfaranet_ros.core.config import settings_of
+from mfaranet_ros.training.checkpoints import BEST, CHECKPOINT, LAST
 from mfaranet_ros.training.config import TrainConfig
-from mfaranet_ros.training.keeper import BEST, CHECKPOINT, LAST
 
 FAST = (
     '--recipe=small', '--data=folders', '--labels=camvid', '--device=cpu',
@@ -53,7 +55,7 @@ def test_run_and_its_figures(train, tmp_path):
 def test_left_out_drive(train):
     code, out, _ = train('--epochs=1', '--leave-out=a')
     assert code == 0
-    assert '2 steps, 1 epochs' in out  # four of the eight pictures are of drive a
+    assert '2 steps, 1 epochs' in out  # four of the eight images are of drive a
 
 
 def test_settings_are_listed(capsys):
@@ -80,7 +82,7 @@ def test_settings_are_listed(capsys):
 )
 def test_wrong_arguments_are_one_line(train, arguments, said, tmp_path):
     if '--data=camvid' in arguments:
-        (tmp_path / 'data/train/images').rename(tmp_path / 'data/train/pictures')
+        (tmp_path / 'data/train/images').rename(tmp_path / 'data/train/images')
     code, _, errors = train(*arguments)
     assert code == 2
     assert said in errors
@@ -118,7 +120,7 @@ def test_signal_ends_a_run_that_can_be_resumed(number, script, make_folders, tmp
 
 
 def draw_large_blocks(number):
-    """Draw a picture and its labels: large blocks of five colours under noise."""
+    """Draw an image and its labels: large blocks of five colours under noise."""
     random = np.random.default_rng(number)
     labels = np.kron(random.integers(0, 5, (3, 4)), np.ones((32, 32))).astype(np.uint8)
     colors = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [200, 200, 60], [60] * 3])
@@ -131,7 +133,7 @@ def draw_large_blocks(number):
     not os.environ.get('MFARANET_LONG_TESTS'),
     reason='two minutes by the clock are enough on a quiet machine only: MFARANET_LONG_TESTS=1',
 )
-def test_two_minutes_on_eight_pictures_learn_them_by_heart(tmp_path, capsys):
+def test_two_minutes_on_eight_images_learn_them_by_heart(tmp_path, capsys):
     for number in range(8):
         for part, pixels in zip(('images', 'labels'), draw_large_blocks(number), strict=True):
             path = tmp_path / 'data' / part / f'{number}.png'

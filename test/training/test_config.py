@@ -1,9 +1,11 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The recipes: what the paper says, and values that are checked."""
 
 import pytest
 
-from mfaranet_ros.errors import ConfigError, UnknownNameError
-from mfaranet_ros.pipeline.config import settings_of, value_of
+from mfaranet_ros.core.config import settings_of, value_of
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.training.config import RECIPES, TrainConfig, make_config
 from mfaranet_ros.training.datasets import KINDS
 

@@ -1,12 +1,14 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Every layout on a tiny tree, and what is said of trees that are wrong."""
 
 import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import ConfigError, SourceError, UnknownNameError
-from mfaranet_ros.evaluation.cityscapes import to_label_ids
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
+from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.data.cityscapes import to_label_ids
 from mfaranet_ros.training.config import DataConfig
 from mfaranet_ros.training.datasets import (
     KINDS,
@@ -16,7 +18,7 @@ from mfaranet_ros.training.datasets import (
     open_data,
     open_dataset,
 )
-from mfaranet_ros.training.truth import CAMVID_COLORS
+from mfaranet_ros.training.ground_truth import CAMVID_COLORS
 
 SIZE = (16, 24)
 
@@ -28,7 +30,7 @@ def write(path, pixels):
 
 
 def draw(number, classes):
-    """Return a picture and labels of all ids and 255, other ones for each number."""
+    """Return an image and labels of all ids and 255, other ones for each number."""
     random = np.random.default_rng(number)
     image = random.integers(0, 256, (*SIZE, 3)).astype(np.uint8)
     ids = np.append(np.arange(classes), 255)
@@ -116,7 +118,7 @@ def test_layout_is_read(tree, split):
         assert sample.name == dataset.names[index]
         assert np.array_equal(sample.labels, labels)
         assert sample.labels.dtype == np.uint8
-        if kind != 'pascal_context':  # whose pictures are jpeg
+        if kind != 'pascal_context':  # whose images are jpeg
             assert np.array_equal(sample.image, image)
     assert drive_of(dataset.names[0]) == NAMES[split][0][0]
 
@@ -134,15 +136,15 @@ def test_parts_that_are_missing_are_named_with_what_is_there(tree):
 def test_label_that_is_missing_is_named(tree):
     kind, root = tree
     dataset = open_dataset(kind, root, 'train', LABELS.get(kind, ''))
-    dataset.pairs[1].truth.unlink()
+    dataset.pairs[1].ground_truth.unlink()
     with pytest.raises(SourceError, match='a_1'):
         open_dataset(kind, root, 'train', LABELS.get(kind, ''))
 
 
-def test_picture_that_is_missing_is_named(tree):
+def test_image_that_is_missing_is_named(tree):
     kind, root = tree
     dataset = open_dataset(kind, root, 'train', LABELS.get(kind, ''))
-    dataset.pairs[2].picture.unlink()
+    dataset.pairs[2].image.unlink()
     with pytest.raises(SourceError, match='b_2'):
         open_dataset(kind, root, 'train', LABELS.get(kind, ''))
 
@@ -150,10 +152,10 @@ def test_picture_that_is_missing_is_named(tree):
 def test_labels_of_another_size_are_named(tree):
     kind, root = tree
     dataset = open_dataset(kind, root, 'train', LABELS.get(kind, ''))
-    path = dataset.pairs[0].truth
+    path = dataset.pairs[0].ground_truth
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(path), labels[:8])
-    with pytest.raises(SourceError, match=rf'{path.name} is 24x8 px, its picture 24x16'):
+    with pytest.raises(SourceError, match=rf'{path.name} is 24x8 px, its image 24x16'):
         dataset.read(0)
 
 
@@ -169,7 +171,7 @@ WRONG_VALUES = {
 def test_values_outside_the_set_are_named(tree):
     kind, root = tree
     dataset = open_dataset(kind, root, 'train', LABELS.get(kind, ''))
-    path = dataset.pairs[0].truth
+    path = dataset.pairs[0].ground_truth
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     labels[3, 4] = WRONG_VALUES[kind]
     cv2.imwrite(str(path), labels)
@@ -181,10 +183,10 @@ def test_values_outside_the_set_are_named(tree):
         dataset.read(0)
 
 
-def test_broken_picture_is_named(tree):
+def test_broken_image_is_named(tree):
     kind, root = tree
     dataset = open_dataset(kind, root, 'train', LABELS.get(kind, ''))
-    path = dataset.pairs[0].picture
+    path = dataset.pairs[0].image
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(SourceError, match=path.name):
         dataset.read(0)
@@ -241,7 +243,7 @@ def test_kind_or_labels_that_do_not_fit(kind, labels, error, tmp_path):
         open_dataset(kind, tmp_path, 'train', labels)
 
 
-# -- a drive that is left out -----------------------------------------------------------------
+# -- a drive that is left out --------------------------------------------------------------------
 
 
 def test_drive_that_is_left_out_is_validated_on(tree):
@@ -260,7 +262,7 @@ def test_drives_that_cannot_be_left_out(leave_out, error, tmp_path):
         open_data(DataConfig('camvid', str(tmp_path), leave_out=leave_out))
 
 
-# -- the cache and the counts -----------------------------------------------------------------
+# -- the cache and the counts --------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -281,7 +283,7 @@ def test_cache_keeps_up_to_its_limit(camvid, limit, kept):
 
 
 def test_classes_are_counted(camvid):
-    camvid.pairs[1].picture.write_bytes(b'broken')
+    camvid.pairs[1].image.write_bytes(b'broken')
     counts = count_classes(Cache(camvid, 0), threads=2)
     labels = camvid.read(0).labels
     assert counts.shape == (3, 11)

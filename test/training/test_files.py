@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Files of a run: whole or not at all, and nothing in a checkpoint is ever run."""
 
 import errno
@@ -7,8 +9,8 @@ import pickle
 import pytest
 import torch
 
-from mfaranet_ros.errors import OutputError, WeightsError
-from mfaranet_ros.models.files import write_aside
+from mfaranet_ros.core.errors import OutputError, WeightsError
+from mfaranet_ros.core.hashing import write_aside
 from mfaranet_ros.training.files import load_checkpoint, save_checkpoint
 
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Frozen backbones, weights of others for them, and depthwise convolutions in float32."""
 
 from __future__ import annotations
@@ -8,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from mfaranet_ros.errors import ConfigError, WeightsError
+from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.models import create_model, read_weights
+from mfaranet_ros.training.checkpoints import BEST, LAST
 from mfaranet_ros.training.config import NetworkConfig
 from mfaranet_ros.training.depthwise import keep_depthwise_precise
 from mfaranet_ros.training.freeze import freeze
-from mfaranet_ros.training.keeper import BEST, LAST
 from mfaranet_ros.training.loop import train
 
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The log and the curves of a run."""
 
 import csv
@@ -7,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.labels import get_label_set
+from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.training.history import SIZE, Row, draw_curves, to_csv
 
 CAMVID = get_label_set('camvid')
@@ -40,10 +42,10 @@ def test_log_without_an_epoch_is_a_header():
 
 
 @pytest.mark.parametrize('rows', [make_rows(0), make_rows(1), make_rows(40, {10, 40})], ids=len)
-def test_curves_are_a_picture_of_two_panels(rows):
-    picture = cv2.imdecode(np.frombuffer(draw_curves(rows), np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (SIZE[0], 2 * SIZE[1], 3)
-    colored = (np.ptp(picture.astype(int), axis=2) > 40).sum()
+def test_curves_are_a_image_of_two_panels(rows):
+    image = cv2.imdecode(np.frombuffer(draw_curves(rows), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (SIZE[0], 2 * SIZE[1], 3)
+    colored = (np.ptp(image.astype(int), axis=2) > 40).sum()
     assert colored > 200  # the legend at least
 
 

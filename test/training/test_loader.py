@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The loader: the seed decides everything, threads and processes nothing."""
 
 import itertools
@@ -6,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from mfaranet_ros.errors import SourceError, TrainingError
+from mfaranet_ros.core.errors import SourceError, TrainingError
 from mfaranet_ros.training.datasets import Sample
+from mfaranet_ros.training.distributed import DistributedContext
 from mfaranet_ros.training.loader import Loader
-from mfaranet_ros.training.world import World
 
 SIZE = (4, 6)
 
 
-class Pictures:
-    """Stands for a cache: each picture's pixels are its number."""
+class Images:
+    """Stands for a cache: each image's pixels are its number."""
 
     def __init__(self, count, broken=()):
         self.dataset = self
-        self.names = tuple(f'picture{number}' for number in range(count))
+        self.names = tuple(f'image{number}' for number in range(count))
         self.broken = broken
 
     def __len__(self):
@@ -39,8 +41,8 @@ def shuffle_pixels(sample, random):
     return Sample(sample.name, image, sample.labels)
 
 
-def make_loader(count=10, batch=4, *, seed=1, threads=3, world=World(), broken=()):  # noqa: B008
-    return Loader(Pictures(count, broken), shuffle_pixels, SIZE, batch, seed, threads, world)
+def make_loader(count=10, batch=4, *, seed=1, threads=3, world=DistributedContext(), broken=()):  # noqa: B008
+    return Loader(Images(count, broken), shuffle_pixels, SIZE, batch, seed, threads, world)
 
 
 def take(loader, steps, first=0):
@@ -61,7 +63,7 @@ def same(ours, theirs):
     )
 
 
-def test_an_epoch_shows_no_picture_twice():
+def test_an_epoch_shows_no_image_twice():
     loader = make_loader()
     assert loader.steps_per_epoch == 2
     for epoch in range(4):
@@ -69,7 +71,7 @@ def test_an_epoch_shows_no_picture_twice():
         assert len(set(seen)) == 8
 
 
-def test_epochs_have_other_orders_and_leave_out_other_pictures():
+def test_epochs_have_other_orders_and_leave_out_other_images():
     loader = make_loader()
     epochs = [tuple(int(n) for s in (0, 1) for n in loader.indices(2 * e + s)) for e in range(6)]
     assert len(set(epochs)) == 6
@@ -93,7 +95,7 @@ def test_seed_decides():
 @pytest.mark.parametrize('size', [2, 4])
 def test_processes_share_the_batch_of_one(size):
     whole = take(make_loader(), 5)
-    parts = [take(make_loader(world=World(rank, size)), 5) for rank in range(size)]
+    parts = [take(make_loader(world=DistributedContext(rank, size)), 5) for rank in range(size)]
     for step, batch in enumerate(whole):
         together = torch.cat([part[step].images for part in parts])
         assert torch.equal(batch.images, together)
@@ -107,17 +109,17 @@ def test_batch_larger_than_the_data_repeats_them():
     assert batch.images.shape == (8, *SIZE, 3)
 
 
-def test_broken_picture_is_replaced_and_named():
+def test_broken_image_is_replaced_and_named():
     batches = take(make_loader(broken=(3,)), 2)
     skipped = {name: why for batch in batches for name, why in batch.skipped.items()}
     shown = [n for batch in batches for n in numbers(batch)]
     assert 3 not in shown
     if 3 in [n for step in (0, 1) for n in make_loader().indices(step)]:
-        assert skipped == {'picture3': 'picture3 is broken'}
+        assert skipped == {'image3': 'image3 is broken'}
     assert same(batches, take(make_loader(broken=(3,), threads=1), 2))
 
 
-def test_nothing_but_broken_pictures():
+def test_nothing_but_broken_images():
     with pytest.raises(TrainingError, match='in a row'):
         take(make_loader(broken=range(10)), 1)
 
@@ -126,6 +128,6 @@ def test_error_of_the_augmentation_comes_through():
     def fail(sample, random):
         raise ZeroDivisionError
 
-    loader = Loader(Pictures(4), fail, SIZE, 2, 0, 2)
+    loader = Loader(Images(4), fail, SIZE, 2, 0, 2)
     with pytest.raises(ZeroDivisionError):
         take(loader, 1)

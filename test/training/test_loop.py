@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The loop: what it leaves behind, how it ends, and that nothing is lost by a kill."""
 
 import csv
@@ -16,13 +18,13 @@ import numpy as np
 import pytest
 import torch
 
-from mfaranet_ros.errors import ConfigError, OutputError, TrainingError, WeightsError
+from mfaranet_ros.core.config import settings_of, value_of
+from mfaranet_ros.core.errors import ConfigError, OutputError, TrainingError, WeightsError
 from mfaranet_ros.models import create_model, load_weights, read_weights
-from mfaranet_ros.pipeline.config import settings_of, value_of
 from mfaranet_ros.training import files, loop
+from mfaranet_ros.training.checkpoints import BEST, CHECKPOINT, CURVES, LAST, LOG
 from mfaranet_ros.training.config import TrainConfig
 from mfaranet_ros.training.files import load_checkpoint
-from mfaranet_ros.training.keeper import BEST, CHECKPOINT, CURVES, LAST, LOG
 from mfaranet_ros.training.loop import resume, train
 
 
@@ -77,7 +79,7 @@ def test_run_leaves_log_curves_and_weights(make_tiny_config, tmp_path):
     folder = tmp_path / 'run'
     result = train(make_tiny_config({'run.epochs': 3}), folder, watcher)
     assert result.finished
-    assert result.steps == 12  # 8 pictures, 2 a step, 3 epochs
+    assert result.steps == 12  # 8 images, 2 a step, 3 epochs
     assert [row.epoch for row in watcher.rows] == [1, 2, 3]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [BEST, CHECKPOINT, CURVES, LAST, LOG]
@@ -97,9 +99,9 @@ def test_weights_load_without_any_further_argument(make_tiny_config, tiny_networ
     assert weights.mean == (0.5, 0.5, 0.5)
     training = json.loads(weights.training)
     assert training['recipe'] == 'small'
-    assert training['pictures'] == 8
+    assert training['images'] == 8
     assert training['changed']['optim.batch'] == 2
-    assert training['validation']['pictures'] == 2
+    assert training['validation']['images'] == 2
     assert str(tmp_path) not in weights.training
     model = create_model(weights.model, classes=weights.classes, weights=weights.path)
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 11, 32, 32)
@@ -160,7 +162,7 @@ def test_loss_falls_and_labels_are_learned(make_tiny_config, make_folders, tmp_p
         {'optim.schedule': 'cosine', 'loss.stride': 2},
         {'optim.batch': 4, 'optim.accumulate': 2},
         {'data.cache_gb': 0.0},
-        {'optim.batch': 20},  # more than there are pictures
+        {'optim.batch': 20},  # more than there are images
     ],
     ids=lambda values: ' '.join(f'{k}={v}' for k, v in values.items()),
 )
@@ -225,7 +227,7 @@ def test_same_seed_same_run_and_another_another(make_tiny_config, make_folders, 
     assert not torch.equal(weights_of(tmp_path / 'a')[name], weights_of(tmp_path / 'c')[name])
 
 
-# -- stop, kill and resume ------------------------------------------------------------------------
+# -- stop, kill and resume -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('steps', [0, 1, 4, 5, 7])
@@ -311,7 +313,7 @@ def test_resume_refuses_another_recipe(make_tiny_config, tmp_path):
 def test_resume_takes_data_that_have_moved_but_no_others(make_tiny_config, make_folders, tmp_path):
     config = make_tiny_config(root=make_folders(root='first'))
     train(config, tmp_path / 'run', Recorder(stop_after=1))
-    with pytest.raises(ConfigError, match='other pictures'):
+    with pytest.raises(ConfigError, match='other images'):
         resume(tmp_path / 'run', {'data.root': str(make_folders(6, root='other'))})
     (tmp_path / 'first').rename(tmp_path / 'moved')
     assert resume(tmp_path / 'run', {'data.root': str(tmp_path / 'moved')}).finished
@@ -360,7 +362,7 @@ def clock(monkeypatch):
 def test_budget_has_room_for_the_last_validation(
     make_tiny_config, make_folders, tmp_path, clock, every
 ):
-    """What it takes is known from an earlier one, or guessed from 0.5 s for each picture."""
+    """What it takes is known from an earlier one, or guessed from 0.5 s for each image."""
     values = {'run.epochs': 0, 'run.max_minutes': 2.0, 'run.validate_every': every}
     config = make_tiny_config(values, root=make_folders(80, 40, size=(16, 16)))
     last = train(config, tmp_path / 'run').rows[-1]
@@ -386,16 +388,14 @@ def test_epochs_end_a_run_before_its_budget(make_tiny_config, tmp_path):
 # -- what goes wrong -----------------------------------------------------------------------------
 
 
-def break_pictures(root, count):
+def break_images(root, count):
     for path in sorted((root / 'train/images').iterdir())[:count]:
         path.write_bytes(path.read_bytes()[:60])
 
 
-def test_few_broken_pictures_are_skipped_and_named(
-    make_tiny_config, make_folders, tmp_path, caplog
-):
+def test_few_broken_images_are_skipped_and_named(make_tiny_config, make_folders, tmp_path, caplog):
     root = make_folders(100, 2, size=(16, 16))
-    break_pictures(root, 1)
+    break_images(root, 1)
     values = {'run.epochs': 2, 'optim.batch': 10, 'data.cache_gb': 0.0}
     with caplog.at_level(logging.WARNING):
         result = train(make_tiny_config(values, root=root), tmp_path / 'run')
@@ -405,10 +405,10 @@ def test_few_broken_pictures_are_skipped_and_named(
     assert len(named) == 1
 
 
-def test_too_many_broken_pictures_end_the_run(make_tiny_config, make_folders, tmp_path):
+def test_too_many_broken_images_end_the_run(make_tiny_config, make_folders, tmp_path):
     root = make_folders(100, 2, size=(16, 16))
-    break_pictures(root, 2)
-    with pytest.raises(TrainingError, match=r'2 of 100 pictures .* a_0000, a_0002'):
+    break_images(root, 2)
+    with pytest.raises(TrainingError, match=r'2 of 100 images .* a_0000, a_0002'):
         train(make_tiny_config({'optim.batch': 50}, root=root), tmp_path / 'run')
 
 
@@ -434,7 +434,7 @@ def fill_disk(monkeypatch, name):
 
     real = files.write_aside
     monkeypatch.setattr(files, 'write_aside', write)
-    monkeypatch.setattr('mfaranet_ros.training.keeper.write_aside', write)
+    monkeypatch.setattr('mfaranet_ros.training.checkpoints.write_aside', write)
 
 
 def test_full_disk_does_not_end_a_run_before_its_end(
@@ -483,7 +483,7 @@ def test_weights_of_other_classes_are_refused(make_tiny_config, make_folders, tm
         train(other, tmp_path / 'other')
 
 
-# -- the published network ------------------------------------------------------------------------
+# -- the published network -----------------------------------------------------------------------
 
 PUBLISHED = {'network.name': 'mfaranet_resnet18', 'run.precision': 'bfloat16', 'run.epochs': 1}
 

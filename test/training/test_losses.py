@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """The loss: the published values, what is ignored and what is rare, always finite."""
 
 from pathlib import Path
@@ -10,8 +12,8 @@ import torch.nn.functional as F
 from mfaranet_ros.models import StageOutputs, create_model
 from mfaranet_ros.training import losses
 from mfaranet_ros.training.config import LossConfig
+from mfaranet_ros.training.distributed import ALONE
 from mfaranet_ros.training.losses import JointLoss
-from mfaranet_ros.training.world import ALONE
 
 PARITY = Path(__file__).resolve().parents[3] / 'shared/parity/multi_scale_joint_supervision.npz'
 
@@ -54,7 +56,7 @@ def make_outputs(labels, *, classes=5, scales=4, seed=0):
     )
 
 
-# -- the published values ---------------------------------------------------------------------
+# -- the published values ------------------------------------------------------------------------
 
 
 @needs_parity
@@ -95,13 +97,13 @@ def test_image_weighted_loss_is_the_published_one(parity):
 
 
 @needs_parity
-def test_attention_over_pictures_is_the_published_sum_for_as_many(parity):
+def test_attention_over_images_is_the_published_sum_for_as_many(parity):
     config = LossConfig(attention_images=2.0, hard_pixels=100_000)
     parts = JointLoss(config)(one_stage(parity), parity['labels'])
     assert float(parts.attention) == pytest.approx(float(parity['joint_edge_ohem_att']), rel=1e-4)
 
 
-# -- each part against a plain reading of its definition ----------------------------------------
+# -- each part against a plain reading of its definition -----------------------------------------
 
 
 def test_boundary_counts_ignored_pixels_as_a_label():
@@ -185,7 +187,7 @@ EXTREMES = {
     'ordinary': make_labels(),
     'no boundary': torch.zeros(2, 24, 32, dtype=torch.uint8),
     'nothing labeled': torch.full((2, 24, 32), 255, dtype=torch.uint8),
-    'one picture without labels': torch.cat(
+    'one image without labels': torch.cat(
         [make_labels(size=(1, 24, 32)), torch.full((1, 24, 32), 255, dtype=torch.uint8)]
     ),
     'one pixel': F.pad(torch.ones(2, 1, 1, dtype=torch.uint8), (0, 31, 0, 23), value=255),

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Muon: all directions alike, at the size of AdamW's steps, and AdamW itself for the rest."""
 
 import copy

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """Schedule, parameter groups, moving average and dropout."""
 
 import itertools
@@ -6,7 +8,7 @@ import math
 import pytest
 import torch
 
-from mfaranet_ros.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models import create_model
 from mfaranet_ros.training.config import OptimConfig
 from mfaranet_ros.training.optim import (
@@ -24,7 +26,7 @@ def model(tiny_network):
     return create_model(tiny_network, classes=3, training_heads=True)
 
 
-# -- the schedule -----------------------------------------------------------------------------
+# -- the schedule --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_warm_up_rises_to_the_schedule(schedule):
     assert rates[-1] == 0.0
 
 
-# -- groups -----------------------------------------------------------------------------------
+# -- groups --------------------------------------------------------------------------------------
 
 
 def rates_and_decays(model, optimizer):
@@ -115,7 +117,7 @@ def make_fake(model):
         torch.optim.SGD = original
 
 
-# -- the moving average -----------------------------------------------------------------------
+# -- the moving average --------------------------------------------------------------------------
 
 
 def test_average_follows_slowly(model):
@@ -144,7 +146,7 @@ def test_average_soon_forgets_the_beginning(model):
     assert worst < 1e-3
 
 
-# -- dropout ----------------------------------------------------------------------------------
+# -- dropout -------------------------------------------------------------------------------------
 
 
 def test_dropout_drops_channels_in_training_alone(model):

@@ -1,4 +1,6 @@
-"""Augmentation: picture and labels stay together, what is outside counts for nothing."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation: image and labels stay together, what is outside counts for nothing."""
 
 import dataclasses
 
@@ -6,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.errors import SourceError
+from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
 from mfaranet_ros.training.paste import LEAST_PX, Paste
@@ -30,7 +32,7 @@ def augment(sample, config, seed=0):
 
 @pytest.fixture
 def sample():
-    """A picture whose red is 20 times its label, in blocks."""
+    """An image whose red is 20 times its label, in blocks."""
     random = np.random.default_rng(1)
     labels = np.kron(random.integers(1, 11, (6, 8)), np.ones((10, 10))).astype(np.uint8)
     image = np.stack([20 * labels, labels, 255 - labels], axis=-1).astype(np.uint8)
@@ -76,7 +78,7 @@ def test_double_scale_is_that_of_a_resize(sample):
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_picture_and_labels_stay_together(sample, seed):
+def test_image_and_labels_stay_together(sample, seed):
     config = AugmentConfig(height=48, width=64)
     result = augment(sample, config, seed)
     assert result.image.shape == (48, 64, 3)
@@ -110,7 +112,7 @@ def test_same_generator_same_result(sample):
     assert not np.array_equal(first.image, other.image)
 
 
-def test_crops_reach_all_of_a_larger_picture(sample):
+def test_crops_reach_all_of_a_larger_image(sample):
     seen = np.zeros(SIZE, bool)
     numbers = np.arange(60 * 80).reshape(SIZE)
     coded = np.stack([numbers % 256, numbers // 256, numbers * 0], axis=-1).astype(np.uint8)
@@ -136,7 +138,7 @@ def test_scales_keep_to_their_range(log_scale):
     assert np.median(scales) == pytest.approx(middle, abs=0.12)
 
 
-# -- colours ----------------------------------------------------------------------------------
+# -- colours -------------------------------------------------------------------------------------
 
 STILL = AugmentConfig(brightness=0.0, contrast=0.0, saturation=0.0, hue_deg=0.0, gamma=0.0)
 
@@ -195,12 +197,12 @@ def test_blur_makes_smooth(sample):
     assert np.array_equal(result.labels, sample.labels)
 
 
-# -- objects of rare classes ------------------------------------------------------------------
+# -- objects of rare classes ---------------------------------------------------------------------
 
 
 @pytest.fixture
 def street():
-    """Pictures of road; one has a square of class 7 and a speck of class 8."""
+    """Images of road; one has a square of class 7 and a speck of class 8."""
     plain = Sample('plain', np.full((*SIZE, 3), 50, np.uint8), np.full(SIZE, 3, np.uint8))
     image, labels = plain.image.copy(), plain.labels.copy()
     image[20:32, 10:20], labels[20:32, 10:20] = 200, 7
@@ -264,7 +266,7 @@ def test_nothing_rare_nothing_pasted(street):
     assert paste(street[0], np.random.default_rng(0)) is street[0]
 
 
-def test_object_larger_than_the_picture_is_left_out(street):
+def test_object_larger_than_the_image_is_left_out(street):
     paste = Paste(street.__getitem__, counts_of(street), pasting())
     small = Sample('small', np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8))
     assert not paste(small, np.random.default_rng(0)).labels.any()

@@ -1,4 +1,6 @@
-"""Validation: whole pictures of any size, counted as the evaluation counts them."""
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Validation: whole images of any size, counted as the evaluation counts them."""
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ def model(tiny_network):
 
 @pytest.fixture
 def data(make_folders):
-    """Four pictures of two sizes."""
+    """Four images of two sizes."""
     root = make_folders(2, 1, size=(32, 48))
     other = make_folders(2, 1, size=(40, 24), root='other')
     for part in ('images', 'labels'):
@@ -37,15 +39,15 @@ def data(make_folders):
 
 
 def count_alone(model, data, feed):
-    """Count pixel by pixel what the network says of each picture alone."""
+    """Count pixel by pixel what the network says of each image alone."""
     counts = np.zeros((11, 11), np.int64)
     model.eval()
     for index in range(len(data)):
         sample = data.read(index)
         with torch.no_grad():
             labels = predict(model, feed, torch.from_numpy(sample.image)[None])[0].numpy()
-        for truth, label in zip(sample.labels.ravel(), labels.ravel(), strict=True):
-            counts[truth, label] += truth < 11
+        for ground_truth, label in zip(sample.labels.ravel(), labels.ravel(), strict=True):
+            counts[ground_truth, label] += ground_truth < 11
     model.train()
     return counts
 
@@ -60,14 +62,14 @@ def test_every_pixel_is_counted_once(model, data, feed, monkeypatch, together):
     assert model.training
 
 
-def test_broken_picture_is_left_out_and_named(model, data, feed):
-    data.dataset.pairs[1].picture.write_bytes(b'broken')
+def test_broken_image_is_left_out_and_named(model, data, feed):
+    data.dataset.pairs[1].image.write_bytes(b'broken')
     matrix, skipped = validate(model, data, feed, threads=2)
     assert list(skipped) == [data.dataset.names[1]]
     assert matrix.pixels == 32 * 48 + 2 * 40 * 24
 
 
-def test_pictures_are_normalised(feed):
+def test_images_are_normalised(feed):
     images = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
     values = feed.normalise(images)
     assert values.shape == (1, 3, 1, 1)

@@ -1,3 +1,5 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 """A network that trains in milliseconds, and the command with it in the zoo.
 
 Run as a script it is `mfaranet`; the tests load it by its path.
@@ -70,7 +72,7 @@ def register():
 
 
 if __name__ == '__main__':
-    from mfaranet_ros.tools.main import main
+    from mfaranet_ros.cli.main import main
 
     register()
     sys.exit(main())

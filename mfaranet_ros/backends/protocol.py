@@ -1,0 +1,57 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What every backend is: the one seam between the pipeline and what runs the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What runs, in words, for the diagnostics.
+
+    name: the backend's name in the settings; device: with the make of the chip; precision: the
+    name of the input's dtype; detail: all else that decides about speed or results.
+    """
+
+    name: str
+    device: str
+    precision: str
+    detail: str
+
+
+class Backend(Protocol):
+    """Runs one network on one device.
+
+    device, dtype: where the input must be, and in which type.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the coarse logits (1, C, ceil(h/4), ceil(w/4)) of an input (1, 3, h, w).
+
+        The logits are finite and computed when the call returns, so its time is the network's.
+        They are the caller's: later calls leave them as they are.
+        Raises InferenceError if it fails on this input; the next may succeed.
+        """
+        ...
+
+    def describe(self) -> BackendInfo:
+        """Say what runs."""
+        ...
+
+    def close(self) -> None:
+        """Free the device; a closed backend raises InferenceError. Closing twice is allowed."""
+        ...

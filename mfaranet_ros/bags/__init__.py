@@ -1,1 +1,0 @@
-"""Recorded data without ROS: reads, writes and repairs bags, and pairs frames with truth."""

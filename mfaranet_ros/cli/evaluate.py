@@ -1,0 +1,302 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Score a network on images or bags: IoU, drivable area, flicker, confidence, latency.
+
+Every frame goes the way it goes in the node. Ground truth is a folder of class ids or, in a bag, a
+topic; without it there are flicker and latency. --out DIR gets report.html and report.json. With
+--submission the labels are also written as the server of Cityscapes wants them. The exit code is 3
+where a bag is cut off: what there is of it is scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mfaranet_ros.cli.evaluate_run import Wanted, run
+from mfaranet_ros.cli.evaluate_sinks import MakeVideo, make_submission
+from mfaranet_ros.cli.setting_arguments import (
+    add_model_arguments,
+    model_config,
+    parse_numbers,
+    parse_size,
+)
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import Output
+from mfaranet_ros.data.calibration_file import read_calibration
+from mfaranet_ros.data.images import GroundTruthReader, Pairs, check_pairs, find_pairs
+from mfaranet_ros.evaluation.report.annotate import WRITTEN, MakeAnnotatedBag
+from mfaranet_ros.evaluation.runs.bag_source import BagChoice
+from mfaranet_ros.evaluation.runs.jobs import MakeSink
+from mfaranet_ros.evaluation.runs.method import METHODS, Method
+from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
+from mfaranet_ros.evaluation.runs.specs import BagSpec, FolderSpec, Spec, name_bags
+from mfaranet_ros.geometry.ground import MountingPose, read_camera_info
+from mfaranet_ros.pipeline.processor import FrameProcessor
+
+WHOLE = 'whole'
+
+CUT_OFF = 3
+"""The exit code where a bag is cut off."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the frames, their ground truth, the network, how it is run, and what is written."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--images', type=Path, metavar='DIR', help='folder of the images')
+    source.add_argument(
+        '--bag', type=Path, nargs='+', metavar='BAG',
+        help='recordings: folders, .mcap or .db3 files; each is scored alone and all together',
+    )  # fmt: skip
+    parser.add_argument(
+        '--ground-truth', type=Path, metavar='DIR',
+        help='folder of their class ids as 8-bit png of the same stems (Cityscapes: gtFine/val); '
+        'for bags named by stamp, in ns or as SECONDS.NANOSECONDS',
+    )  # fmt: skip
+    parser.add_argument(
+        '--ignore', default='', metavar='IDS',
+        help='further ids of the ground truth that mean no class, as 30,31 (255 always does)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--calibration', type=Path, metavar='FILE',
+        help='of the camera of the images (YAML), mounted as --set ground.z and so on say; a '
+        'bag has its own',
+    )  # fmt: skip
+    parser.add_argument(
+        '--metric', type=Path, metavar='DIR',
+        help='folder of the true grids of the images, as `mfaranet scene` writes them',
+    )  # fmt: skip
+    parser.add_argument(
+        '--frames', default='', metavar='START:STOP:STEP', help='which of each, as 100:200:5'
+    )
+    _add_bag_arguments(parser)
+    add_model_arguments(parser)
+    parser.add_argument(
+        '--method', default=WHOLE, choices=METHODS,
+        help="the paper's ways to run a network; default: whole",
+    )  # fmt: skip
+    parser.add_argument('--window', metavar='HxW', help='size of the parts, in px')
+    parser.add_argument('--zooms', metavar='LIST', help='enlargements to add up, as 0.5,1,1.5')
+    parser.add_argument('--flip', action='store_true', default=None, help='mirror each, too')
+    _add_output_arguments(parser)
+
+
+def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('bags')
+    group.add_argument(
+        '--image-topic', default='', metavar='TOPIC', help='default: the only camera there is'
+    )
+    group.add_argument(
+        '--ground-truth-topic', default='', metavar='TOPIC', help='class ids as Image of mono8'
+    )
+    group.add_argument(
+        '--grid-topic', default='', metavar='TOPIC', help='true grids as OccupancyGrid'
+    )
+    group.add_argument(
+        '--boundary-topic', default='', metavar='TOPIC',
+        help='true ends of the free space as PolygonStamped; default: read off the true grids',
+    )  # fmt: skip
+    group.add_argument(
+        '--tolerance-ms', type=float, default=0.0, metavar='MS',
+        help='how much the stamps of a frame and its ground truth may differ; default: 0',
+    )  # fmt: skip
+    group.add_argument(
+        '--jobs', type=int, default=1, metavar='N',
+        help='so many bags at a time, each in its own process; the figures stay the same',
+    )  # fmt: skip
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('output')
+    group.add_argument(
+        '--out', type=Path, metavar='DIR', help='a new folder for report.html and report.json'
+    )
+    group.add_argument(
+        '--overwrite', action='store_true', help='--out and --write-bag may be there already'
+    )
+    group.add_argument(
+        '--resume', action='store_true', help='go on with what is in --out; the result is the same'
+    )
+    group.add_argument('--video', action='store_true', help='an annotated video in --out')
+    group.add_argument(
+        '--write-bag', type=Path, metavar='BAG',
+        help='the bag anew, with the results beside its topics; of several bags, a folder of them',
+    )  # fmt: skip
+    group.add_argument(
+        '--submission', type=Path, metavar='DIR', help='write label ids of Cityscapes there'
+    )
+    group.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
+
+
+def main(args: argparse.Namespace) -> int:
+    """Check everything, run the network, print the scores and write what is asked for."""
+    _check(args)
+    config, method = _config(args), _method(args)
+    selection, ignored = Selection.parse(args.frames), _ignored(args.ignore)
+    pairs = find_pairs(args.images, args.ground_truth) if args.images else None
+    also = WRITTEN if args.write_bag else frozenset[Output]()
+    wanted = Wanted(
+        method, selection.step, args.jobs, args.out, args.overwrite, args.resume, args.json, also
+    )
+    pipeline = FrameProcessor(config)
+    try:
+        sinks = _sinks(args, pipeline)
+        if pairs is None:
+            specs = _bags(args, selection, ignored)
+        else:
+            specs = [_folder(args, pairs, pipeline, selection, ignored)]
+        results = run(pipeline, specs, wanted, sinks)
+    finally:
+        pipeline.close()
+    if args.submission is not None:
+        print(f'label ids of {len(results.together.frames)} images written to {args.submission}')
+    for text in results.truncated:
+        print(f'warning: {text}', file=sys.stderr)
+    return CUT_OFF if results.truncated else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what contradicts itself; raises ConfigError."""
+    idle = args.ground_truth is None and args.submission is None and args.out is None
+    for wrong, text in (
+        (
+            args.images and idle,
+            'nothing to do: give --ground-truth DIR to score, --out DIR to look at, or '
+            '--submission DIR '
+            'to write',
+        ),
+        (
+            args.images
+            and (
+                args.image_topic
+                or args.ground_truth_topic
+                or args.grid_topic
+                or args.boundary_topic
+            ),
+            'topics are of bags: give --bag, or leave out --image-topic, --ground-truth-topic, '
+            '--grid-topic and --boundary-topic',
+        ),
+        (
+            args.bag and (args.calibration or args.metric),
+            '--calibration and --metric are for --images: a bag has topics of its own for them',
+        ),
+        (args.metric and not args.calibration, '--metric needs the --calibration of the images'),
+        (
+            args.boundary_topic and not args.grid_topic,
+            '--boundary-topic needs the --grid-topic of the same ground',
+        ),
+        (
+            args.ground_truth and args.ground_truth_topic,
+            'give --ground-truth DIR or --ground-truth-topic TOPIC, not both',
+        ),
+        (args.bag and args.submission, '--submission is for --images'),
+        (args.jobs < 1, f'--jobs {args.jobs}: must be 1 or more'),
+        (
+            not 0 <= args.tolerance_ms < float('inf'),
+            f'--tolerance-ms {args.tolerance_ms:g}: must be 0 or more',
+        ),
+        (
+            args.out is None
+            and (args.resume or args.video or (args.overwrite and not args.write_bag)),
+            '--resume, --overwrite and --video are about --out: give --out DIR',
+        ),
+        (
+            args.resume and (args.overwrite or args.video or args.submission or args.write_bag),
+            '--resume goes on with what is there: leave out --overwrite, --video, --write-bag and '
+            '--submission',
+        ),
+        (args.write_bag and not args.bag, '--write-bag is for --bag'),
+        (
+            (args.grid_topic or args.metric) and _method(args) != METHODS[WHOLE],
+            '--grid-topic, --metric: only the method whole finds the grid, leave out the others',
+        ),
+    ):
+        if wrong:
+            raise ConfigError(text)
+
+
+def _folder(
+    args: argparse.Namespace,
+    pairs: Pairs,
+    pipeline: FrameProcessor,
+    selection: Selection,
+    ignored: tuple[int, ...],
+) -> FolderSpec:
+    """Return a folder whose images and ground truth have all been read once."""
+    read_ground_truth = GroundTruthReader(pipeline.label_set, pairs.layout, ignored)
+    with tqdm(total=len(pairs), desc='checking', unit='image', leave=False, disable=None) as bar:
+        sha256 = check_pairs(pairs, read_ground_truth, lambda: bar.update())
+    view = None
+    if args.calibration:
+        ground = pipeline.config.ground
+        pose = MountingPose.from_xyz_rpy(
+            ground.x, ground.y, ground.z, ground.roll, ground.pitch, ground.yaw
+        )
+        view = Viewpoint(read_camera_info(read_calibration(args.calibration)), pose)
+    return FolderSpec(
+        args.images, args.ground_truth, pairs, sha256, selection, ignored, view, args.metric
+    )
+
+
+def _bags(args: argparse.Namespace, selection: Selection, ignored: tuple[int, ...]) -> list[Spec]:
+    choice = BagChoice(
+        args.image_topic,
+        args.ground_truth_topic or args.ground_truth,
+        args.grid_topic,
+        args.tolerance_ms,
+        args.boundary_topic,
+    )
+    return [
+        BagSpec(name, (path,), choice, selection, ignored)
+        for name, path in name_bags(args.bag).items()
+    ]
+
+
+def _sinks(args: argparse.Namespace, pipeline: FrameProcessor) -> tuple[MakeSink, ...]:
+    sinks: list[MakeSink] = []
+    if args.submission is not None:
+        sinks.append(make_submission(args.submission, pipeline.label_set))
+    if args.video:
+        sinks.append(MakeVideo(args.out))
+    if args.write_bag is not None:
+        sinks.append(_annotated(args))
+    return tuple(sinks)
+
+
+def _annotated(args: argparse.Namespace) -> MakeAnnotatedBag:
+    sources = {name: (path,) for name, path in name_bags(args.bag).items()}
+    besides = (args.ground_truth_topic,) if args.ground_truth_topic else ()
+    return MakeAnnotatedBag(args.write_bag, sources, args.image_topic, besides, args.overwrite)
+
+
+def _config(args: argparse.Namespace) -> PipelineConfig:
+    config = model_config(args)
+    if config.output.resolution != 'camera':
+        raise ConfigError(
+            f'output.resolution = {config.output.resolution!r}: images are scored at their own '
+            'size, leave it at camera'
+        )
+    return config
+
+
+def _method(args: argparse.Namespace) -> Method:
+    """Return the named method with what is given of it besides."""
+    given = {
+        'window': parse_size(args.window, '--window') if args.window else None,
+        'zooms': parse_numbers(args.zooms, '--zooms') if args.zooms else None,
+        'flip': args.flip,
+    }
+    changed = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(METHODS[args.method], **changed)
+
+
+def _ignored(text: str) -> tuple[int, ...]:
+    ids = parse_numbers(text, '--ignore') if text else ()
+    if not all(number in range(256) for number in ids):
+        raise ConfigError(f'--ignore {text}: ids are integers from 0 to 255')
+    return tuple(int(number) for number in ids)

@@ -1,0 +1,78 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The command `mfaranet VERB`: one verb per file, imported when it is called.
+
+A verb's module has `add_arguments(parser)` and `main(args) -> int`, the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mfaranet_ros import __version__
+from mfaranet_ros.core.errors import MfaranetError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb lives and what it does, in a few words."""
+
+    module: str
+    summary: str
+
+
+VERBS = {
+    'demo': Verb('mfaranet_ros.cli.demo', 'play the built-in drive or images through the node'),
+    'benchmark': Verb('mfaranet_ros.cli.benchmark', 'measure what this machine can do'),
+    'evaluate': Verb('mfaranet_ros.cli.evaluate', 'score a network on images or bags'),
+    'compare': Verb('mfaranet_ros.cli.compare', 'tell two evaluations from noise'),
+    'scene': Verb('mfaranet_ros.cli.scene', 'write the built-in drive as images or a bag'),
+    'record': Verb('mfaranet_ros.cli.record', 'write what the node publishes into a bag'),
+    'train': Verb('mfaranet_ros.cli.train', 'train a network, or go on with a training'),
+    'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),
+    'models': Verb('mfaranet_ros.cli.models', 'list the networks, their size and weights'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code: 2 for what was given wrongly, 130 after Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(name)s: %(message)s')
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not arguments or arguments[0].startswith('-'):
+            return _without_verb(arguments)
+        return _run(arguments[0], arguments[1:])
+    except MfaranetError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    if name not in VERBS:
+        raise UnknownNameError('verb', name, VERBS)
+    verb = VERBS[name]
+    module = importlib.import_module(verb.module)
+    parser = argparse.ArgumentParser(prog=f'mfaranet {name}', description=module.__doc__)
+    module.add_arguments(parser)
+    return int(module.main(parser.parse_args(arguments)))
+
+
+def _without_verb(arguments: Sequence[str]) -> int:
+    """Answer --help and --version; anything else without a verb is refused."""
+    parser = argparse.ArgumentParser(
+        prog='mfaranet',
+        usage='mfaranet VERB [ARGUMENTS]',
+        description='\n'.join(f'  {name:<12}{verb.summary}' for name, verb in VERBS.items()),
+        epilog='mfaranet VERB --help says what a verb takes.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--version', action='version', version=f'mfaranet_ros {__version__}')
+    parser.parse_args(arguments)
+    parser.error(f'no verb was given: choose from {", ".join(VERBS)}')

@@ -1,0 +1,242 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Every setting of the pipeline, defined once.
+
+A field made by `setting` is the ROS parameter, the flag of the tools, the line in
+config/segmentation.yaml and the row in the README; tests hold them equal. Values are checked when
+a config is made, so whoever holds a config holds a valid one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mfaranet_ros.core.settings import (
+    Rule,
+    Setting,
+    Value,
+    replace,
+    setting,
+    settings_of,
+    value_of,
+)
+
+__all__ = [
+    'DiagnosticsConfig',
+    'DrivableConfig',
+    'GroundConfig',
+    'InputConfig',
+    'LatencyConfig',
+    'ModelConfig',
+    'OutputConfig',
+    'PipelineConfig',
+    'Rule',
+    'RuntimeConfig',
+    'Setting',
+    'Value',
+    'replace',
+    'setting',
+    'settings_of',
+    'value_of',
+]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network runs."""
+
+    name: str = setting('mfaranet_resnet18', 'network, one of `mfaranet models`')
+    weights: str = setting(
+        '',
+        'weights file (.safetensors, a published .pth or an exported .onnx); empty: the one '
+        'shipped for the model',
+    )
+    labels: str = setting(
+        '', 'label set of a weights file that does not state its own (published .pth): cityscapes'
+    )
+    scales: tuple[int, ...] = setting(
+        (1, 2, 3, 4),
+        'kept scales, 1 (stride 4) to 4 (stride 32); fewer are faster, one is the pruned network',
+        low=1,
+        high=4,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """What runs it."""
+
+    backend: str = setting(
+        'auto', 'runtime: auto, torch, compiled, onnx; mock draws bands and is for tests'
+    )
+    device: str = setting('auto', 'auto (cuda where there is one, else cpu), cpu, cuda, cuda:N')
+    precision: str = setting(
+        'auto',
+        'auto: float16 on cuda; on a cpu bfloat16 where it has instructions for it, else float32',
+        choices=('auto', 'float32', 'float16', 'bfloat16'),
+    )
+    threads: int = setting(0, 'CPU threads of the network; 0: as torch chooses', low=0, high=256)
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """What the network is given."""
+
+    height: int = setting(
+        0, 'network input height; 0: the camera height', unit='px', low=0, high=8192
+    )
+    width: int = setting(
+        0, 'network input width; 0: the camera width', unit='px', low=0, high=8192
+    )
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """What the masks look like."""
+
+    resolution: str = setting(
+        'camera',
+        'size of the masks: camera, or network (its input)',
+        choices=('camera', 'network'),
+    )
+    palette: str = setting(
+        'classes',
+        'colours of overlay and colour mask: of the classes, or of their roles on the road',
+        choices=('classes', 'roles'),
+        live=True,
+    )
+    overlay_alpha: float = setting(
+        0.5, 'share of the colour in the overlay', low=0.0, high=1.0, live=True
+    )
+    class_remap: str = setting(
+        '', 'other mask values for consumers that need them, as `Road=7, Car=26`; 255 is unlabeled'
+    )
+
+
+@dataclass(frozen=True)
+class DrivableConfig:
+    """How the drivable area is told from the rest."""
+
+    min_confidence: float = setting(
+        0.5,
+        'pixels below it are unsure: 127 in the drivable mask, never free in the grid',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    boundary_bearings: int = setting(
+        180, 'vertices of the boundary over the field of view', low=3, high=3600, live=True
+    )
+
+
+@dataclass(frozen=True)
+class GroundConfig:
+    """Where the camera is mounted, and which ground the grid covers (base frame, REP-103)."""
+
+    base_frame: str = setting('base_link', 'frame of the metric outputs, on the ground')
+    extrinsics: str = setting(
+        'auto',
+        'mounting pose from tf or from the parameters below; auto: tf where tf2_ros is installed',
+        choices=('auto', 'tf', 'parameters'),
+    )
+    x: float = setting(
+        0.0, 'camera ahead of the base frame', unit='m', low=-100.0, high=100.0, live=True
+    )
+    y: float = setting(
+        0.0, 'camera left of the base frame', unit='m', low=-100.0, high=100.0, live=True
+    )
+    z: float = setting(1.5, 'camera above the ground', unit='m', low=-100.0, high=100.0, live=True)
+    roll: float = setting(
+        0.0, 'camera body rolled about x, to the right', unit='rad', low=-6.3, high=6.3, live=True
+    )
+    pitch: float = setting(
+        0.0, 'camera body pitched about y, positive is down', unit='rad', low=-6.3, high=6.3,
+        live=True,
+    )  # fmt: skip
+    yaw: float = setting(
+        0.0, 'camera body turned about z, positive is left', unit='rad', low=-6.3, high=6.3,
+        live=True,
+    )  # fmt: skip
+    x_min: float = setting(0.0, 'rear edge of the grid', unit='m', low=-1000.0, high=1000.0)
+    x_max: float = setting(40.0, 'front edge of the grid', unit='m', low=-1000.0, high=1000.0)
+    y_min: float = setting(-10.0, 'right edge of the grid', unit='m', low=-1000.0, high=1000.0)
+    y_max: float = setting(10.0, 'left edge of the grid', unit='m', low=-1000.0, high=1000.0)
+    resolution: float = setting(0.1, 'edge of a grid cell', unit='m', low=0.01, high=10.0)
+
+
+@dataclass(frozen=True)
+class LatencyConfig:
+    """When a frame is too slow or too old, and what is done to be faster."""
+
+    budget_ms: float = setting(
+        100.0, 'processing time a frame may take before diagnostics warns',
+        unit='ms', low=0.1, high=1e6, live=True,
+    )  # fmt: skip
+    adapt: bool = setting(
+        False, 'keep the budget by walking latency.operating_points; false: model.scales and '
+        'input.* stay',
+        live=True,
+    )  # fmt: skip
+    operating_points: tuple[str, ...] = setting(
+        ('1,2,3,4', '2'),
+        'operating points from the most costly to the cheapest, each '
+        '[MODEL[=FILE]:]SCALES[@HEIGHTxWIDTH]',
+        items=str,
+        live=True,
+    )
+    adapt_period_s: float = setting(
+        1.0, 'least time between two changes of the operating point', unit='s', low=0.1,
+        high=3600.0, live=True,
+    )  # fmt: skip
+    max_consecutive_delay_ms: float = setting(
+        1000.0, 'how long frames may stay over the budget before diagnostics reports an error',
+        unit='ms', low=0.0, high=1e6, live=True,
+    )  # fmt: skip
+    max_age_ms: float = setting(
+        1000.0, 'a frame older than this is dropped and counted; 0: never',
+        unit='ms', low=0.0, high=1e9, live=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DiagnosticsConfig:
+    """What the camera is expected to do."""
+
+    window: int = setting(200, 'frames over which the percentiles are taken', low=2, high=100_000)
+    expected_rate_hz: float = setting(
+        10.0, 'frames per second the camera delivers', unit='Hz', low=0.01, high=1000.0, live=True
+    )
+    rate_tolerance: float = setting(
+        0.3, 'share by which the rate may miss the expected one', low=0.0, high=1.0, live=True
+    )
+    input_timeout_ms: float = setting(
+        1000.0, 'after so long without an image the input is an error and the grid is cleared',
+        unit='ms', low=10.0, high=1e6, live=True,
+    )  # fmt: skip
+    frozen_frames: int = setting(
+        5, 'so many equal frames in a row are reported as a frozen camera',
+        low=2, high=10_000, live=True,
+    )  # fmt: skip
+    dark_level: float = setting(
+        4.0, 'a frame whose mean brightness is below it is reported as black',
+        low=0.0, high=255.0, live=True,
+    )  # fmt: skip
+    saturated_share: float = setting(
+        0.8, 'a frame with more than this share of its pixels at 250 or more is reported as '
+        'saturated', low=0.0, high=1.0, live=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """All settings of one pipeline, in their groups."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    drivable: DrivableConfig = field(default_factory=DrivableConfig)
+    ground: GroundConfig = field(default_factory=GroundConfig)
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
+    diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)

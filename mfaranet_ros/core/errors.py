@@ -1,0 +1,77 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The errors this package raises at its edges.
+
+MfaranetError
+ +-- ConfigError        a setting that does not exist or has a value out of range
+ +-- UnknownNameError   a model, backend, label set, device ... that does not exist
+ +-- WeightsError       a weights file that is missing, broken or does not fit
+ +-- CalibrationError   a camera calibration from which no ground can be computed
+ +-- DecodeError        an image message that cannot be turned into a frame
+ +-- InferenceError     the network failed on one frame, the next may succeed
+ +-- SourceError        recorded images or videos that cannot be played or scored
+ +-- OutputError        results that cannot be written (full disk, no permission)
+ +-- ProcessError       a process that a tool started ended before its time
+ +-- TrainingError      a training run that cannot go on
+
+Each message says what was given, what is allowed and what to do, in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MfaranetError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(MfaranetError):
+    """A setting does not exist, or its value is not allowed."""
+
+
+class UnknownNameError(ConfigError):
+    """A name that must come from a list does not; the nearest names are in the message."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f'did you mean {" or ".join(map(repr, near))}? ' if near else ''
+        super().__init__(f'unknown {kind} {name!r}: {hint}choose from {", ".join(known)}')
+
+
+class WeightsError(MfaranetError):
+    """A weights file is missing, truncated, foreign, or does not fit the model."""
+
+
+class CalibrationError(MfaranetError):
+    """A CameraInfo or a mounting pose from which no ground geometry can be computed."""
+
+
+class DecodeError(MfaranetError):
+    """An image message cannot be decoded; `reason` is the short name it is counted under."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class InferenceError(MfaranetError):
+    """The network failed on one frame; the frame is dropped and the next one is tried."""
+
+
+class SourceError(MfaranetError):
+    """Recorded images or a video cannot be played or scored."""
+
+
+class OutputError(MfaranetError):
+    """Results cannot be written, for example because the disk is full."""
+
+
+class ProcessError(MfaranetError):
+    """A process that a tool started ended before its time; the message is its own."""
+
+
+class TrainingError(MfaranetError):
+    """A training run cannot go on: its loss is not finite, or too much of its data is broken."""

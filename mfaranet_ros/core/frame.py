@@ -1,0 +1,152 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The frozen values that travel from a camera message to the published results.
+
+Pixel coordinates are (u, v) with u to the right and v down, (0, 0) the centre of the first
+pixel. Metric coordinates are in the base frame of REP-105: x forward, y left, z up, in metres.
+Times are integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNLABELED = 255
+"""The mask value of a pixel that belongs to no class of the label set."""
+
+CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
+"""The encodings a frame may have, with their number of channels."""
+
+
+class Output(enum.Enum):
+    """What can be asked of the pipeline; what nobody asks for is not computed."""
+
+    MASK = 'mask'
+    CONFIDENCE = 'confidence'
+    OVERLAY = 'overlay'
+    COLOR_MASK = 'color_mask'
+    DRIVABLE_MASK = 'drivable_mask'
+    GRID = 'grid'
+    BOUNDARY = 'boundary'
+    POINTS = 'points'
+
+
+METRIC_OUTPUTS = frozenset({Output.GRID, Output.BOUNDARY, Output.POINTS})
+"""The outputs in metres, which need a calibrated camera."""
+
+CONFIDENT_OUTPUTS = METRIC_OUTPUTS | {Output.DRIVABLE_MASK}
+"""The outputs that treat pixels below `drivable.min_confidence` as unsure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One camera image as it was delivered.
+
+    pixels: uint8 (H, W, C), a view into the message where its encoding is one of CHANNELS
+            (rows may be padded), else a converted copy.
+    encoding: one of CHANNELS; C is its number of channels.
+    stamp_ns: when the camera took it, from the message header, never changed.
+    frame_id: the optical frame, from the message header, never changed.
+    """
+
+    pixels: NDArray[np.uint8]
+    encoding: str
+    stamp_ns: int
+    frame_id: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How network pixels relate to camera pixels.
+
+    The camera image is scaled to `content` and stands in the upper left corner of `input`; the
+    rest of the input is padding. All sizes are (height, width) in pixels.
+    """
+
+    camera: tuple[int, int]
+    content: tuple[int, int]
+    input: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """What is known of the ground around the vehicle, in the base frame.
+
+    cells: int8 (rows along y, columns along x): 0 free, 100 blocked, -1 unseen.
+    cells[0, 0] is the cell whose lower corner is (x_min_m, y_min_m).
+    """
+
+    cells: NDArray[np.int8]
+    resolution_m: float
+    x_min_m: float
+    y_min_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Where things meet the ground: obstacle feet and the rim of the free space.
+
+    xyz_m: float32 (N, 3) in the base frame; labels: uint8 (N,) class ids;
+    confidence: uint8 (N,), 255 is certain (also where no confidence was computed).
+    """
+
+    xyz_m: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Drivable:
+    """The drivable area of one frame; what was not asked for, or cannot be known, is None.
+
+    mask: uint8 (H, W): 255 drivable, 0 not, 127 unsure.
+    boundary_m: float32 (B, 2), x and y of one vertex per bearing, counter-clockwise.
+    near_edge_m: float32 (2, 2), x and y where the visible ground begins on the last and on the
+        first bearing: with them the boundary is the outline of the free space. (0, 2) where the
+        view goes all around.
+    """
+
+    mask: NDArray[np.uint8] | None = None
+    grid: Grid | None = None
+    boundary_m: NDArray[np.float32] | None = None
+    near_edge_m: NDArray[np.float32] | None = None
+    points: Points | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What the pipeline found in one frame.
+
+    labels: uint8 (H, W) class ids at camera size (or at network size, by configuration).
+    confidence: uint8 (H, W), the probability of the chosen class times 255, or None.
+    frame: the image it was computed from, whose stamp and frame_id the outputs carry.
+    stage_ms: wall time of each stage in milliseconds, in order.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None
+    drivable: Drivable
+    frame: Frame
+    stage_ms: dict[str, float]
+
+    @property
+    def stamp_ns(self) -> int:
+        return self.frame.stamp_ns
+
+    @property
+    def frame_id(self) -> str:
+        return self.frame.frame_id
+
+
+MessageLike = Any
+"""Anything with the attributes of a ROS message: rclpy's, rosbags', or a test's own."""

@@ -1,0 +1,151 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the files of a recording: of a folder as `ros2 bag` writes it, or given one by one.
+
+What a file is, its first bytes say, not its name. metadata.yaml is read for the names and order of
+the files and for the storage; a folder without it (the recording was killed) is read all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mfaranet_ros.core.errors import SourceError
+
+METADATA = 'metadata.yaml'
+
+ZSTD = b'\x28\xb5\x2f\xfd'
+
+SIGNATURES = {
+    b'\x89MCAP': 'mcap',
+    b'SQLite format 3\x00': 'sqlite3',
+    ZSTD: 'zstd',
+    b'#ROSBAG': 'ros1',
+}
+"""How files begin, and what they are then."""
+
+SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
+
+STORAGES = tuple(SUFFIXES.values())
+
+COMPRESSIONS = ('', 'zstd')
+"""What metadata.yaml may say of whole files or messages; chunks of mcap say it themselves."""
+
+GIVE = 'give a folder as `ros2 bag record` writes it, or its .mcap or .db3 files'
+
+CONVERT = 'convert it by `rosbags-convert --src OLD.bag --dst NEW` of the package rosbags'
+
+
+@dataclass(frozen=True)
+class BagFile:
+    """One file of a recording. storage: of STORAGES; zipped: the whole file is a zstd stream."""
+
+    path: Path
+    storage: str
+    zipped: bool = False
+
+
+@dataclass(frozen=True)
+class BagFiles:
+    """The files of a recording in order, and what is to be said of them."""
+
+    files: tuple[BagFile, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find_files(paths: Iterable[str | Path]) -> BagFiles:
+    """Return the files of one recording: of a folder, of one file, or of several files or folders.
+
+    Raises SourceError where nothing is, or something else than a bag of ROS 2.
+    """
+    given = [Path(path).expanduser() for path in paths]
+    if not given:
+        raise SourceError(f'no bag is given: {GIVE}')
+    found = [_in_folder(path) if path.is_dir() else BagFiles((_file(path),)) for path in given]
+    files = dict.fromkeys(file for part in found for file in part.files)
+    return BagFiles(tuple(files), tuple(note for part in found for note in part.notes))
+
+
+def _in_folder(folder: Path) -> BagFiles:
+    if (folder / METADATA).is_file():
+        names = _listed(folder / METADATA)
+        return BagFiles(tuple(_file(folder / name) for name in names))
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and _is_storage(path))
+    if not paths:
+        if any(path.suffix == '.bag' for path in folder.iterdir()):
+            raise SourceError(f'{folder} holds bags of ROS 1: {CONVERT}')
+        raise SourceError(
+            f'{folder} is not a bag, it has neither {METADATA} nor .mcap or .db3 files: {GIVE}'
+        )
+    note = f'{folder} has no {METADATA}: its recording did not end as it should'
+    return BagFiles(tuple(_file(path) for path in paths), (note,))
+
+
+def _is_storage(path: Path) -> bool:
+    return (Path(path.stem) if path.suffix == '.zstd' else path).suffix in SUFFIXES
+
+
+def _listed(metadata: Path) -> list[str]:
+    """Return the names of the files that metadata.yaml lists; checks what it says of them."""
+    try:
+        content = yaml.safe_load(metadata.read_text(encoding='utf-8'))
+        info: dict[str, Any] = content['rosbag2_bagfile_information']
+        names = [Path(name).name for name in info['relative_file_paths']]
+        storage = str(info['storage_identifier'])
+        compression = str(info.get('compression_format') or '').lower()
+    except (
+        OSError,
+        UnicodeDecodeError,
+        yaml.YAMLError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        text = ' '.join(str(error).split())
+        raise SourceError(
+            f'{metadata} cannot be read ({type(error).__name__}: {text}): restore it by '
+            '`ros2 bag reindex`, or remove it, then the files are read as they are'
+        ) from error
+    if storage not in STORAGES:
+        raise SourceError(
+            f'{metadata.parent} is stored by the plugin {storage!r}: choose from '
+            f'{", ".join(STORAGES)}; convert it by `ros2 bag convert`'
+        )
+    if compression not in COMPRESSIONS:
+        raise SourceError(
+            f'{metadata.parent} is compressed by {compression!r}: known is zstd (and lz4 within '
+            'mcap); convert it by `ros2 bag convert`'
+        )
+    if not names:
+        raise SourceError(f'{metadata} lists no file: the bag is empty, nothing was recorded')
+    if missing := [name for name in names if not (metadata.parent / name).is_file()]:
+        raise SourceError(
+            f'{metadata} lists {", ".join(missing)}, which is not there: restore it, or give the '
+            'files that are there one by one'
+        )
+    return names
+
+
+def _file(path: Path) -> BagFile:
+    try:
+        with path.open('rb') as file:
+            start = file.read(16)
+    except OSError as error:
+        raise SourceError(f'{path}: {error.strerror or error}; {GIVE}') from error
+    if not start:
+        raise SourceError(f'{path} is an empty file: nothing was recorded')
+    kind = next(
+        (kind for signature, kind in SIGNATURES.items() if start.startswith(signature)), ''
+    )
+    if kind == 'ros1':
+        raise SourceError(f'{path} is a bag of ROS 1: {CONVERT}')
+    if kind == 'zstd' and Path(path.stem).suffix in SUFFIXES:
+        return BagFile(path, SUFFIXES[Path(path.stem).suffix], zipped=True)
+    if kind not in STORAGES:
+        raise SourceError(f'{path} is not a bag, it begins with {start[:8]!r}: {GIVE}')
+    return BagFile(path, kind)

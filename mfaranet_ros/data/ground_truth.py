@@ -1,0 +1,120 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The ground truth that waits for its image: messages of a topic, or files named by stamp."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.data.reader import BagMessage
+from mfaranet_ros.data.stamps import NOTHING, Named, StampWatch, parse_stamp, stamp_text
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """What is true of one image: a message, or a png file of class ids; the other is None."""
+
+    stamp_ns: int
+    name: str
+    message: BagMessage | None = None
+    path: Path | None = None
+    logged_ns: int = 0
+
+    @classmethod
+    def of(cls, item: BagMessage, logged_ns: int) -> GroundTruth:
+        """Return a message as ground truth; logged_ns: when it was logged, by the clock of the
+        images."""
+        return cls(item.stamp_ns, stamp_text(item.stamp_ns), message=item, logged_ns=logged_ns)
+
+    @property
+    def size_bytes(self) -> int:
+        return 0 if self.message is None else len(self.message.raw)
+
+
+class PendingLabels:
+    """Ground truth that no image has taken yet, found by its stamp; what has the same stamp
+    queues."""
+
+    def __init__(self) -> None:
+        self._stamps: list[int] = []
+        self._queues: dict[int, deque[GroundTruth]] = {}
+        self._bytes = 0
+
+    def __iter__(self) -> Iterator[GroundTruth]:
+        return (
+            ground_truth for stamp_ns in self._stamps for ground_truth in self._queues[stamp_ns]
+        )
+
+    def put(self, ground_truth: GroundTruth) -> None:
+        if ground_truth.stamp_ns not in self._queues:
+            insort(self._stamps, ground_truth.stamp_ns)
+            self._queues[ground_truth.stamp_ns] = deque()
+        self._queues[ground_truth.stamp_ns].append(ground_truth)
+        self._bytes += ground_truth.size_bytes
+
+    def take(self, stamp_ns: int) -> GroundTruth | None:
+        """Take the ground truth of exactly this stamp."""
+        if stamp_ns not in self._queues:
+            return None
+        ground_truth = self._queues[stamp_ns][0]
+        self._remove(ground_truth)
+        return ground_truth
+
+    def near(self, stamp_ns: int, tolerance_ns: int) -> list[int]:
+        """Return the stamps within the tolerance, the nearest first, of two the earlier one."""
+        first = bisect_left(self._stamps, stamp_ns - tolerance_ns)
+        last = bisect_left(self._stamps, stamp_ns + tolerance_ns + 1)
+        return sorted(self._stamps[first:last], key=lambda other: (abs(other - stamp_ns), other))
+
+    def take_old(self, before_ns: int, most_bytes: int) -> list[GroundTruth]:
+        """Take what was logged before a time, and the oldest of what exceeds a size in all."""
+        old = []
+        for ground_truth in sorted(self, key=lambda ground_truth: ground_truth.logged_ns):
+            if ground_truth.logged_ns >= before_ns and self._bytes <= most_bytes:
+                break
+            old.append(ground_truth)
+            self._remove(ground_truth)
+        return old
+
+    def _remove(self, ground_truth: GroundTruth) -> None:
+        queue = self._queues[ground_truth.stamp_ns]
+        queue.remove(ground_truth)
+        self._bytes -= ground_truth.size_bytes
+        if not queue:
+            del self._queues[ground_truth.stamp_ns]
+            del self._stamps[bisect_left(self._stamps, ground_truth.stamp_ns)]
+
+
+def read_folder(folder: Path, watch: StampWatch) -> tuple[list[GroundTruth], Named]:
+    """Return the png files of a folder that are named by a stamp, and the names that are none.
+
+    Raises SourceError where there is none.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() == '.png')
+    except OSError as error:
+        raise SourceError(
+            f'{folder}: {error.strerror or error}; give a folder of png files named by stamp'
+        ) from error
+    found, others = [], NOTHING
+    for path in files:
+        stamp_ns = parse_stamp(path.stem)
+        if stamp_ns is None:
+            others = others.plus(path.name)
+        else:
+            found.append(GroundTruth(stamp_ns, path.name, path=path))
+    if not found:
+        what = f'its png files are named otherwise: {others}' if others.count else 'it has none'
+        raise SourceError(
+            f'{folder} holds no png file named by stamp, {what}; name them by nanoseconds, as '
+            '1700000000123456789.png, or by seconds, as 1700000000.123456789.png'
+        )
+    found.sort(key=lambda ground_truth: ground_truth.stamp_ns)
+    for ground_truth in found:
+        watch.add(ground_truth.stamp_ns)
+    return found, others

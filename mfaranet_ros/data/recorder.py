@@ -1,0 +1,84 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Writes messages as they come, in a thread of its own, and keeps account of each of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from mfaranet_ros.core.errors import OutputError
+from mfaranet_ros.data.storage import Topic
+from mfaranet_ros.data.writer import BagWriter
+
+
+@dataclass
+class Tally:
+    """What became of the messages of a topic that came: written, or left out for want of room."""
+
+    came: int = 0
+    written: int = 0
+    overrun: int = 0
+
+
+class Recorder:
+    """Takes messages without keeping their senders waiting.
+
+    queue_bytes: so much may wait to be written; what comes beyond is left out and counted.
+    problem: why nothing can be written any more, None while all is well.
+    """
+
+    def __init__(self, writer: BagWriter, *, queue_bytes: int) -> None:
+        self._writer = writer
+        self._room = queue_bytes
+        self._queue: deque[tuple[Topic, bytes, int]] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self.problem: OutputError | None = None
+        self.tallies: dict[str, Tally] = {}
+        self._thread = threading.Thread(target=self._work, name='bag writer', daemon=True)
+        self._thread.start()
+
+    def put(self, topic: Topic, raw: bytes, time_ns: int) -> None:
+        """Hand over a message in CDR that came at time_ns."""
+        with self._changed:
+            tally = self.tallies.setdefault(topic.name, Tally())
+            tally.came += 1
+            if self._ended or self.problem or len(raw) > self._room:
+                tally.overrun += 1
+                return
+            self._room -= len(raw)
+            self._queue.append((topic, raw, time_ns))
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while (item := self._take()) is not None:
+            topic, raw, time_ns = item
+            try:
+                self._writer.write_raw(topic, raw, time_ns)
+            except OutputError as error:
+                self.problem = error
+            with self._changed:
+                self._room += len(raw)
+                tally = self.tallies[topic.name]
+                tally.written += self.problem is None
+                tally.overrun += self.problem is not None
+
+    def _take(self) -> tuple[Topic, bytes, int] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._ended)
+            return self._queue.popleft() if self._queue else None
+
+    def finish(self) -> None:
+        """Write what waits and close the file; raises OutputError where that is not possible."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._thread.join()
+        try:
+            self._writer.close()
+        except OutputError as error:
+            raise self.problem or error from error
+        if self.problem is not None:
+            raise self.problem

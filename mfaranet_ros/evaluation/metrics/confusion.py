@@ -1,0 +1,125 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Which class was taken for which: the integer matrix that every score is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.labels import LabelSet, Role
+
+VALUES = 256
+"""The values a mask can have."""
+
+
+class ConfusionMatrix:
+    """Counts pixels by what they are and what they were labeled.
+
+    Ground truth of no class (`classes` or more; void, 255) is ignored. A label of no class (255,
+    unlabeled) is wrong wherever the ground truth has a class: it is in no column of `counts`, but
+    in `unlabeled`, and every score counts it as missed.
+    """
+
+    def __init__(self, classes: int) -> None:
+        if not 1 <= classes < VALUES:
+            raise ConfigError(f'classes = {classes}: must be an integer from 1 to {VALUES - 1}')
+        self.classes = classes
+        self.counts: NDArray[np.int64] = np.zeros((classes, classes), np.int64)
+        """int64 (C, C) pixels; rows are the ground truth, columns the labels."""
+        self.unlabeled: NDArray[np.int64] = np.zeros(classes, np.int64)
+        """int64 (C,) pixels of each true class that were given no label."""
+
+    def update(self, labels: NDArray[np.uint8], ground_truth: NDArray[np.uint8]) -> None:
+        """Count one image: labels and ground truth are uint8 of the same shape.
+
+        Raises ConfigError for anything else.
+        """
+        if (
+            labels.dtype != np.uint8
+            or ground_truth.dtype != np.uint8
+            or labels.shape != ground_truth.shape
+        ):
+            raise ConfigError(
+                f'labels {labels.dtype} {labels.shape}, ground truth {ground_truth.dtype} '
+                f'{ground_truth.shape}: '
+                'both must be uint8 and of one shape'
+            )
+        both = ground_truth.astype(np.uint16) << 8 | labels
+        pairs = np.bincount(both.ravel(), minlength=VALUES**2).reshape(VALUES, VALUES)
+        self.counts += pairs[: self.classes, : self.classes]
+        self.unlabeled += pairs[: self.classes, self.classes :].sum(axis=1)
+
+    def merge(self, other: ConfusionMatrix) -> None:
+        """Add the counts of another matrix of as many classes; raises ConfigError."""
+        if other.classes != self.classes:
+            raise ConfigError(
+                f'a matrix of {other.classes} classes cannot be added to one of {self.classes}'
+            )
+        self.counts += other.counts
+        self.unlabeled += other.unlabeled
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels have a true class; all scores are of these."""
+        return int(self.counts.sum() + self.unlabeled.sum())
+
+    def iou(self) -> NDArray[np.float64]:
+        """Return each class's intersection over union, float64 (C,).
+
+        nan for a class that occurs neither in the ground truth nor among the labels.
+        """
+        hits = self.counts.diagonal()
+        ground_truth = self.counts.sum(axis=1) + self.unlabeled
+        union = ground_truth + self.counts.sum(axis=0) - hits
+        iou: NDArray[np.float64] = np.full(self.classes, np.nan)
+        np.divide(hits, union, out=iou, where=union > 0)
+        return iou
+
+    def mean_iou(self) -> float:
+        """Return the mean over the classes that occur; nan where none does."""
+        iou = self.iou()
+        occurring = iou[~np.isnan(iou)]
+        return float(occurring.mean()) if occurring.size else float('nan')
+
+    def pixel_accuracy(self) -> float:
+        """Return the share of pixels that are labeled right; nan where there are none."""
+        return _ratio(int(self.counts.trace()), self.pixels)
+
+    def binary(self, positive: NDArray[np.bool_]) -> BinaryScores:
+        """Return the scores of a group of classes against all others.
+
+        positive: bool (C,), the classes of the group. Within the group nothing is confused.
+        """
+        hits = int(self.counts[np.ix_(positive, positive)].sum())
+        ground_truth = int(self.counts[positive].sum() + self.unlabeled[positive].sum())
+        found = int(self.counts[:, positive].sum())
+        return BinaryScores(
+            iou=_ratio(hits, ground_truth + found - hits),
+            precision=_ratio(hits, found),
+            recall=_ratio(hits, ground_truth),
+        )
+
+    def drivable(self, label_set: LabelSet) -> BinaryScores:
+        """Return the scores of the drivable area: the classes whose role is drivable."""
+        return self.binary(label_set.roles[: self.classes] == Role.DRIVABLE)
+
+
+@dataclass(frozen=True)
+class BinaryScores:
+    """How well one area is found; nan where there is nothing to divide by.
+
+    precision: the share of what was found that is right (what is not is drivable by mistake).
+    recall: the share of what is there that was found.
+    """
+
+    iou: float
+    precision: float
+    recall: float
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float('nan')

@@ -1,0 +1,245 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The images of a bag as frames to be scored, with ground truth, calibration and mounting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.core.config import GroundConfig
+from mfaranet_ros.core.errors import CalibrationError, SourceError
+from mfaranet_ros.core.frame import Frame, Grid, MessageLike
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.data.cameras import choose_camera
+from mfaranet_ros.data.ground_truth import GroundTruth
+from mfaranet_ros.data.images import GroundTruthReader
+from mfaranet_ros.data.pairing import Pairing, Shot
+from mfaranet_ros.data.reader import IMAGE, IMAGES, open_bag
+from mfaranet_ros.data.sources import PairingReport
+from mfaranet_ros.data.transforms import static_transforms
+from mfaranet_ros.evaluation.metrics.counts import Labels
+from mfaranet_ros.evaluation.runs.sample import (
+    Entry,
+    MetricGroundTruth,
+    Sample,
+    Selection,
+    Viewpoint,
+)
+from mfaranet_ros.geometry.ground import MountingPose, read_camera_info
+from mfaranet_ros.pipeline.decode import decode
+
+OCCUPANCY_GRID = 'nav_msgs/msg/OccupancyGrid'
+POLYGON = 'geometry_msgs/msg/PolygonStamped'
+
+LABEL_ENCODINGS = ('mono8', '8UC1')
+
+
+@dataclass(frozen=True)
+class BagChoice:
+    """What is read of a bag.
+
+    image_topic: empty for the only camera there is. ground truth: a topic of class ids or a folder
+    of png files named by stamp; None for none. grid_topic: a topic of true grids, and
+    boundary_topic of the true ends of the free space, empty for none.
+    """
+
+    image_topic: str = ''
+    ground_truth: str | Path | None = None
+    grid_topic: str = ''
+    tolerance_ms: float = 0.0
+    boundary_topic: str = ''
+
+    @property
+    def ground_truths(self) -> dict[str, str | Path]:
+        """Where each kind of ground truth is that was given: labels, grid and boundary."""
+        given = {
+            'labels': self.ground_truth,
+            'grid': self.grid_topic,
+            'boundary': self.boundary_topic,
+        }
+        return {kind: source for kind, source in given.items() if source}
+
+
+class BagSource:
+    """The images of one camera of a bag in the order in which they were logged.
+
+    name: what reports call the bag. ground: the mounting where /tf_static does not tell it.
+    Raises SourceError for what is no bag, and for topics that are not there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        choice: BagChoice,
+        read_ground_truth: GroundTruthReader,
+        selection: Selection,
+        ground: GroundConfig,
+    ) -> None:
+        self.name = name
+        self._choice = choice
+        self._read_ground_truth = read_ground_truth
+        self._selection = selection
+        with ExitStack() as stack:
+            self.bag = stack.enter_context(open_bag([*paths]))
+            ground_truths = tuple(choice.ground_truths.values())
+            besides = tuple(
+                ground_truth for ground_truth in ground_truths if isinstance(ground_truth, str)
+            )
+            self.camera = choose_camera(self.bag, choice.image_topic, besides=besides)
+            self._check_types()
+            self._pairing = Pairing(
+                self.bag, self.camera, ground_truths, tolerance_ns=round(choice.tolerance_ms * 1e6)
+            )
+            self._mounting = Mounting(self, ground)
+            self._stack = stack.pop_all()
+        self.frames = selection.count(self.camera.image.count)
+
+    def _check_types(self) -> None:
+        if isinstance(self._choice.ground_truth, str):
+            self.bag.topic(self._choice.ground_truth, *IMAGES)
+        if self._choice.grid_topic:
+            self.bag.topic(self._choice.grid_topic, OCCUPANCY_GRID)
+        if self._choice.boundary_topic:
+            self.bag.topic(self._choice.boundary_topic, POLYGON)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the bag."""
+        return self.bag.files
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd about the bag, in lines; complete when the last entry was taken."""
+        return (*self.bag.notes, *self._pairing.report.notes, *self._mounting.notes)
+
+    @property
+    def report(self) -> PairingReport:
+        """What was paired and what was not; complete when the last entry was taken."""
+        return self._pairing.report
+
+    @property
+    def truncated(self) -> str:
+        """What is missing of the bag, empty if nothing is; known when the last entry was taken."""
+        return self.bag.truncated
+
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Yield the images whose number is start or more, in order; go through them once."""
+        shots = iter(self._pairing)
+        while True:
+            begin_ns = time.perf_counter_ns()
+            shot = next(shots, None)
+            read_ms = (time.perf_counter_ns() - begin_ns) / 1e6
+            if shot is None:
+                return
+            if shot.number >= start and self._selection.takes(shot.number):
+                yield Entry(shot.number, shot.name, partial(self._load, shot, read_ms))
+
+    def _load(self, shot: Shot, read_ms: float) -> Sample:
+        watch = Stopwatch()
+        watch.ms['read'] = read_ms
+        with watch('decode'):
+            frame = decode(shot.image.message)
+        ground_truths = dict(zip(self._choice.ground_truths, shot.ground_truths, strict=True))
+        with watch('truth'):
+            labels, grid = ground_truths.get('labels'), ground_truths.get('grid')
+            ground_truth = self._labels(labels, frame) if labels else None
+            boundary_m = _boundary(ground_truths.get('boundary'))
+            metric = MetricGroundTruth(_grid(grid), boundary_m) if grid else None
+        return Sample(frame, ground_truth, self._mounting.view(shot, frame), metric, watch.ms)
+
+    def _labels(self, ground_truth: GroundTruth, frame: Frame) -> Labels:
+        if ground_truth.path is not None:
+            return self._read_ground_truth(ground_truth.path, frame.size)
+        assert ground_truth.message is not None
+        message, topic = ground_truth.message.message, ground_truth.message.topic
+        where = f'{topic.name} at {ground_truth.name} s'
+        if topic.type == IMAGE and message.encoding not in LABEL_ENCODINGS:
+            raise SourceError(
+                f'{where} has the encoding {message.encoding!r}: class ids are '
+                f'{" or ".join(LABEL_ENCODINGS)}'
+            )
+        found = decode(message)
+        if found.encoding != 'mono8':
+            raise SourceError(f'{where} is a {found.encoding} image: class ids are mono8')
+        return self._read_ground_truth.ids_of(where, found.pixels[..., 0], frame.size)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stack.close()
+
+
+class Mounting:
+    """Where the camera is mounted: of /tf_static, else of the settings, as in the node."""
+
+    def __init__(self, source: BagSource, config: GroundConfig) -> None:
+        self._config = config
+        self._transforms = static_transforms(source.bag)
+        self._poses: dict[str, MountingPose | None] = {}
+        self._info: MessageLike | None = None
+        self._view: Viewpoint | None = None
+        self.notes: tuple[str, ...] = ()
+
+    def view(self, shot: Shot, frame: Frame) -> Viewpoint | None:
+        """Return the calibrated camera of a frame, the same object while nothing changes."""
+        info = shot.camera_info
+        if info is None:
+            return None
+        if self._view is None or info is not self._info:
+            self._info, self._view = info, None
+            try:
+                pose = self._pose(frame.frame_id)
+                self._view = Viewpoint(read_camera_info(info), pose)
+            except CalibrationError as error:
+                self._note(f'no distances: {error}')
+        return self._view
+
+    def _pose(self, frame_id: str) -> MountingPose:
+        config = self._config
+        if config.extrinsics != 'parameters':
+            found = self._transforms.find(config.base_frame, frame_id)
+            if found is not None:
+                return MountingPose.from_transform(found.translation, found.quaternion)
+            why = f'/tf_static joins no {config.base_frame} with {frame_id!r}'
+            if config.extrinsics == 'tf':
+                raise CalibrationError(f'{why}: set ground.extrinsics to parameters')
+            self._note(f'{why}: the mounting is that of ground.x to ground.yaw')
+        return MountingPose.from_xyz_rpy(
+            config.x, config.y, config.z, config.roll, config.pitch, config.yaw
+        )
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes = (*self.notes, text)
+
+
+def _grid(ground_truth: GroundTruth) -> Grid:
+    """Return the grid of an OccupancyGrid whose axes are those of the base frame."""
+    assert ground_truth.message is not None
+    message = ground_truth.message.message
+    info = message.info
+    origin, turn = info.origin.position, info.origin.orientation
+    if abs(turn.x) + abs(turn.y) + abs(turn.z) > 1e-6:
+        raise SourceError(
+            f'{ground_truth.message.topic.name} at {ground_truth.name} s is turned: its axes '
+            f'must be those of '
+            'the base frame'
+        )
+    cells = np.asarray(message.data, np.int8).reshape(int(info.height), int(info.width))
+    return Grid(cells, float(info.resolution), float(origin.x), float(origin.y))
+
+
+def _boundary(ground_truth: GroundTruth | None) -> NDArray[np.float64] | None:
+    """Return x and y (M, 2) of the vertices of a polygon, None where there is none."""
+    if ground_truth is None or ground_truth.message is None:
+        return None
+    points = ground_truth.message.message.polygon.points
+    return np.array([(point.x, point.y) for point in points], np.float64).reshape(-1, 2)

@@ -1,0 +1,64 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The images of a folder as frames to be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.data.images import GroundTruthReader, Pair, Pairs, decode_bytes, read_bytes
+from mfaranet_ros.evaluation.runs.metric_folder import read_metric
+from mfaranet_ros.evaluation.runs.sample import Entry, Sample, Selection, Viewpoint
+
+
+class FolderSource:
+    """The images of a folder in the order of their names, with their ground truth where there is
+    one.
+
+    name: what reports call the folder. view: of the camera that took all of them, if it is known.
+    metric: the folder of their ground truth in metres, if there is one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pairs: Pairs,
+        read_ground_truth: GroundTruthReader,
+        selection: Selection,
+        view: Viewpoint | None = None,
+        metric: Path | None = None,
+    ) -> None:
+        self.name = name
+        self._pairs = pairs.pairs
+        self._read_ground_truth = read_ground_truth
+        self._selection = selection
+        self._view = view
+        self._metric = metric
+        self.frames = selection.count(len(self._pairs))
+
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Yield the images whose number is start or more, in order."""
+        for number, pair in enumerate(self._pairs):
+            if number >= start and self._selection.takes(number):
+                yield Entry(number, pair.name, partial(self._load, pair))
+
+    def _load(self, pair: Pair) -> Sample:
+        watch = Stopwatch()
+        with watch('read'):
+            data = read_bytes(pair.image)
+        with watch('decode'):
+            frame = decode_bytes(pair.image, data)
+        ground_truth = None
+        if pair.ground_truth is not None:
+            with watch('truth'):
+                ground_truth = self._read_ground_truth(pair.ground_truth, frame.size)
+        with watch('truth'):
+            metric = read_metric(self._metric, pair.name) if self._metric else None
+        file = Path(pair.name).with_name(pair.image.stem).as_posix()
+        return Sample(frame, ground_truth, self._view, metric, watch.ms, file)
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,140 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The records of an evaluation on the disk, one line each.
+
+They are not kept in memory: many small blocks among the large ones that each frame needs for a
+moment would leave holes, and the process would grow with every frame. In a folder of the user's
+the file also lets an evaluation be gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError
+from mfaranet_ros.evaluation.report.record import Record, from_line, to_line
+
+FORMAT = 1
+"""Raised when a line means something else than before."""
+
+
+class FrameLog:
+    """A file of records that is written to as they come.
+
+    Its first line says what is evaluated and how: only the same may be gone on with.
+    """
+
+    def __init__(self, path: Path | None, file: IO[str], classes: int) -> None:
+        self._path = path
+        self._file = file
+        self._classes = classes
+
+    @classmethod
+    def begin(cls, path: Path | None, about: Mapping[str, Any], classes: int) -> FrameLog:
+        """Begin a new file, or one that vanishes when it is closed.
+
+        about: plain values. classes: of the label set. Raises OutputError.
+        """
+        try:
+            if path is None:
+                file: IO[str] = tempfile.TemporaryFile('w+', encoding='utf-8')  # noqa: SIM115
+            else:
+                file = path.open('w+', encoding='utf-8')
+        except OSError as error:
+            raise _failed(path, error) from error
+        ledger = cls(path, file, classes)
+        ledger._write(_head(about))
+        return ledger
+
+    @classmethod
+    def go_on(cls, path: Path, about: Mapping[str, Any], classes: int) -> FrameLog:
+        """Open a file to append to it; a last line that was cut off is taken away.
+
+        Raises SourceError where there is none or it is broken, and ConfigError, which names what
+        differs, if it is of another evaluation.
+        """
+        try:
+            file = path.open('r+', encoding='utf-8')
+        except OSError as error:
+            raise SourceError(
+                f'{path} cannot be read: {error.strerror}; leave out --resume'
+            ) from error
+        ledger = cls(path, file, classes)
+        try:
+            ledger._check(path, about)
+        except BaseException:
+            file.close()
+            raise
+        return ledger
+
+    def _check(self, path: Path, about: Mapping[str, Any]) -> None:
+        head, wanted = self._file.readline(), json.loads(_head(about))
+        try:
+            begun = json.loads(head)
+            names = sorted(begun.keys() | wanted.keys())
+        except (ValueError, AttributeError) as error:
+            raise SourceError(f'{path} is broken ({error}): leave out --resume') from error
+        differing = [name for name in names if begun.get(name) != wanted.get(name)]
+        if differing:
+            raise ConfigError(
+                f'{path.parent} holds another evaluation, which differs in '
+                f'{", ".join(differing)}: leave out --resume, or give what was given then'
+            )
+        whole = len(head.encode())
+        while (line := self._file.readline()).endswith('\n'):
+            self._read(line)
+            whole += len(line.encode())
+        self._file.seek(whole)
+        self._file.truncate()
+
+    def write(self, record: Record) -> None:
+        """Append a record, and hand it to the system at once; raises OutputError."""
+        self._write(to_line(record))
+
+    def records(self) -> Iterator[Record]:
+        """Read all records again, in the order in which they were written."""
+        self._file.seek(0)
+        self._file.readline()
+        for line in self._file:
+            yield self._read(line)
+
+    def _read(self, line: str) -> Record:
+        try:
+            return from_line(line, self._classes)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise SourceError(
+                f'{self._path or "the record"} is broken ({error}): leave out --resume'
+            ) from error
+
+    def _write(self, line: str) -> None:
+        try:
+            self._file.write(line + '\n')
+            self._file.flush()
+        except OSError as error:
+            with suppress(OSError):
+                self._file.close()
+            raise _failed(self._path, error) from error
+
+    def __enter__(self) -> FrameLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # every line was flushed
+            self._file.close()
+
+
+def _head(about: Mapping[str, Any]) -> str:
+    return json.dumps({'format': FORMAT, **about}, separators=(',', ':'))
+
+
+def _failed(path: Path | None, error: OSError) -> OutputError:
+    where = path or f'to {tempfile.gettempdir()}'
+    return OutputError(
+        f'cannot write {where}: {error.strerror}; make room and go on with --resume, or give '
+        'another --out'
+    )

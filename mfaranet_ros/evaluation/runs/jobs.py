@@ -1,0 +1,192 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the sources of an evaluation, one after the other or each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.errors import (
+    InferenceError,
+    MfaranetError,
+    OutputError,
+    ProcessError,
+    SourceError,
+)
+from mfaranet_ros.core.frame import Output
+from mfaranet_ros.evaluation.report.record import Record
+from mfaranet_ros.evaluation.runs.method import METHODS, Method
+from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
+from mfaranet_ros.evaluation.runs.specs import SourceSummary, Spec
+from mfaranet_ros.pipeline.processor import FrameProcessor
+
+POLL_S = 0.5
+
+_ERRORS = {kind.__name__: kind for kind in (SourceError, InferenceError, OutputError)}
+
+
+class Sink(Protocol):
+    """Takes every outcome of one source, for example to write it."""
+
+    def take(self, outcome: Outcome) -> object: ...
+
+    def close(self) -> object: ...
+
+
+MakeSink = Callable[[str, FrameProcessor], Sink]
+"""Makes the sink of the source of this name; it travels to other processes."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How every source is run.
+
+    threads: of the network in each process. They are as many whatever the number of processes: a
+    sum over more threads may differ in its last bit.
+    also: outputs that sinks want. step: by how much the numbers of consecutive frames differ.
+    """
+
+    config: PipelineConfig
+    method: Method = METHODS['whole']
+    threads: int = 1
+    also: frozenset[Output] = frozenset()
+    step: int = 1
+    sinks: tuple[MakeSink, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """How far a source was run before: next is the first number that is left, last the number of
+    the last frame that was run and is followed by it, None where there is none.
+    """
+
+    next: int = 0
+    last: int | None = None
+
+
+Event = Record | SourceSummary
+OnEvent = Callable[[Event], object]
+
+
+def run_here(
+    pipeline: FrameProcessor,
+    specs: Sequence[Spec],
+    order: RunConfig,
+    begun: Mapping[str, ResumePoint],
+    on_event: OnEvent,
+) -> None:
+    """Run one source after the other in this process; the events are records, then an account."""
+    torch.set_num_threads(order.threads)
+    for spec in specs:
+        for event in _run(pipeline, spec, order, begun.get(spec.name, ResumePoint())):
+            on_event(event)
+
+
+def run_apart(
+    specs: Sequence[Spec],
+    order: RunConfig,
+    begun: Mapping[str, ResumePoint],
+    jobs: int,
+    on_event: OnEvent,
+) -> None:
+    """Run the sources in so many processes, each of them in one; events of several come mixed.
+
+    Raises what a process raises, and ProcessError if one ends before its time.
+    """
+    context = multiprocessing.get_context('spawn')
+    tasks, events = context.Queue(), context.Queue()
+    for spec in specs:
+        tasks.put((spec, begun.get(spec.name, ResumePoint())))
+    workers = [
+        context.Process(target=_work, args=(order, tasks, events), daemon=True)
+        for _ in range(min(jobs, len(specs)))
+    ]
+    for worker in workers:
+        tasks.put(None)
+        worker.start()
+    try:
+        _collect(workers, events, on_event)
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A process has nothing more to do."""
+
+
+def _collect(workers: Sequence[Any], events: Any, on_event: OnEvent) -> None:
+    running = len(workers)
+    while running:
+        try:
+            event = events.get(timeout=POLL_S)
+        except queue.Empty:
+            ended = [worker for worker in workers if worker.exitcode not in (None, 0)]
+            if ended:
+                raise ProcessError(
+                    f'a process of the evaluation ended with code {ended[0].exitcode}: was there '
+                    'too little memory? Give fewer --jobs, and go on with --resume'
+                ) from None
+            continue
+        if isinstance(event, _Failure):
+            raise _ERRORS.get(event.kind, MfaranetError)(event.text)
+        if isinstance(event, _Finished):
+            running -= 1
+        else:
+            on_event(event)
+
+
+def _work(order: RunConfig, tasks: Any, events: Any) -> None:
+    """Be one process: take a source, run it, take the next."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    torch.set_num_threads(order.threads)
+    try:
+        pipeline = FrameProcessor(order.config)
+        while (task := tasks.get()) is not None:
+            spec, begun = task
+            for event in _run(pipeline, spec, order, begun):
+                events.put(event)
+        events.put(_Finished())
+    except MfaranetError as error:
+        events.put(_Failure(type(error).__name__, str(error)))
+
+
+def _run(
+    pipeline: FrameProcessor, spec: Spec, order: RunConfig, begun: ResumePoint
+) -> Iterator[Event]:
+    source = spec.open(pipeline)
+    sinks: list[Sink] = []
+
+    def on_outcome(outcome: Outcome) -> None:
+        for sink in sinks:
+            sink.take(outcome)
+
+    try:
+        for make in order.sinks:
+            sinks.append(make(spec.name, pipeline))
+        scorer = Scorer(pipeline, order.method, order.also)
+        yield from run_source(
+            source, scorer, start=begun.next, again=begun.last, step=order.step,
+            on_outcome=on_outcome,
+        )  # fmt: skip
+        yield spec.account(source)  # type: ignore[arg-type]
+    finally:
+        for sink in sinks:
+            sink.close()
+        source.close()

@@ -1,0 +1,192 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Runs frames through the pipeline of the node and counts what came of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
+from mfaranet_ros.core.frame import Drivable, Grid, Output, Result
+from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.evaluation.metrics.counts import Counts, PixelCounter
+from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
+from mfaranet_ros.evaluation.metrics.ground import Grounds
+from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
+from mfaranet_ros.evaluation.report.record import FrameRecord, Record, Skipped
+from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
+from mfaranet_ros.evaluation.runs.sample import Entry, Sample, Source
+from mfaranet_ros.monitoring.monitor import PROCESSING
+from mfaranet_ros.pipeline.processor import FrameProcessor
+
+SCORED = frozenset({Output.MASK, Output.CONFIDENCE})
+SCORED_IN_METRES = frozenset({Output.GRID, Output.BOUNDARY})
+
+READ, DECODE, SCORE = 'read', 'decode', 'score'
+"""The stages beside those of the pipeline. Only decoding counts as processing: in the node, too,
+messages are received by others, and nothing is scored."""
+
+_LAYOUT = ('x_min_m', 'y_min_m', 'resolution_m')
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A frame that was run, what came of it, and what is kept of that."""
+
+    sample: Sample
+    result: Result
+    record: FrameRecord
+
+
+OnOutcome = Callable[[Outcome], object]
+
+
+class Scorer:
+    """Runs samples by a method and counts; it remembers the last calibration, but no frame.
+
+    also: outputs that are wanted besides those that are scored.
+    """
+
+    def __init__(
+        self,
+        pipeline: FrameProcessor,
+        method: Method = METHODS['whole'],
+        also: frozenset[Output] = frozenset(),
+    ) -> None:
+        self.classes = len(pipeline.label_set)
+        self.grounds = Grounds(pipeline.config.ground)
+        self._pipeline = pipeline
+        self._whole = method == METHODS['whole']
+        self._runner = Runner(pipeline, method)
+        self._wanted = SCORED | also
+        self._counter = PixelCounter(self.classes)
+
+    def run(self, sample: Sample) -> Result:
+        """Segment a frame; by another method than the whole there are labels only."""
+        if not self._whole:
+            watch = Stopwatch()
+            with watch('inference'):
+                labels = self._runner(sample.frame)
+            return Result(labels, None, Drivable(), sample.frame, watch.ms)
+        ground = self.grounds.of(sample.view, sample.frame.size)
+        wanted = self._wanted if sample.metric is None else self._wanted | SCORED_IN_METRES
+        return self._pipeline(sample.frame, wanted, ground.projection if ground else None)
+
+    def count(self, sample: Sample, result: Result, before: Outcome | None) -> Counts:
+        """Compare a result with the ground truth, and with the frame before where there is one."""
+        labels, ground_truth = result.labels, sample.ground_truth
+        ground = self.grounds.of(sample.view, sample.frame.size)
+        bands = ground.bands if ground else None
+        pixels = self._counter.pixels(labels, ground_truth, bands)
+        none = Counts.none(self.classes)
+        certainty, flicker = none.certainty, none.flicker
+        if result.confidence is not None and ground_truth is not None:
+            certainty = self._counter.certainty(result.confidence, labels, ground_truth, bands)
+        if before is not None:
+            then = before.result.labels, before.sample.ground_truth
+            flicker = self._counter.flicker((labels, ground_truth), then, bands)
+        return Counts(pixels, certainty, flicker, _count_metric(sample, result.drivable))
+
+
+def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
+    ground_truth = sample.metric
+    if ground_truth is None or sample.view is None or found.grid is None:
+        return MetricCounts()
+    _check_layout(ground_truth.grid, found.grid)
+    camera_m = sample.view.pose.position_m[:2]
+    counts = count_grid(
+        found.grid.cells,
+        ground_truth.grid.cells,
+        resolution_m=ground_truth.grid.resolution_m,
+        corner_m=(ground_truth.grid.x_min_m, ground_truth.grid.y_min_m),
+        camera_m=camera_m,
+    )
+    if found.boundary_m is None:
+        return counts
+    boundary_m = ground_truth.boundary_m
+    if boundary_m is None:
+        boundary_m = boundary_of(ground_truth.grid, camera_m)
+    return counts + count_boundary(found.boundary_m, boundary_m, camera_m=camera_m)
+
+
+def _check_layout(ground_truth: Grid, found: Grid) -> None:
+    differs = [
+        name for name in _LAYOUT if abs(getattr(ground_truth, name) - getattr(found, name)) > 1e-6
+    ]
+    if differs or ground_truth.cells.shape != found.cells.shape:
+        rows, columns = ground_truth.cells.shape
+        step, x, y = ground_truth.resolution_m, ground_truth.x_min_m, ground_truth.y_min_m
+        settings = {
+            'resolution': step,
+            'x_min': x,
+            'x_max': x + columns * step,
+            'y_min': y,
+            'y_max': y + rows * step,
+        }
+        given = ' '.join(f'--set ground.{name}={value:g}' for name, value in settings.items())
+        raise SourceError(f'the grid of the ground truth lies elsewhere than ours: give {given}')
+
+
+def run_source(
+    source: Source,
+    scorer: Scorer,
+    *,
+    start: int = 0,
+    again: int | None = None,
+    step: int = 1,
+    on_outcome: OnOutcome = lambda outcome: None,
+) -> Iterator[Record]:
+    """Run the frames of a source whose number is start or more; yield a record of each.
+
+    again: the number of the frame before the first one, if that was run already; it is run once
+        more, for the flicker, and not yielded.
+    step: by how much the numbers of consecutive frames differ.
+    Raises InferenceError, which names the frame, if the network fails; SourceError where a ground
+    truth does not fit.
+    """
+    before: Outcome | None = None
+    for entry in source.entries(start if again is None else again):
+        known = entry.number < start
+        if known and entry.number != again:
+            continue
+        if before is not None and entry.number - before.record.number != step:
+            before = None
+        try:
+            outcome = _run_entry(source.name, entry, scorer, before)
+        except DecodeError as error:
+            yield Skipped(source.name, entry.number, entry.name, str(error))
+            continue
+        before = outcome
+        if not known:
+            on_outcome(outcome)
+            yield outcome.record
+
+
+def _run_entry(source: str, entry: Entry, scorer: Scorer, before: Outcome | None) -> Outcome:
+    sample = entry.load()
+    watch = Stopwatch()
+    try:
+        with watch('run'):
+            result = scorer.run(sample)
+    except InferenceError as error:
+        raise InferenceError(f'{source}, {entry.name}: {error}') from error
+    with watch(SCORE):
+        counts = scorer.count(sample, result, before)
+    ms = {
+        **sample.ms,
+        **result.stage_ms,
+        SCORE: watch.ms[SCORE],
+        PROCESSING: sample.ms.get(DECODE, 0.0) + watch.ms['run'],
+    }
+    record = FrameRecord(
+        source,
+        entry.number,
+        entry.name,
+        sample.frame.stamp_ns,
+        sample.frame.size,
+        sample.ground_truth is not None,
+        counts,
+        ms,
+    )
+    return Outcome(sample, result, record)

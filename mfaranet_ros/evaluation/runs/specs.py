@@ -1,0 +1,153 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Where frames are to be taken from: values that any process can open."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.data.files import find_files
+from mfaranet_ros.data.images import GroundTruthReader, Layout, Pairs
+from mfaranet_ros.data.sources import SourceReport
+from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
+from mfaranet_ros.evaluation.runs.folder_source import FolderSource
+from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
+from mfaranet_ros.pipeline.processor import FrameProcessor
+
+_BLOCK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """What a source was found to hold when all of it was read.
+
+    frames: the images in it; taken: those that `--frames` chose. pairing: what became of each
+    source of ground truth of a bag. notes: what is odd, one line each. truncated: what is missing
+    of a damaged bag, else empty.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    sha256: str
+    frames: int
+    taken: int
+    pairing: tuple[SourceReport, ...] = ()
+    notes: tuple[str, ...] = ()
+    truncated: str = ''
+
+
+@dataclass(frozen=True)
+class FolderSpec:
+    """A folder of images, matched with their ground truth and checked. sha256: of all of them.
+
+    view: of the camera that took them. metric: the folder of their ground truth in metres.
+    """
+
+    images: Path
+    ground_truth: Path | None
+    pairs: Pairs
+    sha256: str
+    selection: Selection
+    ignored: tuple[int, ...] = ()
+    view: Viewpoint | None = None
+    metric: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.images.expanduser().resolve().name
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as the report says it."""
+        ground_truth = str(self.ground_truth) if self.ground_truth else None
+        metric = str(self.metric) if self.metric else None
+        return {'images': str(self.images), 'truth': ground_truth, 'metric': metric}
+
+    def identity(self) -> dict[str, Any]:
+        """Return plain values by which the same frames and ground truth are known again."""
+        more = {'view': repr(self.view), 'metric': str(self.metric), 'ignored': self.ignored}
+        return {'sha256': self.sha256, **more, **asdict(self.selection)}
+
+    def open(self, pipeline: FrameProcessor) -> FolderSource:
+        """Return the images; raises ConfigError for ground truth of another label set."""
+        read = GroundTruthReader(pipeline.label_set, self.pairs.layout, self.ignored)
+        return FolderSource(self.name, self.pairs, read, self.selection, self.view, self.metric)
+
+    def account(self, source: FolderSource) -> SourceSummary:
+        """Say what was in it."""
+        return SourceSummary(
+            self.name, (str(self.images),), self.sha256, len(self.pairs), source.frames
+        )
+
+
+@dataclass(frozen=True)
+class BagSpec:
+    """A bag, of one file or several."""
+
+    name: str
+    paths: tuple[Path, ...]
+    choice: BagChoice
+    selection: Selection
+    ignored: tuple[int, ...] = ()
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as the report says it."""
+        choice = asdict(self.choice)
+        return {**choice, 'truth': str(choice['truth']) if choice['truth'] else None}
+
+    def identity(self) -> dict[str, Any]:
+        """Return plain values by which the same frames and ground truth are known again."""
+        files = find_files(self.paths).files
+        sizes = {str(file.path): file.path.stat().st_size for file in files}
+        choice = {name: str(value) for name, value in asdict(self.choice).items()}
+        return {'files': sizes, **choice, 'ignored': self.ignored, **asdict(self.selection)}
+
+    def open(self, pipeline: FrameProcessor) -> BagSource:
+        """Open the bag; raises SourceError for what is none, or lacks a topic."""
+        read = GroundTruthReader(pipeline.label_set, Layout(), self.ignored)
+        return BagSource(
+            self.name, self.paths, self.choice, read, self.selection, pipeline.config.ground
+        )
+
+    def account(self, source: BagSource) -> SourceSummary:
+        """Say what was in it, after all of it was read."""
+        report = source.report
+        return SourceSummary(
+            self.name,
+            tuple(str(path) for path in source.files),
+            hash_files(source.files),
+            report.images,
+            self.selection.count(report.images),
+            report.sources,
+            source.notes,
+            source.truncated,
+        )
+
+
+Spec = FolderSpec | BagSpec
+
+
+def name_bags(bags: Sequence[Path]) -> dict[str, Path]:
+    """Return bags by the names that reports call them: short where that is clear."""
+    stems = [bag.expanduser().resolve().stem for bag in bags]
+    names = stems if len(set(stems)) == len(stems) else [str(bag) for bag in bags]
+    if len(set(names)) < len(names):
+        raise SourceError(f'--bag {" ".join(names)}: give each bag once')
+    return dict(zip(names, bags, strict=True))
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return the sha256 of files, one after the other; raises SourceError."""
+    total = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open('rb') as file:
+                while block := file.read(_BLOCK_BYTES):
+                    total.update(block)
+        except OSError as error:
+            raise SourceError(f'{path} cannot be read: {error.strerror}') from error
+    return total.hexdigest()

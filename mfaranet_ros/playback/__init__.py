@@ -1,1 +1,0 @@
-"""Recorded pictures to play, and what belongs to them; shared by the player and the tools."""

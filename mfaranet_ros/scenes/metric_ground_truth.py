@@ -1,0 +1,184 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The ground truth in metres of one frame: what of the ground is free, blocked, hidden, out of
+view.
+
+It is found by casting rays from the camera to the ground, through the same surfaces that the
+image is painted from; nothing of the image and nothing of the pipeline is used.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.core.frame import Grid
+from mfaranet_ros.core.labels import Role, get_label_set
+from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.ground_in_view import GroundInView
+from mfaranet_ros.scenes.kinds import label_table
+from mfaranet_ros.scenes.pose import Pose
+from mfaranet_ros.scenes.scene import GROUND, Scene
+from mfaranet_ros.scenes.shapes import SHAPES
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FREE, BLOCKED, UNSEEN = 0, 100, -1
+
+_SAMPLES = 128
+"""Places on a bearing, evenly spaced by the logarithm of the range; what is narrower is missed."""
+
+_HALVINGS = 8
+_OVERHANG_M = 5.0
+"""So far at most a thing reaches beyond its foot."""
+
+_FOOT_M = 0.05
+"""What hides the ground no higher than this stands there; higher, it hangs over it."""
+
+
+@dataclass(frozen=True, eq=False)
+class MetricGroundTruth:
+    """What is true of the ground around base_link at one frame.
+
+    grid: 0 free (drivable and in sight), 100 blocked (in sight and not drivable, or the foot of
+        something), -1 not in sight.
+    drivable: bool (rows, columns), whether it is road and nothing solid stands on it, in sight or
+        not. Under what is flat or overhangs (a person, a bicycle's frame) only feet are blocked.
+    in_view: bool, whether the cell's centre is inside the image.
+    hidden: bool, whether it is inside the image but something stands before it or on it.
+    boundary_m: float64 (B, 2), x and y where the free ground in sight ends, on many bearings
+        from the point under the camera, counter-clockwise. Where none begins, it is the near
+        edge of the view; at its far end, that of view or grid.
+    feet_m: float64 (N, 2), where things that stand up meet the ground, in sight.
+    """
+
+    grid: Grid
+    drivable: Mask
+    in_view: Mask
+    hidden: Mask
+    boundary_m: Floats
+    feet_m: Floats
+
+
+class MetricGroundTruthFinder:
+    """Finds the metric ground truth of a drive's frames, for one grid.
+
+    Raises CalibrationError where the camera sees nothing of the grid.
+    """
+
+    def __init__(self, drive: Drive, extent: GridExtent | None = None) -> None:
+        self.drive = drive
+        self.extent = extent or GridExtent()
+        self.view = GroundInView(drive.camera, self.extent)
+        roles = get_label_set(drive.label_set).roles
+        self._drivable = roles[label_table(drive.label_set)] == Role.DRIVABLE
+
+    def at(self, index: int) -> MetricGroundTruth:
+        """Return the ground truth of one frame; raises ConfigError for one the drive does not
+        have."""
+        place = self._place(index)
+        extent, in_view = self.extent, self.view.in_view
+        centres = extent.centres()
+        drivable = place.is_drivable(centres).reshape(extent.shape)
+        in_sight = np.zeros(extent.shape, np.bool_)
+        in_sight[in_view] = place.is_in_sight(centres[in_view.ravel()])
+        cells = np.full(extent.shape, UNSEEN, np.int8)
+        cells[in_sight] = np.where(drivable[in_sight], FREE, BLOCKED)
+        boundary_m, feet_m = self._walk(place)
+        cells[extent.cells_of(feet_m)] = BLOCKED
+        return MetricGroundTruth(
+            Grid(cells, extent.resolution_m, extent.x_min_m, extent.y_min_m),
+            drivable,
+            in_view,
+            in_view & ~in_sight,
+            boundary_m,
+            feet_m,
+        )
+
+    def _place(self, index: int) -> _Place:
+        """Return the world around base_link, without what is too far to hide any of the grid."""
+        scene, eye = self.drive.scene(index), self.drive.eye(index)
+        reach_m = self.extent.farthest_m(self.view.foot_m) + _OVERHANG_M
+        things = [
+            thing
+            for thing in scene.things
+            if math.hypot(thing.x_m - eye[0], thing.y_m - eye[1])
+            <= reach_m + math.hypot(thing.length_m, thing.width_m)
+        ]
+        solid = [thing for thing in things if not SHAPES[thing.shape].turns]
+        return _Place(
+            Scene(scene.ground, tuple(things)),
+            Scene(scene.ground, tuple(solid)),
+            self.drive.pose(index),
+            eye,
+            self._drivable,
+        )
+
+    def _walk(self, place: _Place) -> tuple[Floats, Floats]:
+        """Return boundary and feet, walking outward on every bearing."""
+        view = self.view
+        share = np.linspace(0, 1, _SAMPLES)
+        ranges_m = view.near_m[:, None] * (view.far_m / view.near_m)[:, None] ** share
+        points = view.foot_m + ranges_m[..., None] * view.directions[:, None]
+        in_sight = place.is_in_sight(points)
+        free = in_sight & place.is_drivable(points)
+
+        count = len(view.directions)
+        all_free = free.all(axis=1)
+        end = np.where(all_free, _SAMPLES - 1, free.argmin(axis=1))
+        start = np.where(all_free, end, np.maximum(end - 1, 0))
+        hidden_on, hidden_at = np.nonzero(in_sight[:, :-1] & ~in_sight[:, 1:])
+        which = np.append(np.arange(count), hidden_on)
+        low_m = ranges_m[which, np.append(start, hidden_at)]
+        high_m = ranges_m[which, np.append(end, hidden_at + 1)]
+        for _ in range(_HALVINGS):
+            middle_m = (low_m + high_m) / 2
+            middle = view.foot_m + middle_m[:, None] * view.directions[which]
+            yes = place.is_in_sight(middle)
+            yes[:count] &= place.is_drivable(middle[:count])
+            low_m, high_m = np.where(yes, middle_m, low_m), np.where(yes, high_m, middle_m)
+        found = view.foot_m + high_m[:, None] * view.directions[which]
+        hidden = found[count:]
+        return found[:count], hidden[place.height_before(hidden) <= _FOOT_M]
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """The world around base_link at one frame; points are of the ground, (..., 2) in metres.
+
+    solid: the things with a foot of their own; what is flat and turns to the viewer has none.
+    """
+
+    scene: Scene
+    solid: Scene
+    pose: Pose
+    eye: Floats
+    drivable_kinds: Mask
+
+    def is_drivable(self, points_m: Floats) -> Mask:
+        """Return where one may drive, in sight or not."""
+        world = self._world(points_m)
+        x, y = world[:, 0], world[:, 1]
+        fit = self.drivable_kinds[self.scene.ground.kinds(x, y)]
+        bare = self.solid.standing_on(x, y) == GROUND
+        return np.asarray((fit & bare).reshape(points_m.shape[:-1]))
+
+    def is_in_sight(self, points_m: Floats) -> Mask:
+        """Return what nothing hides from the camera, were it in the image."""
+        ahead = self._world(points_m) - self.eye
+        hits = self.scene.cast(self.eye, ahead)
+        return np.asarray(hits.things == GROUND).reshape(points_m.shape[:-1])
+
+    def height_before(self, points_m: Floats) -> Floats:
+        """Return how high above the ground the ray to a point is stopped, in metres."""
+        ahead = self._world(points_m) - self.eye
+        return np.asarray(self.eye[2] * (1 - self.scene.cast(self.eye, ahead).distance))
+
+    def _world(self, points_m: Floats) -> Floats:
+        flat = points_m.reshape(-1, 2)
+        return self.pose.to_world(np.column_stack((flat, np.zeros(len(flat)))))

@@ -1,1 +1,0 @@
-"""The command `mfaranet`: one verb per file."""

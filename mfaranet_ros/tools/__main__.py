@@ -1,8 +1,0 @@
-"""`python -m mfaranet_ros.tools VERB`: the command where no `mfaranet` is on the path."""
-
-import sys
-
-from mfaranet_ros.tools.main import main
-
-if __name__ == '__main__':
-    sys.exit(main())
