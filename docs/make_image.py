@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mfaranet_ros.benchmark.ground import extent_of, project_ground
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import MfaranetError
-from mfaranet_ros.core.frame import Frame, Grid, Output
+from mfaranet_ros.core.frame import Frame, GroundGrid, Output
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.drivable import BLOCKED, FREE
 from mfaranet_ros.pipeline.processor import FrameProcessor
@@ -100,7 +100,9 @@ def make_image(config: PipelineConfig, seed: int = SEED, index: int = INDEX) -> 
     return np.vstack([above, below])
 
 
-def _draw_grid(grid: Grid, outline_m: list[tuple[float, float]] | tuple[()], width: int) -> Image:
+def _draw_grid(
+    grid: GroundGrid, outline_m: list[tuple[float, float]] | tuple[()], width: int
+) -> Image:
     """Draw a grid seen from above, x to the right and y up, with a line every 10 metres."""
     colors = np.full((*grid.cells.shape, 3), UNSEEN_COLOR, np.uint8)
     for value, color in CELL_COLORS.items():

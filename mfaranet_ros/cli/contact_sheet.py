@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.frame import Grid
+from mfaranet_ros.core.frame import GroundGrid
 
 Pixels = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -56,7 +56,7 @@ class View:
 
     overlay_rgb: Pixels
     labels: Pixels | None
-    grid: Grid | None
+    grid: GroundGrid | None
 
 
 def draw_view(view: View, legend: Legend | None, lines: Sequence[str], grid_note: str) -> Pixels:
@@ -73,7 +73,7 @@ def draw_view(view: View, legend: Legend | None, lines: Sequence[str], grid_note
 
 
 def draw_grid(
-    grid: Grid | None, height: int, width: int, note: str, title: str = 'drivable grid [m]'
+    grid: GroundGrid | None, height: int, width: int, note: str, title: str = 'drivable grid [m]'
 ) -> Pixels:
     """Draw a grid seen from above, x up and y to the left, with lines every 5 metres."""
     image = _canvas(height, width)
@@ -96,7 +96,7 @@ def draw_grid(
     return image
 
 
-def draw_grid_beside(view: View, note: str, ground_truth: Grid | None = None) -> Pixels:
+def draw_grid_beside(view: View, note: str, ground_truth: GroundGrid | None = None) -> Pixels:
     """Draw the grid as large as it fits, beside the overlay it belongs to; then the true one."""
     main = _to_height(cv2.cvtColor(view.overlay_rgb, cv2.COLOR_RGB2BGR), VIEW_HEIGHT_PX)
     parts = [main, draw_grid(view.grid, VIEW_HEIGHT_PX, GRID_WIDTH_PX, note)]
@@ -129,7 +129,7 @@ class Plan:
         return round(self.left + share * (self.right - self.left))
 
 
-def _plan(grid: Grid, top: int, bottom: int, left: int, right: int) -> Plan:
+def _plan(grid: GroundGrid, top: int, bottom: int, left: int, right: int) -> Plan:
     """Place the grid as large as it fits, not distorted."""
     length_m = grid.cells.shape[1] * grid.resolution_m
     breadth_m = grid.cells.shape[0] * grid.resolution_m
@@ -142,7 +142,7 @@ def _plan(grid: Grid, top: int, bottom: int, left: int, right: int) -> Plan:
     )  # fmt: skip
 
 
-def _color_cells(grid: Grid) -> Pixels:
+def _color_cells(grid: GroundGrid) -> Pixels:
     # Rows lie along y and columns along x; in the image x points up and y to the left.
     cells = grid.cells.T[::-1, ::-1]
     colors = np.empty((*cells.shape, 3), np.uint8)

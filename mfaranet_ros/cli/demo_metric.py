@@ -16,7 +16,7 @@ from mfaranet_ros.benchmark.ground import compare, extent_of
 from mfaranet_ros.cli.contact_sheet import View
 from mfaranet_ros.cli.demo_results import MetricSample
 from mfaranet_ros.core.config import GroundConfig
-from mfaranet_ros.core.frame import Drivable, Grid
+from mfaranet_ros.core.frame import Drivable, GroundGrid
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
@@ -40,7 +40,7 @@ class MetricComparison:
     frames: int
     unknown: int
     shown: View | None
-    ground_truth: Grid | None
+    ground_truth: GroundGrid | None
 
 
 def compare_in_metres(

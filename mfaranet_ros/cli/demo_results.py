@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.cli.contact_sheet import Pixels, View
 from mfaranet_ros.core.errors import UnknownNameError
-from mfaranet_ros.core.frame import Grid
+from mfaranet_ros.core.frame import GroundGrid
 from mfaranet_ros.core.labels import LabelSet, get_label_set
 from mfaranet_ros.data.wire import Record
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
@@ -40,7 +40,7 @@ class Bundle:
     stamp_ns: int
     overlay: Pixels | None = None
     mask: Pixels | None = None
-    grid: Grid | None = None
+    grid: GroundGrid | None = None
     boundary_m: Floats | None = None
     age_ms: float | None = None
 
@@ -136,7 +136,7 @@ class Results:
         if record.kind == 'overlay':
             bundle.overlay = record.array
         elif record.kind == 'grid':
-            bundle.grid = Grid(
+            bundle.grid = GroundGrid(
                 record.array,
                 float(record.fact('resolution_m')),
                 float(record.fact('x_min_m')),

@@ -14,7 +14,7 @@ import numpy as np
 
 from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.core.errors import OutputError
-from mfaranet_ros.core.frame import Frame, Grid
+from mfaranet_ros.core.frame import Frame, GroundGrid
 from mfaranet_ros.data.calibration_file import calibration_yaml, stamped
 from mfaranet_ros.data.scene_source import ground_settings, mounting, scene_camera_info
 from mfaranet_ros.data.writer import BagWriter
@@ -132,7 +132,7 @@ class SceneBag:
 
 def _arrays(ground_truth: MetricGroundTruth) -> dict[str, Any]:
     """Return what a metric file holds, by name."""
-    grid: Grid = ground_truth.grid
+    grid: GroundGrid = ground_truth.grid
     return {
         'cells': grid.cells,
         'resolution_m': grid.resolution_m,

@@ -79,7 +79,7 @@ class Geometry:
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class GroundGrid:
     """What is known of the ground around the vehicle, in the base frame.
 
     cells: int8 (rows along y, columns along x): 0 free, 100 blocked, -1 unseen.
@@ -117,7 +117,7 @@ class Drivable:
     """
 
     mask: NDArray[np.uint8] | None = None
-    grid: Grid | None = None
+    grid: GroundGrid | None = None
     boundary_m: NDArray[np.float32] | None = None
     near_edge_m: NDArray[np.float32] | None = None
     points: Points | None = None

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.config import DrivableConfig
 from mfaranet_ros.core.errors import CalibrationError
-from mfaranet_ros.core.frame import Drivable, Grid, Output, Points
+from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Points
 from mfaranet_ros.core.labels import Role
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.geometry.ground import GroundProjection
@@ -201,7 +201,7 @@ class _View:
             cv2.bitwise_and(image, _sure(self._confidence, self._least), dst=image)
         return result
 
-    def grid(self) -> Grid:
+    def grid(self) -> GroundGrid:
         """Return the grid."""
         layout, cells = self._ground.layout, self._ground.cells
         sees = self._sees
@@ -217,7 +217,7 @@ class _View:
             row, column = layout.cell_of(places_m).T
             inside = row >= 0
             values[row[inside], column[inside]] = BLOCKED
-        return Grid(values, layout.resolution_m, layout.x_min_m, layout.y_min_m)
+        return GroundGrid(values, layout.resolution_m, layout.x_min_m, layout.y_min_m)
 
     @cached_property
     def _walk(self) -> Bytes:

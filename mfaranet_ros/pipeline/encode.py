@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import OutputError, UnknownNameError
-from mfaranet_ros.core.frame import UNLABELED, Frame, Grid, MessageLike, Result
+from mfaranet_ros.core.frame import UNLABELED, Frame, GroundGrid, MessageLike, Result
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.pipeline.messages import (
     CameraInfo,
@@ -263,7 +263,7 @@ def grid(result: Result, style: Style) -> OccupancyGrid | None:
     return occupancy_grid(result.drivable.grid, _base_header(result, style))
 
 
-def occupancy_grid(cells: Grid, grid_header: Header) -> OccupancyGrid:
+def occupancy_grid(cells: GroundGrid, grid_header: Header) -> OccupancyGrid:
     """Return a grid of the ground; its map was made when its header says."""
     rows, columns = cells.cells.shape
     origin = Pose(Point(cells.x_min_m, cells.y_min_m, 0.0))

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.core.frame import Grid, Output, Result
+from mfaranet_ros.core.frame import GroundGrid, Output, Result
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.monitoring.monitor import PROCESSING
@@ -93,7 +93,7 @@ class Outputs:
         self._label_info = None
         if importlib.util.find_spec('vision_msgs') is not None:
             self._label_info = self._create('vision_msgs/msg/LabelInfo', LABEL_INFO_TOPIC, LATCHED)
-        self._shown_grid: Grid | None = None
+        self._shown_grid: GroundGrid | None = None
         self._grid_frame = ''
 
     def _create(self, type_name: str, topic: str, qos: QoSProfile) -> Any:
@@ -159,7 +159,7 @@ class Outputs:
         """
         grid, self._shown_grid = self._shown_grid, None
         if grid is not None:
-            unseen = Grid(
+            unseen = GroundGrid(
                 np.full_like(grid.cells, -1), grid.resolution_m, grid.x_min_m, grid.y_min_m
             )
             value = encode.occupancy_grid(unseen, encode.header(now_ns, self._grid_frame))

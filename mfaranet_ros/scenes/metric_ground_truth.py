@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.frame import Grid
+from mfaranet_ros.core.frame import GroundGrid
 from mfaranet_ros.core.labels import Role, get_label_set
 from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.extent import GridExtent
@@ -57,7 +57,7 @@ class MetricGroundTruth:
     feet_m: float64 (N, 2), where things that stand up meet the ground, in sight.
     """
 
-    grid: Grid
+    grid: GroundGrid
     drivable: Mask
     in_view: Mask
     hidden: Mask
@@ -92,7 +92,7 @@ class MetricGroundTruthFinder:
         boundary_m, feet_m = self._walk(place)
         cells[extent.cells_of(feet_m)] = BLOCKED
         return MetricGroundTruth(
-            Grid(cells, extent.resolution_m, extent.x_min_m, extent.y_min_m),
+            GroundGrid(cells, extent.resolution_m, extent.x_min_m, extent.y_min_m),
             drivable,
             in_view,
             in_view & ~in_sight,

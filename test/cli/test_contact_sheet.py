@@ -17,7 +17,7 @@ from mfaranet_ros.cli.contact_sheet import (
     draw_grid_beside,
     draw_view,
 )
-from mfaranet_ros.core.frame import Grid
+from mfaranet_ros.core.frame import GroundGrid
 from mfaranet_ros.core.labels import get_label_set
 
 CAMVID = get_label_set('camvid')
@@ -27,7 +27,7 @@ LEGEND = Legend(CAMVID.names, CAMVID.palette)
 def make_grid(cells=None, resolution_m=0.5, x_min_m=0.0, y_min_m=-10.0):
     if cells is None:
         cells = np.full((40, 80), -1, np.int8)
-    return Grid(cells, resolution_m, x_min_m, y_min_m)
+    return GroundGrid(cells, resolution_m, x_min_m, y_min_m)
 
 
 def where(image, name):

@@ -12,7 +12,7 @@ import yaml
 
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.config import GroundConfig, PipelineConfig, replace
-from mfaranet_ros.core.frame import Frame, Grid, Output
+from mfaranet_ros.core.frame import Frame, GroundGrid, Output
 from mfaranet_ros.evaluation.metrics.counts import NOWHERE
 from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
 from mfaranet_ros.evaluation.metrics.ground import band_image
@@ -166,7 +166,7 @@ def calibration(info):
 
 def test_folder_with_calibration_and_grids_measures_as_the_bag(score, score_folder, grid):
     cells = np.roll(grid.cells, 3, axis=1)
-    moved = Grid(cells, grid.resolution_m, grid.x_min_m, grid.y_min_m)
+    moved = GroundGrid(cells, grid.resolution_m, grid.x_min_m, grid.y_min_m)
     grids = [grid, moved, grid, moved, grid]
     _, by_bag = score(grids, '--grid-topic', '/truth/grid')
     code, by_folder = score_folder(grids)
@@ -205,7 +205,7 @@ def test_free_cells_that_are_missed_cost_what_they_must(score, grid):
     cells = grid.cells.copy()
     free = np.flatnonzero(cells == 0)
     cells.reshape(-1)[free[::2]] = 100
-    wrong = Grid(cells, grid.resolution_m, grid.x_min_m, grid.y_min_m)
+    wrong = GroundGrid(cells, grid.resolution_m, grid.x_min_m, grid.y_min_m)
     _, found = score([grid, wrong], '--grid-topic', '/truth/grid')
     truly_free = len(free) + np.count_nonzero(cells == 0)
     both = found['measures']['metric']['to_40_m']['free_iou']
@@ -261,7 +261,7 @@ def test_boundary_is_read_off_a_grid():
     cells = np.full((200, 200), -1, np.int8)  # 20 m x 20 m, the camera in the middle of one side
     cells[:, 20:100] = 0
     cells[95:105, 50:60] = 100
-    grid = Grid(cells, 0.1, 0.0, -10.0)
+    grid = GroundGrid(cells, 0.1, 0.0, -10.0)
     found = boundary_of(grid, (0.0, 0.0))
     angles = np.arctan2(found[:, 1], found[:, 0])
     assert (np.diff(angles) > 0).all()

@@ -18,7 +18,7 @@ from mfaranet_ros.core.frame import (
     UNLABELED,
     Drivable,
     Frame,
-    Grid,
+    GroundGrid,
     Points,
     Result,
 )
@@ -64,7 +64,7 @@ def make_result(frame=None, size=(HEIGHT, WIDTH)):
     )
     drivable = Drivable(
         mask=rng.choice(np.array([0, 127, 255], np.uint8), size),
-        grid=Grid(cells, 0.25, 1.0, -2.5),
+        grid=GroundGrid(cells, 0.25, 1.0, -2.5),
         boundary_m=rng.normal(size=(5, 2)).astype(np.float32),
         near_edge_m=rng.normal(size=(2, 2)).astype(np.float32),
         points=found,

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.frame import Grid
+from mfaranet_ros.core.frame import GroundGrid
 from mfaranet_ros.evaluation.metrics.metric import FREE, UNSEEN
 
 BEARINGS = 1440
@@ -18,7 +18,7 @@ BEARINGS = 1440
 _STEPS_PER_CELL = 4
 
 
-def boundary_of(grid: Grid, camera_m: tuple[float, float]) -> NDArray[np.float64]:
+def boundary_of(grid: GroundGrid, camera_m: tuple[float, float]) -> NDArray[np.float64]:
     """Return x and y (M, 2) of the end of the free space, counter-clockwise about the camera.
 
     It is where the first cell that is not free begins, behind those nearest to the camera that

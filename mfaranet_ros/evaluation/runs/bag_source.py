@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, SourceError
-from mfaranet_ros.core.frame import Frame, Grid, MessageLike
+from mfaranet_ros.core.frame import Frame, GroundGrid, MessageLike
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.data.cameras import choose_camera
 from mfaranet_ros.data.ground_truth import GroundTruth
@@ -221,7 +221,7 @@ class Mounting:
             self.notes = (*self.notes, text)
 
 
-def _grid(ground_truth: GroundTruth) -> Grid:
+def _grid(ground_truth: GroundTruth) -> GroundGrid:
     """Return the grid of an OccupancyGrid whose axes are those of the base frame."""
     assert ground_truth.message is not None
     message = ground_truth.message.message
@@ -234,7 +234,7 @@ def _grid(ground_truth: GroundTruth) -> Grid:
             'the base frame'
         )
     cells = np.asarray(message.data, np.int8).reshape(int(info.height), int(info.width))
-    return Grid(cells, float(info.resolution), float(origin.x), float(origin.y))
+    return GroundGrid(cells, float(info.resolution), float(origin.x), float(origin.y))
 
 
 def _boundary(ground_truth: GroundTruth | None) -> NDArray[np.float64] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.core.frame import Grid
+from mfaranet_ros.core.frame import GroundGrid
 from mfaranet_ros.evaluation.runs.sample import MetricGroundTruth
 
 SUFFIX = '.npz'
@@ -28,7 +28,7 @@ def read_metric(folder: Path, name: str) -> MetricGroundTruth:
         with np.load(path, allow_pickle=False) as content:
             x_min_m, y_min_m = (float(value) for value in content['corner_m'])
             cells = np.asarray(content['cells'], np.int8)
-            grid = Grid(cells, float(content['resolution_m']), x_min_m, y_min_m)
+            grid = GroundGrid(cells, float(content['resolution_m']), x_min_m, y_min_m)
             known = 'boundary_m' in content
             boundary_m = np.asarray(content['boundary_m'], np.float64) if known else None
     except OSError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.core.frame import Frame, Grid
+from mfaranet_ros.core.frame import Frame, GroundGrid
 from mfaranet_ros.evaluation.metrics.counts import Labels
 from mfaranet_ros.geometry.ground import CameraModel, MountingPose
 
@@ -33,7 +33,7 @@ class MetricGroundTruth:
     counter-clockwise about the camera and dense; None where only the grid is known.
     """
 
-    grid: Grid
+    grid: GroundGrid
     boundary_m: NDArray[np.float64] | None = None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
-from mfaranet_ros.core.frame import Drivable, Grid, Output, Result
+from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.evaluation.metrics.counts import Counts, PixelCounter
 from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
@@ -110,7 +110,7 @@ def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
     return counts + count_boundary(found.boundary_m, boundary_m, camera_m=camera_m)
 
 
-def _check_layout(ground_truth: Grid, found: Grid) -> None:
+def _check_layout(ground_truth: GroundGrid, found: GroundGrid) -> None:
     differs = [
         name for name in _LAYOUT if abs(getattr(ground_truth, name) - getattr(found, name)) > 1e-6
     ]
