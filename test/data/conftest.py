@@ -51,8 +51,7 @@ def header(stamp_ns: int, frame_id: str = 'camera') -> Any:
 
 
 def sample_image(number: int, channels: int = 3, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A sample_image with smooth and noisy parts, so that it compresses as real ones do, and
-    badly."""
+    """An image with smooth and noisy parts, so that it compresses as real ones do, and badly."""
     generator = np.random.default_rng(number)
     pixels = generator.integers(0, 256, (*size, channels), np.uint8)
     pixels[: size[0] // 2] = 10 + number % 200

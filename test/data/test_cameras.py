@@ -31,7 +31,7 @@ def open_with(recordings, tmp_path):
     """Open a recording that has these of the topics, with one message each."""
     kit = recordings
     raw = kit.image_message(kit.sample_image(0), 0)
-    jpeg = kit.compressed(kit.image_message(0), 0, 'jpg')
+    jpeg = kit.compressed(kit.sample_image(0), 0, 'jpg')
     kinds = {
         'jpeg': (kit.COMPRESSED, jpeg),
         'alone': (kit.COMPRESSED, jpeg),

@@ -72,7 +72,7 @@ def test_pixels_are_those_of_the_message(recording):
 @pytest.mark.parametrize('codec', ['png', 'jpg'])
 def test_compressed_pixels_are_those_of_the_message(recordings, codec, tmp_path):
     kit = recordings
-    message = kit.compressed(kit.image_message(3), kit.stamp(0), codec)
+    message = kit.compressed(kit.sample_image(3), kit.stamp(0), codec)
     entry = kit.Entry('/cam/image_raw/compressed', kit.COMPRESSED, kit.stamp(0), message)
     with open_bag(kit.write_rosbags(tmp_path / 'bag', [entry])) as bag:
         (item,) = bag.messages()
