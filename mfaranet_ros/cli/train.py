@@ -34,6 +34,7 @@ from mfaranet_ros.training.loop import Result, resume, train
 FLAGS = {
     'data': ('data.kind', 'KIND', 'layout of the data'),
     'root': ('data.root', 'DIR', 'folder of the data'),
+    'mixture': ('data.mixture', 'FILE', 'several data sets, named in a YAML file'),
     'labels': ('data.labels', 'NAME', 'label set of plain folders'),
     'leave-out': ('data.leave_out', 'DRIVES', 'validate on these drives of train, as 0001TP'),
     'model': ('network.name', 'NAME', 'network'),

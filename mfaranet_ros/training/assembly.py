@@ -23,13 +23,14 @@ from mfaranet_ros.models import (
     read_weights,
 )
 from mfaranet_ros.training.config import NetworkConfig, TrainConfig
-from mfaranet_ros.training.datasets import Cache, count_classes, open_data
+from mfaranet_ros.training.datasets import Cache, class_shares, count_classes
 from mfaranet_ros.training.depthwise import keep_depthwise_precise
 from mfaranet_ros.training.distributed import DistributedContext, synchronise_normalisation
 from mfaranet_ros.training.feed import Feed
 from mfaranet_ros.training.freeze import freeze
 from mfaranet_ros.training.loader import Loader
-from mfaranet_ros.training.losses import JointLoss, class_weights
+from mfaranet_ros.training.losses import JointLoss, class_weights, set_weights
+from mfaranet_ros.training.mixture import open_sets
 from mfaranet_ros.training.optim import (
     MovingAverage,
     add_dropout,
@@ -78,7 +79,7 @@ def assemble(config: TrainConfig, device: torch.device, world: DistributedContex
     _check_batch(config, world)
     torch.manual_seed(config.run.seed)
     threads = config.data.threads or min(MOST_THREADS, os.cpu_count() or 1)
-    train_set, validation_set = open_data(config.data)
+    train_set, validation_set = open_sets(config.data, threads)
     label_set = train_set.label_set
     limit = config.data.cache_gb * 1e9 / (len(train_set) + len(validation_set))
     train, validation = (Cache(d, limit * len(d)) for d in (train_set, validation_set))
@@ -99,7 +100,12 @@ def assemble(config: TrainConfig, device: torch.device, world: DistributedContex
         model=model,
         begun_with=begun_with,
         backbone=backbone,
-        loss=JointLoss(config.loss, None if weights is None else weights.to(device), world),
+        loss=JointLoss(
+            config.loss,
+            None if weights is None else weights.to(device),
+            world,
+            train_set.codes.sets,
+        ),
         optimizer=make_optimizer(model, config.optim),
         average=MovingAverage(model, config.optim.ema) if config.optim.ema else None,
     )
@@ -162,11 +168,13 @@ def _make_loader(
     """Return the loader, and the weights of the classes, which also need all labels counted."""
     augment, weights, paste = config.augment, None, None
     if config.loss.class_weights != 'none' or augment.paste_share:
-        counts = count_classes(train, threads)
-        shares = torch.from_numpy(counts.sum(0) / max(1, counts.sum()))
+        counts, dataset = count_classes(train, threads), train.dataset
+        shares = torch.from_numpy(class_shares(dataset, counts))
         weights = class_weights(shares, config.loss.class_weights)
-        if augment.paste_share:
-            paste = Paste(train.read, counts, augment)
+        if weights is not None:
+            weights = set_weights(weights, shares, dataset.codes.sets)
+        if augment.paste_share:  # only what is certainly of a class is cut out
+            paste = Paste(train.read, counts[:, : len(dataset.label_set)], augment)
     entry = get_model_entry(config.network.name)
     red, green, blue = (255 * value for value in entry.mean)
     loader = Loader(
@@ -178,6 +186,7 @@ def _make_loader(
         threads=threads,
         world=world,
         pinned=device.type == 'cuda',
+        parts=tuple((len(part.pairs), part.weight) for part in train.dataset.parts),
     )
     return loader, weights
 

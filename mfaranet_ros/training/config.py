@@ -30,6 +30,9 @@ class DataConfig:
         'drives of the training split that are validated on and not trained on, as 0001TP; a '
         "image's drive stands before the first _ of its name",
     )
+    mixture: str = setting(
+        '', 'YAML file that names several data sets, in place of kind and root; docs/training.md'
+    )
     cache_gb: float = setting(
         4.0, 'decoded images are kept in memory up to so much', unit='GB', low=0.0, high=1e4
     )
@@ -280,6 +283,13 @@ def make_config(recipe: str, values: Mapping[str, Any]) -> TrainConfig:
         )
     if not config.run.epochs and not config.run.max_minutes:
         raise ConfigError('run.epochs and run.max_minutes are both 0: give the run an end')
-    if not config.data.root:
-        raise ConfigError("data.root = '': give the folder of the data")
+    if config.data.mixture and (config.data.root or config.data.leave_out):
+        raise ConfigError(
+            'data.mixture names data sets and what is held out of them: leave data.root and '
+            'data.leave_out empty'
+        )
+    if not config.data.root and not config.data.mixture:
+        raise ConfigError(
+            "data.root = '': give the folder of the data, or data.mixture for several"
+        )
     return config

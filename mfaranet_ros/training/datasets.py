@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
 from mfaranet_ros.core.labels import LabelSet, get_label_set
 from mfaranet_ros.data.images import GroundTruthReader, Pair, find_pairs, read_frame
+from mfaranet_ros.data.label_table import LabelCodes
 from mfaranet_ros.training.config import DataConfig
 from mfaranet_ros.training.ground_truth import (
     Pixels,
@@ -42,29 +44,30 @@ logger = logging.getLogger(__name__)
 class Sample:
     """One image and what is in it.
 
-    image: uint8 (H, W, 3) RGB. labels: uint8 (H, W) ids of the label set, 255 for none.
+    image: uint8 (H, W, 3) RGB. labels: uint8 (H, W) ids of the label set, 255 for none, and from
+    the number of classes on the partial labels of the dataset. scale: what the random scales of
+    the augmentation are multiplied by.
     """
 
     name: str
     image: Pixels
     labels: NDArray[np.uint8]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """The pairs of one split, read when they are asked for."""
+class Part:
+    """The pairs of one data set, how their labels are read, and what it weighs among others.
 
-    label_set: LabelSet
+    name: stands before the names of its images where there are several parts. scale: as that of
+    a sample.
+    """
+
+    name: str
     pairs: tuple[Pair, ...]
     read_ground_truth: ReadGroundTruth
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The images' names, in order; equal names are equal images."""
-        return tuple(pair.name for pair in self.pairs)
+    weight: float = 1.0
+    scale: float = 1.0
 
     def read(self, index: int) -> Sample:
         """Return one sample; raises SourceError, which names the file, for what is broken."""
@@ -72,11 +75,56 @@ class Dataset:
         if pair.ground_truth is None:
             raise SourceError(f'{pair.image} has no labels')
         image = to_rgb(read_frame(pair.image))
-        return Sample(pair.name, image, self.read_ground_truth(pair.ground_truth, image.shape[:2]))
+        labels = self.read_ground_truth(pair.ground_truth, image.shape[:2])
+        return Sample(pair.name, image, labels, self.scale)
+
+    def select(self, keep: Callable[[str], bool]) -> Part:
+        """Return the pairs whose name is to be kept."""
+        return dataclasses.replace(self, pairs=tuple(p for p in self.pairs if keep(p.name)))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of one or more data sets, read when it is asked for.
+
+    codes: what the labels of its samples mean.
+    """
+
+    codes: LabelCodes
+    parts: tuple[Part, ...]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes of the labels."""
+        return self.codes.label_set
+
+    @cached_property
+    def _places(self) -> tuple[tuple[Part, int], ...]:
+        return tuple((part, index) for part in self.parts for index in range(len(part.pairs)))
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The files of all parts, in order."""
+        return tuple(pair for part in self.parts for pair in part.pairs)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The images' names, in order; equal names are equal images."""
+        if len(self.parts) == 1:
+            return tuple(pair.name for pair in self.pairs)
+        return tuple(f'{part.name}/{pair.name}' for part in self.parts for pair in part.pairs)
+
+    def read(self, index: int) -> Sample:
+        """Return one sample; raises SourceError, which names the file, for what is broken."""
+        part, place = self._places[index]
+        return dataclasses.replace(part.read(place), name=self.names[index])
 
     def select(self, keep: Callable[[str], bool]) -> Dataset:
         """Return the pairs whose name is to be kept."""
-        return dataclasses.replace(self, pairs=tuple(p for p in self.pairs if keep(p.name)))
+        return dataclasses.replace(self, parts=tuple(part.select(keep) for part in self.parts))
 
 
 class Cache:
@@ -160,7 +208,7 @@ def open_dataset(kind: str, root: str | Path, split: str, labels: str = '') -> D
     pairs, read_ground_truth = KINDS[kind].find(root, split, label_set)
     if not pairs:
         raise SourceError(f'{root}: its split {split!r} is empty')
-    return Dataset(label_set, tuple(pairs), read_ground_truth)
+    return Dataset(LabelCodes(label_set), (Part(kind, tuple(pairs), read_ground_truth),))
 
 
 def _find_camvid(
@@ -269,18 +317,43 @@ def _shorten(names: Sequence[str]) -> str:
 
 
 def count_classes(data: Cache, threads: int) -> NDArray[np.int64]:
-    """Return how many pixels of each class each image has, int64 (N, C).
+    """Return how many pixels of each class and partial label each image has, int64 (N, C + K).
 
     What cannot be read has none.
     """
-    classes = len(data.dataset.label_set)
+    codes = len(data.dataset.codes)
 
     def count(index: int) -> NDArray[np.int64]:
         try:
             labels = data.read(index).labels
         except SourceError:
-            return np.zeros(classes, np.int64)
-        return np.bincount(labels.ravel(), minlength=256)[:classes]
+            return np.zeros(codes, np.int64)
+        return np.bincount(labels.ravel(), minlength=256)[:codes]
 
     with ThreadPoolExecutor(threads, 'reader') as pool:
         return np.stack(list(pool.map(count, range(len(data)))))
+
+
+def class_shares(dataset: Dataset, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each class's share of the pixels that training sees, float64 (C,); sum 1 or 0.
+
+    counts: what `count_classes` says. Each part counts as much as it weighs. A partial label's
+    pixels go to its classes as they are distributed where the class is certain, evenly where none
+    of them ever is.
+    """
+    classes = len(dataset.label_set)
+    seen = np.zeros(counts.shape[1])
+    first = 0
+    for part in dataset.parts:
+        own = counts[first : first + len(part.pairs)].sum(0)
+        first += len(part.pairs)
+        seen += part.weight * own / max(1, len(part.pairs))
+    certain = seen[:classes]
+    shares: NDArray[np.float64] = certain.copy()
+    for pixels, members in zip(seen[classes:], dataset.codes.members[classes:], strict=True):
+        among = np.where(members, certain, 0.0)
+        if not among.any():
+            among = members.astype(float)
+        shares += pixels * among / among.sum()
+    shares /= max(1e-12, shares.sum())
+    return shares

@@ -16,7 +16,7 @@ from mfaranet_ros.training.assembly import Parts
 from mfaranet_ros.training.config import RECIPES, TrainConfig
 from mfaranet_ros.training.history import Row
 
-PRIVATE = ('data.root', 'network.weights', 'network.backbone_weights')
+PRIVATE = ('data.root', 'data.mixture', 'network.weights', 'network.backbone_weights')
 """Settings that are paths of somebody's machine."""
 
 
@@ -35,7 +35,7 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
         'changed': changed,
         'begun_with': _origin(parts.begun_with),
         'backbone_begun_with': parts.backbone and {'sha256': parts.backbone.sha256},
-        'data': config.data.kind,
+        'data': _data(parts),
         'images': len(parts.train),
         'names_sha256': parts.data_hash,
         'steps': step,
@@ -56,6 +56,16 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
             },
         }
     return {'training': json.dumps(training)}
+
+
+def _data(parts: Parts) -> str | list[dict[str, Any]]:
+    """Return the layout of one data set, or what each part of a mixture contributed."""
+    if not parts.config.data.mixture:
+        return parts.config.data.kind
+    return [
+        {'name': part.name, 'images': len(part.pairs), 'weight': part.weight}
+        for part in parts.train.dataset.parts
+    ]
 
 
 def _origin(weights: Weights | None) -> str | dict[str, Any]:

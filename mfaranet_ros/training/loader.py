@@ -62,7 +62,8 @@ class Loader:
     """Makes the batches of a run.
 
     batch: images of one step, on all processes of the world together. size: (height, width) of
-    what `augment` makes. pinned: whether the batches lie where a GPU copies from.
+    what `augment` makes. pinned: whether the batches lie where a GPU copies from. parts: the data
+    sets of a mixture, in the order of their images: how many each has and its weight.
     """
 
     data: Cache
@@ -73,6 +74,7 @@ class Loader:
     threads: int
     world: DistributedContext = ALONE
     pinned: bool = False
+    parts: tuple[tuple[int, float], ...] = ()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -98,9 +100,29 @@ class Loader:
         """Return which images all processes together see at a step, int64 (batch,)."""
         epoch, place = divmod(step, self.steps_per_epoch)
         random = generator(self.seed, Stream.ORDER, epoch)
-        passes = -(-self.batch // len(self.data))  # of fewer images than a batch has
-        order = np.concatenate([random.permutation(len(self.data)) for _ in range(passes)])
+        if len(self.parts) > 1:
+            order = self._mixed(random)
+        else:
+            order = _shuffled(len(self.data), max(self.batch, len(self.data)), random)
         return order[place * self.batch : (place + 1) * self.batch]
+
+    def _mixed(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """Return the images of one epoch of a mixture: as many of each data set as it weighs."""
+        total = self.steps_per_epoch * self.batch
+        weights = np.array([weight for _, weight in self.parts])
+        exact = total * weights / weights.sum()
+        quotas = np.floor(exact).astype(np.int64)
+        rest = exact - quotas
+        left = total - int(quotas.sum())
+        if left:  # it goes by chance to some of them, so that over many epochs all is exact
+            lucky = random.choice(len(quotas), left, replace=False, p=rest / rest.sum())
+            quotas[lucky] += 1
+        order, first = [], 0
+        for (count, _), quota in zip(self.parts, quotas, strict=True):
+            order.append(first + _shuffled(count, int(quota), random))
+            first += count
+        mixed: NDArray[np.int64] = random.permutation(np.concatenate(order))
+        return mixed
 
     def _begin(self, pool: ThreadPoolExecutor, step: int) -> _Coming:
         share = self.batch // self.world.size
@@ -133,6 +155,13 @@ class Loader:
         raise TrainingError(
             f'{TRIES} images in a row cannot be read: {"; ".join(skipped.values())}'
         )
+
+
+def _shuffled(count: int, wanted: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Return `wanted` of the numbers below `count`: none comes again before all have come."""
+    passes = -(-wanted // count)
+    shuffled = [random.permutation(count) for _ in range(passes)] or [np.zeros(0, np.int64)]
+    return np.concatenate(shuffled)[:wanted]
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ class Paste:
                 pixels, own, row = found
                 light = math.exp(random.uniform(-self._light, self._light))
                 _put(image, labels, label, np.minimum(light * pixels, 255), own, row, random)
-        return Sample(sample.name, image, labels)
+        return Sample(sample.name, image, labels, sample.scale)
 
 
 def _cut(

@@ -47,14 +47,14 @@ class Augment:
         config = self.config
         if self.paste is not None and random.random() < config.paste_share:
             sample = self.paste(sample, random)
-        affine = draw_affine(config, sample.labels.shape, random)
+        affine = draw_affine(config, sample.labels.shape, random, sample.scale)
         image, labels = self._warp(sample, affine)
         if random.random() < config.color_share:
             image = change_colors(image, config, random)
         if random.random() < config.blur_share:
             sigma = random.uniform(0.1, config.blur_px)
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
-        return Sample(sample.name, image, labels)
+        return Sample(sample.name, image, labels, sample.scale)
 
     def _warp(self, sample: Sample, affine: Affine) -> tuple[Pixels, Pixels]:
         size = self.config.width, self.config.height
@@ -77,12 +77,15 @@ class Augment:
         return np.asarray(image, np.uint8), np.asarray(labels, np.uint8)
 
 
-def draw_affine(config: AugmentConfig, size: tuple[int, ...], random: Random) -> Affine:
+def draw_affine(
+    config: AugmentConfig, size: tuple[int, ...], random: Random, factor: float = 1.0
+) -> Affine:
     """Draw scale, rotation about the middle, flip and crop for an image of (height, width).
 
-    A scaled image that is smaller than the crop lies somewhere within it.
+    factor: what the drawn scale is multiplied by. A scaled image that is smaller than the crop
+    lies somewhere within it.
     """
-    scale = draw_scale(config, random)
+    scale = factor * draw_scale(config, random)
     rotated = random.random() < config.rotation_share
     angle = math.radians(random.uniform(-config.rotation_deg, config.rotation_deg)) * rotated
     flip = random.random() < config.flip_share

@@ -35,7 +35,7 @@ def validate(
 
     Each process takes its part of the images. The network is left as it was.
     """
-    matrix = ConfusionMatrix(model.classes)
+    matrix = ConfusionMatrix(model.classes, data.dataset.codes.sets)
     skipped: dict[str, str] = {}
     training = model.training
     model.eval()
@@ -48,8 +48,8 @@ def validate(
             matrix.update(ours, sample.labels)
     model.train(training)
     if world.size > 1:
-        counts = torch.from_numpy(matrix.counts).to(feed.device)
-        matrix.counts = world.sum(counts).cpu().numpy()
+        whole = torch.from_numpy(np.concatenate([matrix.counts, matrix.partial])).to(feed.device)
+        matrix.counts, matrix.partial = np.split(world.sum(whole).cpu().numpy(), [model.classes])
         for part in world.collect(skipped):
             skipped.update(part)
     return matrix, skipped

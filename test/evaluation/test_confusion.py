@@ -154,3 +154,57 @@ def test_classes_out_of_range_are_refused(classes):
 def test_matrices_of_other_classes_do_not_merge():
     with pytest.raises(ConfigError, match='3 classes'):
         ConfusionMatrix(2).merge(ConfusionMatrix(3))
+
+
+# -- partial labels -------------------------------------------------------------------------------
+
+SETS = ((0, 1), (1, 2))
+
+
+def count_partial(labels, ground_truth, classes=3):
+    matrix = ConfusionMatrix(classes, SETS)
+    matrix.update(np.array([labels], np.uint8), np.array([ground_truth], np.uint8))
+    return matrix
+
+
+def test_a_label_inside_the_set_is_right_and_no_hit():
+    matrix = count_partial([0, 1, 1, 2], [3, 3, 4, 4])
+    assert matrix.pixel_accuracy() == 1.0
+    assert matrix.pixels == 4
+    assert not matrix.counts.any()
+    assert np.isnan(matrix.iou()).all()
+
+
+def test_a_label_outside_the_set_is_an_error_of_its_class():
+    matrix = count_partial([2, 2, 2, 0], [3, 2, 2, 0])
+    assert matrix.pixel_accuracy() == pytest.approx(3 / 4)
+    assert matrix.iou()[2] == pytest.approx(2 / 3)
+    assert matrix.iou()[0] == 1.0
+
+
+def test_an_unlabeled_pixel_of_a_set_is_wrong():
+    matrix = count_partial([255, 0], [3, 3])
+    assert matrix.pixel_accuracy() == pytest.approx(1 / 2)
+    assert matrix.pixels == 2
+
+
+def test_a_group_counts_sets_that_are_wholly_inside_or_outside():
+    group = np.array([True, True, False])
+    ours = count_partial([0, 2, 0, 2, 255], [3, 3, 2, 4, 3]).binary(group)
+    # Inside: one hit and two misses; of class 2 one found by mistake; (1, 2) is on both sides.
+    assert ours.iou == pytest.approx(1 / 4)
+    assert ours.precision == pytest.approx(1 / 2)
+    assert ours.recall == pytest.approx(1 / 3)
+
+
+def test_partial_counts_merge():
+    a, b = count_partial([0, 2], [3, 3]), count_partial([2, 255], [4, 4])
+    a.merge(b)
+    assert a.partial.sum() + a.partial_unlabeled.sum() == 4
+    with pytest.raises(ConfigError, match='cannot be added'):
+        a.merge(ConfusionMatrix(3))
+
+
+def test_classes_and_sets_have_255_values():
+    with pytest.raises(ConfigError, match='together up to 255'):
+        ConfusionMatrix(250, [(0, 1)] * 6)

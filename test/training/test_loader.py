@@ -41,6 +41,11 @@ def shuffle_pixels(sample, random):
     return Sample(sample.name, image, sample.labels)
 
 
+def make_mixture(parts, batch=4, **options):
+    count = sum(number for number, _ in parts)
+    return Loader(Images(count), shuffle_pixels, SIZE, batch, 1, 2, parts=tuple(parts), **options)
+
+
 def make_loader(count=10, batch=4, *, seed=1, threads=3, world=DistributedContext(), broken=()):  # noqa: B008
     return Loader(Images(count, broken), shuffle_pixels, SIZE, batch, seed, threads, world)
 
@@ -131,3 +136,46 @@ def test_error_of_the_augmentation_comes_through():
     loader = Loader(Images(4), fail, SIZE, 2, 0, 2)
     with pytest.raises(ZeroDivisionError):
         take(loader, 1)
+
+
+# -- a mixture of data sets -----------------------------------------------------------------------
+
+
+def epoch_of(loader, number=0):
+    steps = range(loader.steps_per_epoch)
+    first = number * loader.steps_per_epoch
+    return np.concatenate([loader.indices(first + step) for step in steps])
+
+
+def test_data_sets_are_seen_by_their_weights_whatever_their_sizes():
+    loader = make_mixture([(10, 1.0), (80, 2.0), (30, 3.0)])
+    first, second = (np.bincount(np.digitize(epoch_of(loader, n), [10, 90])) for n in (0, 1))
+    assert first.tolist() == second.tolist() == [20, 40, 60]
+
+
+def test_a_small_data_set_is_seen_evenly():
+    seen = np.bincount(epoch_of(make_mixture([(10, 1.0), (80, 2.0), (30, 3.0)])))
+    assert set(seen[:10]) == {2}
+    assert set(seen[10:90]) == {0, 1}
+    assert set(seen[90:]) == {2}
+
+
+def test_shares_that_do_not_divide_are_right_on_average():
+    loader = make_mixture([(5, 1.0), (5, 2.0)], batch=5)
+    seen = sum(np.bincount(epoch_of(loader, n) // 5, minlength=2) for n in range(60))
+    assert seen.sum() == 600
+    assert seen[0] == pytest.approx(200, abs=15)
+
+
+def test_a_mixture_is_taken_up_at_any_step():
+    loader = make_mixture([(3, 1.0), (9, 2.0)])
+    assert same(take(loader, 7)[4:], take(make_mixture([(3, 1.0), (9, 2.0)]), 3, 4))
+
+
+def test_a_mixture_is_shared_by_processes():
+    parts = [(3, 1.0), (9, 2.0)]
+    whole = take(make_mixture(parts), 3)
+    halves = [take(make_mixture(parts, world=DistributedContext(r, 2)), 3) for r in (0, 1)]
+    for step, batch in enumerate(whole):
+        together = torch.cat([half[step].images for half in halves])
+        assert torch.equal(batch.images, together)

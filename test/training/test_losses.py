@@ -1,7 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The loss: the published values, what is ignored and what is rare, always finite."""
+"""The loss: the published values, what is ignored, rare or partial, always finite."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +248,166 @@ def test_loss_is_float32_under_autocast(network):
         total = JointLoss(LossConfig())(outputs, labels).total
     assert total.dtype == torch.float32
     assert torch.isfinite(total)
+
+
+# -- partial labels: -log of the summed probabilities, in every term -----------------------------
+
+SETS = ((0, 1), (1, 2, 3), (0, 1, 2, 3, 4))
+CLASSES = 5
+
+
+def make_partial(seed=0, ignored=0.2):
+    """Labels in which a third of the blocks are of a set: codes 5 to 7."""
+    return make_labels(seed=seed, classes=CLASSES + len(SETS), ignored=ignored)
+
+
+def test_the_loss_is_minus_the_log_of_the_sum():
+    labels = make_partial().long()
+    logits = 3 * torch.randn(2, CLASSES, *labels.shape[1:])
+    loss = losses.pixel_loss(logits, labels, SETS)
+    probabilities = logits.double().softmax(1)
+    for code, entries in enumerate([(0,), (1,), (2,), (3,), (4,), *SETS]):
+        of_code = labels == code
+        assert of_code.any()
+        wanted = -probabilities[:, list(entries)].sum(1).log()[of_code]
+        assert torch.allclose(loss[of_code].double(), wanted, atol=1e-5)
+    assert not loss[labels == 255].any()
+
+
+def test_all_classes_cost_nothing():
+    labels = torch.full((1, 8, 8), CLASSES + 2)
+    loss = losses.pixel_loss(torch.randn(1, CLASSES, 8, 8), labels, SETS)
+    assert loss.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize('kind', ['none', 'sqrt'])
+def test_sets_that_do_not_occur_change_nothing(kind):
+    """Labels of classes alone cost the same, and pull the same way, with sets in the tables."""
+    labels = make_labels(ignored=0.1)
+    shares = torch.full((CLASSES,), 0.2)
+    weights = losses.class_weights(shares, kind)
+    with_sets = None if weights is None else losses.set_weights(weights, shares, SETS)
+    totals, gradients = [], []
+    for arguments in ((weights,), (with_sets, ALONE, SETS)):
+        outputs = make_outputs(labels)
+        total = JointLoss(LossConfig(hard_pixels=300), *arguments)(outputs, labels).total
+        totals.append(total.item())
+        gradients.append(torch.autograd.grad(total, (*outputs.scores, *outputs.boundaries)))
+    assert totals[0] == pytest.approx(totals[1], rel=1e-6)
+    for ours, theirs in zip(*gradients, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-7)
+
+
+def test_the_gradient_goes_to_the_classes_of_the_set():
+    logits = torch.zeros(1, CLASSES, 4, 4, requires_grad=True)
+    labels = torch.full((1, 4, 4), CLASSES + 1)
+    losses.pixel_loss(logits, labels, SETS).sum().backward()
+    pull = logits.grad[0, :, 0, 0]
+    assert (pull[[1, 2, 3]] < 0).all()
+    assert (pull[[0, 4]] > 0).all()
+
+
+@pytest.mark.parametrize('size', [1.0, 1e4])
+@pytest.mark.parametrize('stride', [1, 2])
+def test_every_term_and_its_gradient_are_finite(size, stride):
+    labels = make_partial(ignored=0.01)
+    drawn = make_outputs(labels)
+    scores = tuple((size * score).detach().requires_grad_() for score in drawn.scores)
+    boundaries = tuple((9 * b).detach().requires_grad_() for b in drawn.boundaries)
+    outputs = StageOutputs(drawn.scales, scores, drawn.attentions, boundaries)
+    config = LossConfig(stride=stride, hard_pixels=100)
+    parts = JointLoss(config, None, ALONE, SETS)(outputs, labels)
+    parts.total.backward()
+    for name in ('fused', 'segmentation', 'boundary', 'attention'):
+        assert 0 < getattr(parts, name).item() < math.inf, name
+    for tensor in (*scores, *boundaries):
+        assert torch.isfinite(tensor.grad).all()
+
+
+def test_a_set_that_holds_the_class_costs_less_in_every_score():
+    """Naming fewer classes is the stricter ground truth, so no term of the scores may become
+    cheaper."""
+    exact = torch.full((2, 24, 32), 1, dtype=torch.uint8)
+    exact[:, :, 16:] = 4
+    coarse = torch.where(exact == 1, CLASSES, exact)  # 0 or 1
+    outputs = make_outputs(exact)
+    loss = JointLoss(LossConfig(hard_probability=1.0), None, ALONE, SETS)
+    strict, lax = loss(outputs, exact), loss(outputs, coarse)
+    assert lax.fused < strict.fused
+    assert lax.segmentation < strict.segmentation
+
+
+# -- boundaries ----------------------------------------------------------------------------------
+
+
+def known(labels):
+    ground_truth = losses.boundary_of(labels)
+    return ground_truth, losses.boundary_known(labels, ground_truth, CLASSES, SETS)
+
+
+def two_halves(left, right):
+    labels = torch.full((1, 12, 12), left, dtype=torch.uint8)
+    labels[:, :, 6:] = right
+    return labels
+
+
+def test_without_sets_every_boundary_is_known():
+    labels = make_labels()
+    assert losses.boundary_known(labels, losses.boundary_of(labels), CLASSES, ()) is None
+
+
+@pytest.mark.parametrize(
+    ('left', 'right', 'at_edge', 'left_inside', 'right_inside'),
+    [
+        (0, 4, True, True, True),
+        (0, 255, True, True, True),
+        (5, 4, True, False, True),  # 0 or 1 beside 4: a boundary, and perhaps others on the left
+        (5, 0, False, False, True),  # 0 or 1 beside 0: perhaps one region
+        (5, 6, False, False, False),  # they share class 1
+        (5, 255, True, False, True),
+    ],
+)
+def test_boundaries_of_sets(left, right, at_edge, left_inside, right_inside):
+    ground_truth, sure = known(two_halves(left, right))
+    edge = slice(4, 8)  # the columns whose window of five sees both halves
+    assert ground_truth[0, :, edge].all()
+    assert bool(sure[0, :, edge].all()) == bool(sure[0, :, edge].any()) == at_edge
+    assert bool(sure[0, :, :4].all()) == bool(sure[0, :, :4].any()) == left_inside
+    assert bool(sure[0, :, 8:].all()) == bool(sure[0, :, 8:].any()) == right_inside
+    assert not ground_truth[0, :, :4].any()
+    assert not ground_truth[0, :, 8:].any()
+
+
+def test_what_is_not_known_has_no_gradient():
+    ground_truth, sure = known(two_halves(5, 4))
+    logits = torch.randn(1, 12, 12, requires_grad=True)
+    losses.boundary_loss(logits, ground_truth, ALONE, sure).backward()
+    assert not logits.grad[~sure].any()
+    assert (logits.grad[sure] != 0).all()
+
+
+def test_all_known_is_the_published_loss():
+    labels = make_labels()
+    ground_truth = losses.boundary_of(labels)
+    logits = torch.randn(labels.shape)
+    everywhere = torch.ones_like(ground_truth)
+    ours = losses.boundary_loss(logits, ground_truth, ALONE, everywhere)
+    assert torch.allclose(ours, losses.boundary_loss(logits, ground_truth, ALONE))
+
+
+def test_nothing_known_costs_nothing():
+    labels = torch.full((1, 12, 12), CLASSES, dtype=torch.uint8)
+    ground_truth, sure = known(labels)
+    assert losses.boundary_loss(torch.randn(1, 12, 12), ground_truth, ALONE, sure) == 0.0
+
+
+# -- weights -------------------------------------------------------------------------------------
+
+
+def test_a_set_weighs_what_its_pixels_would():
+    shares = torch.tensor([0.6, 0.3, 0.1])
+    weights = torch.tensor([1.0, 2.0, 5.0])
+    whole = losses.set_weights(weights, shares, ((0, 1), (0, 1, 2)))
+    assert torch.equal(whole[:3], weights)
+    assert float(whole[3]) == pytest.approx((0.6 + 0.6) / 0.9)
+    assert float(whole[4]) == pytest.approx(0.6 + 0.6 + 0.5)
