@@ -1,11 +1,143 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""MFARANet semantic segmentation for ROS 2: camera topics in, masks and drivable area out."""
+"""Semantic segmentation for ROS 2 and for plain Python: camera images in, drivable area out.
 
+>>> from mfaranet_ros import Segmenter
+>>> with Segmenter('mfaranet_resnet18') as segmenter:
+...     result = segmenter(image)  # uint8 (H, W, 3) RGB
+>>> result.labels  # uint8 (H, W), class ids of segmenter.label_set
+
+Everything in `__all__` is public and follows semantic versioning; what is not listed here may
+change in any release. Importing this module is quick: a name is imported when it is first used,
+and neither torch nor rclpy nor OpenCV before that.
+"""
+
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does the same
+    from mfaranet_ros.core.config import PipelineConfig
+    from mfaranet_ros.core.errors import (
+        CalibrationError,
+        ConfigError,
+        DecodeError,
+        InferenceError,
+        MfaranetError,
+        OutputError,
+        ProcessError,
+        SourceError,
+        TrainingError,
+        UnknownNameError,
+        WeightsError,
+    )
+    from mfaranet_ros.core.frame import (
+        UNLABELED,
+        Drivable,
+        Frame,
+        GroundGrid,
+        Output,
+        Points,
+        Result,
+    )
+    from mfaranet_ros.core.labels import (
+        LabelClass,
+        LabelSet,
+        Role,
+        get_label_set,
+        list_label_sets,
+        register_label_set,
+    )
+    from mfaranet_ros.geometry.camera import CameraModel
+    from mfaranet_ros.geometry.mounting import MountingPose
+    from mfaranet_ros.models import (
+        SegmentationModel,
+        StageOutputs,
+        create_model,
+        list_models,
+        load_weights,
+        register_model,
+        save_weights,
+    )
+
+__all__ = [
+    'UNLABELED',
+    'CalibrationError',
+    'CameraModel',
+    'ConfigError',
+    'DecodeError',
+    'Drivable',
+    'Frame',
+    'GroundGrid',
+    'InferenceError',
+    'LabelClass',
+    'LabelSet',
+    'MfaranetError',
+    'MountingPose',
+    'Output',
+    'OutputError',
+    'PipelineConfig',
+    'Points',
+    'ProcessError',
+    'Result',
+    'Role',
+    'SegmentationModel',
+    'SourceError',
+    'StageOutputs',
+    'TrainingError',
+    'UnknownNameError',
+    'WeightsError',
+    'create_model',
+    'get_label_set',
+    'list_label_sets',
+    'list_models',
+    'load_weights',
+    'register_label_set',
+    'register_model',
+    'save_weights',
+]
 
 __version__ = '0.1.0'
+
+_MODULES = {
+    'core.config': ('PipelineConfig',),
+    'core.errors': (
+        'CalibrationError', 'ConfigError', 'DecodeError', 'InferenceError', 'MfaranetError',
+        'OutputError', 'ProcessError', 'SourceError', 'TrainingError', 'UnknownNameError',
+        'WeightsError',
+    ),
+    'core.frame': (
+        'UNLABELED', 'Drivable', 'Frame', 'GroundGrid', 'Output', 'Points', 'Result',
+    ),
+    'core.labels': (
+        'LabelClass', 'LabelSet', 'Role', 'get_label_set', 'list_label_sets',
+        'register_label_set',
+    ),
+    'geometry.camera': ('CameraModel',),
+    'geometry.mounting': ('MountingPose',),
+    'models': (
+        'SegmentationModel', 'StageOutputs', 'create_model', 'list_models', 'load_weights',
+        'register_model', 'save_weights',
+    ),
+}  # fmt: skip
+"""Where each public name is defined."""
+
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 # Before torch is imported anywhere: its OpenMP threads otherwise spin while they wait, which on
 # a CPU that other nodes share too makes a frame many times slower.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    value = getattr(importlib.import_module(f'{__name__}.{_MODULE_OF[name]}'), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return what the module has, the names that are not imported yet included."""
+    return sorted({*globals(), *__all__})

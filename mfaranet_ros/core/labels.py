@@ -202,6 +202,16 @@ Everingham et al., The PASCAL VOC development kit)."""
 _LABEL_SETS = {entry.name: entry for entry in (CAMVID, CITYSCAPES, PASCAL_CONTEXT)}
 
 
+def register_label_set(label_set: LabelSet) -> LabelSet:
+    """Make a label set available under its name, to weights files and settings; return it.
+
+    Raises ConfigError if another label set has this name.
+    """
+    if _LABEL_SETS.setdefault(label_set.name, label_set) != label_set:
+        raise ConfigError(f'label set {label_set.name!r} exists already: choose another name')
+    return label_set
+
+
 def list_label_sets() -> list[str]:
     """Return the names of all label sets, sorted."""
     return sorted(_LABEL_SETS)

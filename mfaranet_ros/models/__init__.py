@@ -9,7 +9,7 @@ from mfaranet_ros.models import mmbconv_unet as mmbconv_unet
 from mfaranet_ros.models.backbone_weights import load_backbone
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs, check_scales
 from mfaranet_ros.models.create import create_model
-from mfaranet_ros.models.registry import ModelEntry, get_model_entry, list_models
+from mfaranet_ros.models.registry import ModelEntry, get_model_entry, list_models, register_model
 from mfaranet_ros.models.weights import find_weights, load_weights, save_weights
 from mfaranet_ros.models.weights_file import Weights, read_weights
 
@@ -27,5 +27,6 @@ __all__ = [
     'load_backbone',
     'load_weights',
     'read_weights',
+    'register_model',
     'save_weights',
 ]
