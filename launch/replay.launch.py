@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in drive, recorded images, a video or a bag, the segmentation node, RViz if wanted.
+"""The synthetic scene, recorded images, a video or a bag, the segmentation node, RViz if wanted.
 
-    ros2 launch mfaranet_ros replay.launch.py drive:=0 rviz:=true
+    ros2 launch mfaranet_ros replay.launch.py scene:=0 rviz:=true
     ros2 launch mfaranet_ros replay.launch.py images:=DIR weights:=FILE rviz:=true
     ros2 launch mfaranet_ros replay.launch.py bag:=DIR image:=/camera/image_raw
 
@@ -42,7 +42,7 @@ ARGUMENTS = {
     'images': ('', 'folder of images to play'),
     'video': ('', 'video file to play'),
     'bag': ('', 'bag to play, with its clock'),
-    'drive': ('', 'number of the built-in drive to play, as 0'),
+    'scene': ('', 'number of the synthetic scene to play, as 0'),
     'rate': ('0.0', 'images per second, of a bag its speed; 0.0: as recorded'),
     'loop': ('false', 'begin anew when all is played'),
     'bag_player': ('auto', 'ros2: `ros2 bag play`; own: our player; auto: ros2 where it is there'),
@@ -54,7 +54,7 @@ ARGUMENTS = {
 PLAYER_TEXTS = ('images', 'video', 'calibration')
 """The arguments that are settings of the player of the same name, and text."""
 
-SOURCES = ('images', 'video', 'bag', 'drive')
+SOURCES = ('images', 'video', 'bag', 'scene')
 
 BAG_PLAYERS = ('auto', 'ros2', 'own')
 
@@ -98,7 +98,7 @@ def _prepare(context: LaunchContext) -> list[Action]:
     chosen = [name for name in SOURCES if given[name]]
     if len(chosen) != 1:
         raise ValueError(
-            f'give one of images:=DIR, video:=FILE, bag:=DIR and drive:=0, not {len(chosen)}'
+            f'give one of images:=DIR, video:=FILE, bag:=DIR and scene:=0, not {len(chosen)}'
         )
     for name in ('loop', 'rviz'):
         parse_boolean(name, given[name])
@@ -106,7 +106,7 @@ def _prepare(context: LaunchContext) -> list[Action]:
         allowed = ', '.join(BAG_PLAYERS)
         raise ValueError(f'bag_player = {given["bag_player"]!r}: allowed are {allowed}')
     context.launch_configurations['use_sim_time'] = 'true' if given['bag'] else 'false'
-    if not given['bag'] and not given['drive']:
+    if not given['bag'] and not given['scene']:
         # Nobody publishes where the camera of a folder of images was mounted.
         context.launch_configurations.setdefault('extrinsics', 'parameters')
     return []
@@ -143,11 +143,11 @@ def _has_ros2_bag(bag_player: str) -> bool:
 
 
 def _settings(context: LaunchContext, given: dict[str, str]) -> dict[str, object]:
-    """Return what the player is told to play images, a video or the drive."""
-    drive = {'source': 'drive', 'seed': int(given['drive'])} if given['drive'] else {}
+    """Return what the player is told to play images, a video or the synthetic scene."""
+    scene = {'source': 'scene', 'seed': int(given['scene'])} if given['scene'] else {}
     return {
         **{name: given[name] for name in PLAYER_TEXTS},
-        **drive,
+        **scene,
         'transport': LaunchConfiguration('transport').perform(context) or 'raw',
         'rate_hz': float(given['rate']),
         'loop': parse_boolean('loop', given['loop']),

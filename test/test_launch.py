@@ -327,7 +327,7 @@ def test_a_replay_of_the_drive_takes_its_mounting_pose_from_tf():
     context, actions = evaluate(REPLAY, drive='7')
     found = nodes(actions)
     player = parameters_of(found['player_node'], context)
-    assert (player['source'], player['seed'], player['images']) == ('drive', 7, '')
+    assert (player['source'], player['seed'], player['images']) == ('scene', 7, '')
     node = parameters_of(found['segmentation_node'], context)
     assert node['use_sim_time'] is False
     assert node.get('ground.extrinsics', 'auto') != 'parameters'

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How long the built-in drive takes to draw a frame, beside the decoding of a JPEG of its size."""
+"""How long the synthetic scene takes to draw a frame, beside decoding a JPEG of that size."""
 
 from __future__ import annotations
 

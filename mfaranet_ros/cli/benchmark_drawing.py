@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How many frames of the built-in drive one core draws in a second, with all their ground truth.
+"""How many frames of the synthetic scene one core draws in a second, with all their ground truth.
 
 The reference is the decoding of a JPEG of the same image, measured in turn with the drawing.
 """

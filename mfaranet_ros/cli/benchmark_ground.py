@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How exact the drivable area in metres is, and how long it takes, with true labels of the drive.
 
-The grid and the boundary of the pipeline are compared with the ground truth of the built-in drive,
-whose geometry is known. The network plays no part.
+The grid and the boundary of the pipeline are compared with the ground truth of the synthetic
+scene, whose geometry is known. The network plays no part.
 """
 
 from __future__ import annotations

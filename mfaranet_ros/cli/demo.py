@@ -1,10 +1,10 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Play the built-in drive, images or a video through the node; show what it sees and how fast.
+"""Play the synthetic scene, images or a video through the node; show what it sees and how fast.
 
 Player, node and a recorder run as processes of their own and talk over ROS, as on a vehicle. Left
 behind are a video, three overlays, the metric grid as an image, and all figures as JSON. The
-drive comes with its ground truth, so that the figures also say how right the node was.
+scene comes with its ground truth, so that the figures also say how right the node was.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config
 from mfaranet_ros.core.config import PipelineConfig, Value, replace, settings_of, value_of
 from mfaranet_ros.core.errors import ConfigError, MfaranetError, OutputError, ProcessError
 from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
-from mfaranet_ros.data.scene_source import DriveSource, ground_settings
+from mfaranet_ros.data.scene_source import SceneSource, ground_settings
 from mfaranet_ros.data.wire import Record, read_records
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
@@ -49,7 +49,7 @@ START_S = 180.0
 """How long loading and warming up may take before the first image is played."""
 
 SAMPLE_EVERY = 4
-"""Of so many processed images of the drive one is compared with the ground truth in metres."""
+"""Of so many processed images of the scene one is compared with the ground truth in metres."""
 
 DRAIN_S = 10.0
 """How long the node may take to finish what it was sent."""
@@ -61,12 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument('--images', metavar='DIR', help='folder of images to play')
     given.add_argument('--video', metavar='FILE', help='video file to play')
     parser.add_argument(
-        '--seed', type=int, default=0, metavar='N', help='of the drive that is played else'
+        '--seed', type=int, default=0, metavar='N', help='of the synthetic scene; default: 0'
     )
-    for name, example in (('drive', 'rain=0.5'), ('camera', 'pitch=0.05')):
+    for name, example in (('scene', 'rain=0.5'), ('camera', 'pitch=0.05')):
         parser.add_argument(
             f'--{name}', action='append', default=[], metavar='NAME=VALUE',
-            help=f'of the drive, as in --{name} {example} (may be given several times)',
+            help=f'of the synthetic scene, as in --{name} {example} (may be given several times)',
         )  # fmt: skip
     add_model_arguments(parser)
     parser.add_argument(
@@ -100,8 +100,8 @@ class Play:
     grid_note: str
 
     @property
-    def drive(self) -> DriveSource | None:
-        return self.source if isinstance(self.source, DriveSource) else None
+    def scene(self) -> SceneSource | None:
+        return self.source if isinstance(self.source, SceneSource) else None
 
     @property
     def node(self) -> dict[str, Value]:
@@ -124,8 +124,8 @@ def main(args: argparse.Namespace) -> int:
     )
     results = Results(
         is_remapped=bool(play.config.output.class_remap),
-        ground_truth_labels=play.drive.drive.label_set if play.drive else '',
-        sample_every=SAMPLE_EVERY if play.drive else 0,
+        ground_truth_labels=play.scene.drive.label_set if play.scene else '',
+        sample_every=SAMPLE_EVERY if play.scene else 0,
     )
     problems: list[MfaranetError] = []
     exit_code = 0
@@ -150,14 +150,16 @@ def main(args: argparse.Namespace) -> int:
 
 def prepare(args: argparse.Namespace) -> Play:
     """Check all that can be checked before a process is started; raises MfaranetError."""
-    kind = next((name for name in SOURCES if getattr(args, name)), 'drive')
+    kind = next((name for name in SOURCES if getattr(args, name)), 'scene')
     if args.rate < 0 or args.seconds < 0:
         raise ConfigError(f'--rate {args.rate:g} --seconds {args.seconds:g}: must not be negative')
-    if kind == 'drive':
-        return _prepare_drive(args)
-    foreign = [name for name in ('seed', 'drive', 'camera') if getattr(args, name)]
+    if kind == 'scene':
+        return _prepare_scene(args)
+    foreign = [name for name in ('seed', 'scene', 'camera') if getattr(args, name)]
     if foreign:
-        raise ConfigError(f'--{foreign[0]} is of the drive, which --{kind} replaces: leave it out')
+        raise ConfigError(
+            f'--{foreign[0]} is for the synthetic scene, which --{kind} replaces: leave it out'
+        )
     source = SOURCES[kind](getattr(args, kind))
     rate_hz = args.rate or source.rate_hz
     player: dict[str, Value] = {
@@ -172,33 +174,35 @@ def prepare(args: argparse.Namespace) -> Play:
     return Play(source, kind, rate_hz, player, config, _grid_note(args, config))
 
 
-def _prepare_drive(args: argparse.Namespace) -> Play:
-    """Return the demo of the drive, whose camera is known."""
+def _prepare_scene(args: argparse.Namespace) -> Play:
+    """Return the demo of the synthetic scene, whose camera is known."""
     if args.calibration:
-        raise ConfigError('--calibration: the drive brings its own, set it by --camera NAME=VALUE')
-    options, camera = ' '.join(args.drive), ' '.join(args.camera)
-    source = DriveSource(args.seed, options, camera)
+        raise ConfigError(
+            '--calibration: the synthetic scene brings its own, change it with --camera NAME=VALUE'
+        )
+    options, camera = ' '.join(args.scene), ' '.join(args.camera)
+    source = SceneSource(args.seed, options, camera)
     rate_hz = args.rate or source.rate_hz
     player: dict[str, Value] = {
-        'source': 'drive',
+        'source': 'scene',
         'seed': args.seed,
-        'drive_options': options,
-        'drive_camera': camera,
+        'scene_options': options,
+        'scene_camera': camera,
         'rate_hz': float(rate_hz),
         'duration_s': float(args.seconds),
     }
     pose: dict[str, Value] = {'ground.extrinsics': 'parameters'}
     pose |= ground_settings(source.drive.camera)
     config = _node_config(args, rate_hz, pose)
-    return Play(source, 'drive', rate_hz, player, config, 'camera as drawn')
+    return Play(source, 'scene', rate_hz, player, config, 'camera as drawn')
 
 
 def _in_metres(play: Play, results: Results) -> MetricComparison | None:
     """Return how the metric outputs agree with the ground truth, where there is one."""
-    if play.drive is None or not results.samples:
+    if play.scene is None or not results.samples:
         return None
     return compare_in_metres(
-        play.drive.drive,
+        play.scene.drive,
         results.samples,
         play.config.ground,
         play.config.drivable.boundary_bearings,

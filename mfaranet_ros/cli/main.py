@@ -27,11 +27,11 @@ class Verb:
 
 
 VERBS = {
-    'demo': Verb('mfaranet_ros.cli.demo', 'play the built-in drive or images through the node'),
+    'demo': Verb('mfaranet_ros.cli.demo', 'play the synthetic scene or images through the node'),
     'benchmark': Verb('mfaranet_ros.cli.benchmark', 'measure what this machine can do'),
     'evaluate': Verb('mfaranet_ros.cli.evaluate', 'score a network on images or bags'),
     'compare': Verb('mfaranet_ros.cli.compare', 'tell two evaluations from noise'),
-    'scene': Verb('mfaranet_ros.cli.scene', 'write the built-in drive as images or a bag'),
+    'scene': Verb('mfaranet_ros.cli.scene', 'write the synthetic scene as images or a bag'),
     'record': Verb('mfaranet_ros.cli.record', 'write what the node publishes into a bag'),
     'train': Verb('mfaranet_ros.cli.train', 'train a network, or go on with a training'),
     'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),

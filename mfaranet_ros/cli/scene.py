@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Write the built-in drive: images, labels, calibration and the ground truth in metres.
+"""Write the synthetic scene: images, labels, calibration and the ground truth in metres.
 
 Into a folder that `mfaranet evaluate`, `mfaranet train` and the player read as it is, or with
 --bag into an mcap bag.

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments of the tools that use the built-in drive: its options and its camera."""
+"""Arguments of the tools that use the synthetic scene: its options and its camera."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in drive as images to play, with its calibration, its mounting and its ground
+"""The synthetic scene as images to play, with its calibration, its mounting and its ground
 truth."""
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def ground_settings(camera: SceneCamera) -> dict[str, float]:
     return {f'ground.{name}': float(getattr(camera, name)) for name in names}
 
 
-class DriveSource:
+class SceneSource:
     """The frames of a drive.
 
     options, camera: texts NAME=VALUE with blanks between them, as `rain=0.5 people=2`.
@@ -73,7 +73,7 @@ class DriveSource:
 
     @property
     def name(self) -> str:
-        return f'the built-in drive, seed {self.drive.world.seed}'
+        return f'the synthetic scene, seed {self.drive.world.seed}'
 
     @property
     def rate_hz(self) -> float:

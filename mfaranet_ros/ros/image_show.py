@@ -29,7 +29,7 @@ from mfaranet_ros.data.calibration_file import (
 )
 from mfaranet_ros.data.pace import Pace
 from mfaranet_ros.data.playback_sources import ImageCursor, Source, SourceImage
-from mfaranet_ros.data.scene_source import DriveSource, ground_settings, mounting
+from mfaranet_ros.data.scene_source import SceneSource, ground_settings, mounting
 from mfaranet_ros.pipeline import encode, messages
 from mfaranet_ros.ros.conversions import message_class, to_message
 from mfaranet_ros.ros.player_config import PlayerConfig
@@ -103,10 +103,10 @@ class Imageshow:
         self._ground_truth = (
             self._create(Image, 'truth') if self._source.has_ground_truth else None
         )
-        if isinstance(self._source, DriveSource):
+        if isinstance(self._source, SceneSource):
             self._tell_mounting(self._source)
 
-    def _tell_mounting(self, source: DriveSource) -> None:
+    def _tell_mounting(self, source: SceneSource) -> None:
         """Say where the camera of the drive sits, on /tf_static where tf2_msgs is installed."""
         camera = source.drive.camera
         header = encode.header(self._player.get_clock().now().nanoseconds, BASE_FRAME)

@@ -13,13 +13,13 @@ from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
 from mfaranet_ros.data.reader import open_bag
 from mfaranet_ros.data.recording import Recording
-from mfaranet_ros.data.scene_source import DriveSource
+from mfaranet_ros.data.scene_source import SceneSource
 
 SOURCES: dict[str, Callable[[PlayerConfig], Source | Recording]] = {
     'images': lambda config: ImageFolder(config.images),
     'video': lambda config: VideoFile(config.video),
     'bag': lambda config: open_recording(config),
-    'drive': lambda config: DriveSource(config.seed, config.drive_options, config.drive_camera),
+    'scene': lambda config: SceneSource(config.seed, config.scene_options, config.scene_camera),
 }
 """What can be played; a row is reached by its name as `source`, or by giving its setting."""
 
@@ -28,10 +28,10 @@ OF_BAGS = (
     'image_topic', 'camera_info_topic', 'topics', 'rate', 'start_s', 'clock_rate_hz', 'pace',
     'answer_topic', 'answer_timeout_s',
 )  # fmt: skip
-OF_DRIVES = ('seed', 'drive_options', 'drive_camera')
+OF_SCENES = ('seed', 'scene_options', 'scene_camera')
 FOREIGN = {
-    'bag': (*OF_IMAGES, *OF_DRIVES),
-    'drive': (*OF_BAGS, 'calibration', 'hfov_deg'),
+    'bag': (*OF_IMAGES, *OF_SCENES),
+    'scene': (*OF_BAGS, 'calibration', 'hfov_deg'),
 }
 """The settings that mean nothing to a kind of source; to those not named, what is of others."""
 
@@ -42,8 +42,8 @@ class PlayerConfig:
 
     source: str = setting(
         'auto',
-        'what is played; auto: what is given of the settings of the same names; drive: the '
-        'built-in drive',
+        'what is played; auto: what is given of the settings of the same names; scene: the '
+        'synthetic scene',
         choices=('auto', *SOURCES),
     )
     images: str = setting(
@@ -77,10 +77,10 @@ class PlayerConfig:
     wait_for_subscribers: int = setting(
         1, 'subscribers of the image to wait for before the first image', low=0, high=1000
     )
-    seed: int = setting(0, 'of the drive: which one it is', low=0, high=2**31 - 1)
-    drive_options: str = setting('', 'of the drive: its options, as `rain=0.5 people=2`')
-    drive_camera: str = setting(
-        '', 'of the drive: calibration and mounting of its camera, as `width=960 pitch=0.05`'
+    seed: int = setting(0, 'of the scene: which one it is', low=0, high=2**31 - 1)
+    scene_options: str = setting('', 'of the scene: its options, as `rain=0.5 people=2`')
+    scene_camera: str = setting(
+        '', 'of the scene: calibration and mounting of its camera, as `width=960 pitch=0.05`'
     )
     image_topic: str = setting('', 'of the bag: its image topic; empty: the only one')
     camera_info_topic: str = setting(
@@ -118,7 +118,7 @@ _NAMED = [name for name in SOURCES if hasattr(PlayerConfig, name)]
 def open_source(config: PlayerConfig) -> Source | Recording:
     """Open what is to be played; raises ConfigError or SourceError."""
     kind = _kind(config)
-    foreign = FOREIGN.get(kind, (*OF_BAGS, *OF_DRIVES))
+    foreign = FOREIGN.get(kind, (*OF_BAGS, *OF_SCENES))
     for each in settings_of(config):
         if each.name in foreign and getattr(config, each.name) != each.default:
             brings = kind in FOREIGN and each.name in OF_IMAGES
@@ -135,7 +135,7 @@ def _kind(config: PlayerConfig) -> str:
     if config.source == 'auto':
         what = f'{" and ".join(given)} are both given' if given else 'nothing to play is given'
         raise ConfigError(
-            f'{what}: set one of {", ".join(_NAMED)}, or source as well; drive needs no more'
+            f'{what}: set one of {", ".join(_NAMED)}, or source as well; scene needs no more'
         )
     if hasattr(config, config.source) and not getattr(config, config.source):
         raise ConfigError(f'source = {config.source!r}, but {config.source} is empty: set it')

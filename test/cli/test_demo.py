@@ -76,11 +76,11 @@ def arguments(*given):
 
 
 def test_without_a_source_it_plays_the_drive_with_its_camera():
-    play = demo.prepare(arguments('--seed', '3', '--drive', 'rain=0.5', '--camera', 'pitch=0.1'))
-    assert (play.kind, play.rate_hz, len(play.source)) == ('drive', 10.0, 200)
+    play = demo.prepare(arguments('--seed', '3', '--scene', 'rain=0.5', '--camera', 'pitch=0.1'))
+    assert (play.kind, play.rate_hz, len(play.source)) == ('scene', 10.0, 200)
     assert play.source.drive.camera == SceneCamera(pitch=0.1)
     assert play.player == {
-        'source': 'drive', 'seed': 3, 'drive_options': 'rain=0.5', 'drive_camera': 'pitch=0.1',
+        'source': 'scene', 'seed': 3, 'scene_options': 'rain=0.5', 'scene_camera': 'pitch=0.1',
         'rate_hz': 10.0, 'duration_s': 0.0,
     }  # fmt: skip
     assert (play.node['ground.extrinsics'], play.node['ground.pitch']) == ('parameters', 0.1)
@@ -94,9 +94,9 @@ def test_without_a_source_it_plays_the_drive_with_its_camera():
         (('--video', '/nowhere.mp4'), SourceError, r'/nowhere\.mp4'),
         (('--images', 'IMAGES', '--rate', '-1'), ConfigError, 'not be negative'),
         (('--images', 'IMAGES', '--seconds', '-1'), ConfigError, 'not be negative'),
-        (('--images', 'IMAGES', '--drive', 'rain=1'), ConfigError, 'which --images replaces'),
-        (('--calibration', 'a.yaml'), ConfigError, 'the drive brings its own'),
-        (('--drive', 'rian=1'), ConfigError, "did you mean 'rain'"),
+        (('--images', 'IMAGES', '--scene', 'rain=1'), ConfigError, 'which --images replaces'),
+        (('--calibration', 'a.yaml'), ConfigError, 'the synthetic scene brings its own'),
+        (('--scene', 'rian=1'), ConfigError, "did you mean 'rain'"),
         (('--images', 'IMAGES', '--scales', '0,2'), ConfigError, r'model\.scales'),
         (('--images', 'IMAGES', '--set', 'ground.zz=1'), ConfigError, r"'ground\.z'"),
     ],
@@ -282,7 +282,7 @@ class TestWhole:
 
     def test_the_drive_is_compared_with_its_ground_truth_in_metres(self, weights, tmp_path):
         process = start(
-            '--weights', weights, '--scales', '2', '--drive', 'rate_hz=4', '--seconds', '3',
+            '--weights', weights, '--scales', '2', '--scene', 'rate_hz=4', '--seconds', '3',
             '--camera', 'width=128', '--camera', 'height=96', '--camera', 'fx=125',
             '--set', 'latency.max_age_ms=0', '--set', 'drivable.min_confidence=0',
             '--out', tmp_path,
@@ -290,7 +290,7 @@ class TestWhole:
         out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
         figures = json.loads((tmp_path / 'figures.json').read_text())
-        assert figures['input']['kind'] == 'drive'
+        assert figures['input']['kind'] == 'scene'
         assert figures['accuracy']['frames'] >= 3
         assert (figures['metric']['frames'] >= 1, figures['metric']['frames_unknown']) == (True, 0)
         assert figures['metric']['to_40_m']['boundary_vertices'] > 100

@@ -10,7 +10,7 @@ import pytest
 from mfaranet_ros.benchmark.ground import camera_model, mounting_pose
 from mfaranet_ros.core.errors import CalibrationError, ConfigError, UnknownNameError
 from mfaranet_ros.core.settings import replace
-from mfaranet_ros.data.scene_source import DriveSource, ground_settings, mounting
+from mfaranet_ros.data.scene_source import SceneSource, ground_settings, mounting
 from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline import encode
@@ -26,7 +26,7 @@ CAMERAS = [SceneCamera(), SceneCamera(coefficients=(-0.2, 0.05, 1e-3, 0.0, 0.0))
 
 
 def test_it_plays_the_frames_of_the_drive_with_their_ground_truth():
-    source = DriveSource(3, 'duration_s=0.3 rain=0.5', SMALL)
+    source = SceneSource(3, 'duration_s=0.3 rain=0.5', SMALL)
     images = list(source)
     assert [image.number for image in images] == [0, 1, 2]
     assert (len(source), source.rate_hz, source.has_ground_truth) == (3, 10.0, True)
@@ -38,7 +38,7 @@ def test_it_plays_the_frames_of_the_drive_with_their_ground_truth():
 
 
 def test_options_may_begin_with_a_preset():
-    options = DriveSource(0, 'people=2 preset=rain').drive.options
+    options = SceneSource(0, 'people=2 preset=rain').drive.options
     assert options == replace(preset('rain'), {'people': 2.0})
 
 
@@ -46,7 +46,7 @@ def test_options_may_begin_with_a_preset():
 def test_the_node_reads_the_camera_as_it_is(camera):
     texts = [f'{name}={value}' for name, value in vars(camera).items() if name != 'coefficients']
     texts.append(f'coefficients={",".join(map(str, camera.coefficients))}')
-    source = DriveSource(camera=' '.join(texts))
+    source = SceneSource(camera=' '.join(texts))
     assert source.drive.camera == camera
     assert read_camera_info(source.camera_info) == camera_model(camera)
 
@@ -81,6 +81,6 @@ def test_its_transform_and_its_settings_are_its_mounting_pose(camera):
 )
 def test_what_cannot_be_is_refused_in_one_line(options, camera, error, words):
     with pytest.raises(error) as caught:
-        DriveSource(0, options, camera)
+        SceneSource(0, options, camera)
     assert words in str(caught.value)
     assert '\n' not in str(caught.value)

@@ -24,7 +24,7 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 from mfaranet_ros.core.errors import CalibrationError, ConfigError, SourceError  # noqa: E402
-from mfaranet_ros.data.scene_source import DriveSource  # noqa: E402
+from mfaranet_ros.data.scene_source import SceneSource  # noqa: E402
 from mfaranet_ros.geometry.camera import read_camera_info  # noqa: E402
 from mfaranet_ros.pipeline.decode import decode  # noqa: E402
 from mfaranet_ros.ros.image_show import Imageshow  # noqa: E402
@@ -168,9 +168,9 @@ def test_it_plays_images_calibration_and_ground_truth_and_ends(audience, images)
 def test_the_drive_is_played_with_its_own_camera_and_ground_truth(audience):
     audience.listen('image', 'camera_info', 'truth')
     camera = 'width=64 height=48 fx=60'
-    audience.play(source='drive', seed=2, drive_options='duration_s=0.3', drive_camera=camera)
+    audience.play(source='scene', seed=2, scene_options='duration_s=0.3', scene_camera=camera)
     audience.wait_for_end()
-    heard, drive = audience.heard, DriveSource(2, 'duration_s=0.3', camera).drive
+    heard, drive = audience.heard, SceneSource(2, 'duration_s=0.3', camera).drive
     assert stamps(heard['image']) == stamps(heard['camera_info']) == stamps(heard['truth'])
     assert len(heard['image']) == 3
     for index, (message, ground_truth) in enumerate(
@@ -358,8 +358,8 @@ def test_all_files_breaking_while_it_loops_ends_it_with_a_failure(audience, imag
         ({'source': 'camera'}, ConfigError, 'allowed are auto, images, video'),
         ({'images': 'IMAGES', 'rate_hz': -1.0}, ConfigError, 'rate_hz = -1.0'),
         ({'images': 'IMAGES', 'rate_h': 1.0}, ConfigError, "did you mean 'rate_hz'"),
-        ({'source': 'drive', 'hfov_deg': 50.0}, ConfigError, 'a drive brings its own'),
-        ({'source': 'drive', 'drive_options': 'rian=1'}, ConfigError, "did you mean 'rain'"),
+        ({'source': 'scene', 'hfov_deg': 50.0}, ConfigError, 'a scene brings its own'),
+        ({'source': 'scene', 'scene_options': 'rian=1'}, ConfigError, "did you mean 'rain'"),
         ({'images': 'IMAGES', 'seed': 1}, ConfigError, 'images has none'),
         ({'images': '/nowhere'}, SourceError, 'No such file'),
         ({'video': '/nowhere.mp4'}, SourceError, 'no such file'),

@@ -97,7 +97,8 @@ class BagSpec:
     def given(self) -> dict[str, Any]:
         """Return what was given, as the report says it."""
         choice = asdict(self.choice)
-        return {**choice, 'truth': str(choice['truth']) if choice['truth'] else None}
+        given = choice['ground_truth']
+        return {**choice, 'ground_truth': str(given) if given else None}
 
     def identity(self) -> dict[str, Any]:
         """Return plain values by which the same frames and ground truth are known again."""
