@@ -196,7 +196,7 @@ PASCAL_CONTEXT = _label_set(
 )
 """The 59 most frequent classes of PASCAL-Context, in alphabetical order as is customary. The
 dataset has no colours of its own; these are entries 1 to 59 of the PASCAL VOC colour map
-(Mottaghi et al., The Role of Context for Object Detection and Semantic Result, CVPR 2014;
+(Mottaghi et al., The Role of Context for Object Detection and Semantic Segmentation, CVPR 2014;
 Everingham et al., The PASCAL VOC development kit)."""
 
 _LABEL_SETS = {entry.name: entry for entry in (CAMVID, CITYSCAPES, PASCAL_CONTEXT)}

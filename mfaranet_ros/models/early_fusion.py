@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Early Fusion: the features of a frozen classifier, fused first, then refined level by level.
 
-Gupta, Krishnamurthy and Singh, Early Fusion of Features for Semantic Result (arXiv
+Gupta, Krishnamurthy and Singh, Early Fusion of Features for Semantic Segmentation (arXiv
 2402.06091). There is no public code. Its abstract and its first figure say: a ResNet-50 that is
 not trained along, which saves memory; its features at several scales, brought to fitting channels
 by 1x1 convolutions, go into a reverse HRNet; one more stream of high resolution is added. What

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ESeg: semantic segmentation with a pyramid down to 1/512 of the image, and nothing atrous.
 
-Meng et al., Revisiting Multi-Scale Feature Fusion for Semantic Result (arXiv 2203.12683).
+Meng et al., Revisiting Multi-Scale Feature Fusion for Semantic Segmentation (arXiv 2203.12683).
 There is no public code. Its abstract says: levels P2 (stride 4) to P9 (stride 512), no atrous
 convolution, no high internal resolution, all levels fused by a BiFPN. The backbones, the widths
 and repeats of each size, and all details are our choice: docs/models.md lists them.

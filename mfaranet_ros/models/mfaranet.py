@@ -3,7 +3,7 @@
 """MFARANet: Multi-Level Features Aggregation and Recursive Alignment Network.
 
 Zhang et al., Multi-Level Feature Aggregation and Recursive Alignment Network for Real-Time
-Semantic Result (arXiv 2402.02286). Written from the paper and the published description of
+Semantic Segmentation (arXiv 2402.02286). Written from the paper and the published description of
 its parameters; the names of the parameters are those of the published checkpoints.
 
 A ResNet gives features at strides 4, 8, 16 and 32. A top-down and a bottom-up path mix them. Each

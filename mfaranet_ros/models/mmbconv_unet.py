@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """MMBConv U-Net: a U-Net whose branches are all equal, of inverted bottlenecks without 1x1.
 
-Chen, Cai, Wu, Xiong and Park, Multi-Scale Semantic Result with Modified MBConv Blocks (arXiv
+Chen, Cai, Wu, Xiong and Park, Multi-Scale Semantic Segmentation with Modified MBConv Blocks (arXiv
 2402.04618). There is no public code. Its abstract and summaries of it say: a stem that reduces the
 image four times, a U-Net whose branches have the same depth and channels at every resolution,
 and MBConv (arXiv 1801.04381) with 3x3 convolutions in place of its 1x1 ones. How many of
