@@ -26,8 +26,8 @@ from mfaranet_ros.core.frame import Frame, GroundGrid, Output
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.drivable import BLOCKED, FREE
 from mfaranet_ros.pipeline.processor import FrameProcessor
-from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 OUTPUT = Path(__file__).resolve().parent / 'drive.jpg'
 JPEG_QUALITY = 88
@@ -74,7 +74,7 @@ def main() -> int:
 
 def make_image(config: PipelineConfig, seed: int = SEED, index: int = INDEX) -> Image:
     """Segment one frame of the drive and return the panels."""
-    drive, pipeline = Drive(seed), FrameProcessor(config)
+    drive, pipeline = SyntheticScene(seed), FrameProcessor(config)
     drawn = drive.frame(index)
     frame = Frame(drawn.rgb, 'rgb8', drawn.stamp_ns, 'camera')
     result = pipeline(frame, WANTED, project_ground(drive.camera, config.ground))

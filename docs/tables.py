@@ -40,7 +40,7 @@ from mfaranet_ros.ros.outputs import (
 from mfaranet_ros.ros.parameters import all_settings
 from mfaranet_ros.ros.player_config import PlayerConfig
 from mfaranet_ros.scenes.kinds import LABEL_SETS, Kind, label_table
-from mfaranet_ros.scenes.options import PRESETS, DriveOptions
+from mfaranet_ros.scenes.options import PRESETS, SceneOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = './dev run python docs/tables.py'
@@ -296,7 +296,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'topics': topics_table,
     'parameters': lambda: parameter_table(ordered_settings(), live=True),
     'player parameters': lambda: parameter_table(settings_of(PlayerConfig), live=False),
-    'drive options': lambda: parameter_table(settings_of(DriveOptions), live=False, kind='option'),
+    'drive options': lambda: parameter_table(settings_of(SceneOptions), live=False, kind='option'),
     'drive presets': presets_table,
     'drive classes': drive_classes_table,
     'scales': scales_table,

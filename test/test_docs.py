@@ -407,7 +407,7 @@ def test_image_shows_frame_mask_overlay_and_both_grids(tmp_path):
     from mfaranet_ros.core.config import replace
     from mfaranet_ros.core.labels import get_label_set
     from mfaranet_ros.models import create_model, save_weights
-    from mfaranet_ros.scenes.drive import Drive
+    from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
     image_file = load(ROOT / 'docs/make_image.py')
     labels = get_label_set('camvid')
@@ -417,7 +417,7 @@ def test_image_shows_frame_mask_overlay_and_both_grids(tmp_path):
     image = image_file.make_image(
         replace(PipelineConfig(), {**image_file.SETTINGS, **given}), 0, 3
     )
-    frame = Drive(0).frame(3).rgb
+    frame = SyntheticScene(0).frame(3).rgb
     height, width = frame.shape[:2]
     top, gap = image_file.CAPTION_PX, image_file.GAP_PX
     assert image.shape[1] == 3 * width + 2 * gap

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 QUALITY = 90
 """Of the JPEGs whose decoding is the reference, of 100."""
@@ -39,7 +39,7 @@ class DrawingTimes:
 
 
 def measure_drawing(
-    drive: Drive, frames: Iterable[int], on_frame: Callable[[], object] = lambda: None
+    drive: SyntheticScene, frames: Iterable[int], on_frame: Callable[[], object] = lambda: None
 ) -> DrawingTimes:
     """Draw frames with image, labels and depth; what is made once per camera is not counted."""
     drive.frame(0)

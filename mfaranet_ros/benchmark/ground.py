@@ -22,9 +22,9 @@ from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary,
 from mfaranet_ros.geometry.ground import CameraModel, GroundProjection, MountingPose
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.grid import GridExtent
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruth, MetricGroundTruthFinder
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 REPEATS = 20
 """How often the metric part of a frame is timed."""
@@ -94,7 +94,7 @@ class GroundFigures:
 
 
 def measure_ground(
-    drives: Iterable[Drive],
+    drives: Iterable[SyntheticScene],
     frames: Iterable[int],
     config: GroundConfig | None = None,
     *,

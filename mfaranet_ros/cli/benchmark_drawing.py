@@ -21,8 +21,8 @@ from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_drive_arguments, scene_options
 from mfaranet_ros.cli.setting_arguments import parse_size
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.texts import resized
+from mfaranet_ros.scenes.options import resized
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 SIZES = ('360x480', '1024x2048')
 
@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     if args.frames < 1:
         raise ConfigError(f'--frames {args.frames}: must be 1 or more')
     cameras = [resized(*parse_size(size, '--sizes')) for size in args.sizes]
-    drives = [Drive(args.seed, scene_options(args), camera) for camera in cameras]
+    drives = [SyntheticScene(args.seed, scene_options(args), camera) for camera in cameras]
     frames = np.linspace(0, len(drives[0]) - 1, args.frames).astype(int).tolist()
     cv2.setNumThreads(1)
     with tqdm(total=len(drives) * len(frames), unit='frame', leave=False, disable=None) as bar:

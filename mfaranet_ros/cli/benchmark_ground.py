@@ -21,7 +21,7 @@ from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.evaluation.metrics.metric import describe_metric, metric_figures
-from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 SIZE = '1024x2048'
 
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
         raise ConfigError(f'--seeds {args.seeds}, --frames {args.frames}: both must be 1 or more')
     camera = scene_camera(args)
     options = scene_options(args, labels='cityscapes')
-    drives = [Drive(args.seed + number, options, camera) for number in range(args.seeds)]
+    drives = [SyntheticScene(args.seed + number, options, camera) for number in range(args.seeds)]
     frames = np.linspace(0, len(drives[0]) - 1, args.frames).astype(int).tolist()
     cv2.setNumThreads(1)
     with tqdm(total=args.seeds * args.frames, unit='frame', leave=False, disable=None) as bar:

@@ -18,8 +18,8 @@ from mfaranet_ros.cli.demo_results import MetricSample
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.frame import Drivable, GroundGrid
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
-from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 MOST = 25
 """So many frames are compared; the ground truth of one takes a third of a second."""
@@ -44,7 +44,7 @@ class MetricComparison:
 
 
 def compare_in_metres(
-    drive: Drive, samples: Sequence[MetricSample], config: GroundConfig, bearings: int
+    drive: SyntheticScene, samples: Sequence[MetricSample], config: GroundConfig, bearings: int
 ) -> MetricComparison:
     """Compare frames spread over the drive; bearings: vertices of the boundary."""
     chosen = [samples[i] for i in _spread(len(samples))]
@@ -66,7 +66,7 @@ def compare_in_metres(
     return MetricComparison(counts, frames, len(chosen) - frames, shown, true_grid)
 
 
-def _number_of(drive: Drive, sample: MetricSample) -> int | None:
+def _number_of(drive: SyntheticScene, sample: MetricSample) -> int | None:
     """Return which frame a sample is of: ground truth that were lost on the way leave it counted
     low."""
     for number in range(sample.number, min(sample.number + LOST + 1, len(drive))):

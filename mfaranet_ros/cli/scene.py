@@ -19,9 +19,9 @@ from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, 
 from mfaranet_ros.cli.scene_output import SceneBag, SceneFolder, SceneOutput
 from mfaranet_ros.cli.setting_arguments import parse_numbers
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.grid import GridExtent
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 EXTENT = '0,40,-10,10,0.1'
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Write the frames and say what is where; raises MfaranetError."""
-    drive = Drive(args.seed, scene_options(args), scene_camera(args))
+    drive = SyntheticScene(args.seed, scene_options(args), scene_camera(args))
     count = len(drive) if args.frames is None else args.frames
     if not 1 <= count <= len(drive):
         raise ConfigError(
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _output(args: argparse.Namespace, drive: Drive) -> SceneOutput:
+def _output(args: argparse.Namespace, drive: SyntheticScene) -> SceneOutput:
     if args.bag:
         return SceneBag(args.out, drive, overwrite=args.overwrite)
     return SceneFolder(args.out, drive, f'.{args.format}', overwrite=args.overwrite)

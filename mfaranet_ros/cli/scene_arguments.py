@@ -10,8 +10,14 @@ from mfaranet_ros.cli.setting_arguments import parse_size
 from mfaranet_ros.cli.settings import add_set_argument
 from mfaranet_ros.core.settings import replace
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.options import PRESETS, DriveOptions, preset
-from mfaranet_ros.scenes.texts import camera_of, options_of, resized
+from mfaranet_ros.scenes.options import (
+    PRESETS,
+    SceneOptions,
+    camera_of,
+    options_of,
+    preset,
+    resized,
+)
 
 DEMO_SIZE = f'{SceneCamera.height}x{SceneCamera.width}'
 
@@ -42,6 +48,6 @@ def scene_camera(args: argparse.Namespace) -> SceneCamera:
     return camera_of(args.camera, resized(*parse_size(args.size, '--size')))
 
 
-def scene_options(args: argparse.Namespace, **defaults: str) -> DriveOptions:
+def scene_options(args: argparse.Namespace, **defaults: str) -> SceneOptions:
     """Return the options of the drive; defaults: those that this tool changes."""
     return options_of(args.set, replace(preset(args.preset), defaults))

@@ -19,8 +19,8 @@ from mfaranet_ros.data.calibration_file import calibration_yaml, stamped
 from mfaranet_ros.data.scene_source import ground_settings, mounting, scene_camera_info
 from mfaranet_ros.data.writer import BagWriter
 from mfaranet_ros.pipeline import encode, messages
-from mfaranet_ros.scenes.drive import Drive, DriveFrame
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruth
+from mfaranet_ros.scenes.synthetic_scene import SceneFrame, SyntheticScene
 
 START_NS = 1_600_000_000 * 10**9
 """The stamp of the first frame in a bag; 0 would mean no time at all."""
@@ -37,7 +37,7 @@ JPEG_QUALITY = 95
 class SceneOutput(Protocol):
     """Takes frames in order, then closes."""
 
-    def add(self, frame: DriveFrame, ground_truth: MetricGroundTruth | None) -> None: ...
+    def add(self, frame: SceneFrame, ground_truth: MetricGroundTruth | None) -> None: ...
 
     def close(self) -> None: ...
 
@@ -49,7 +49,9 @@ class SceneFolder:
     there already.
     """
 
-    def __init__(self, path: Path, drive: Drive, suffix: str, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, drive: SyntheticScene, suffix: str, *, overwrite: bool = False
+    ) -> None:
         self._path, self._drive, self._suffix = path, drive, suffix
         self._poses: list[dict[str, Any]] = []
         present = [name for name in (*FOLDERS, *FILES) if (path / name).exists()]
@@ -59,7 +61,7 @@ class SceneFolder:
             shutil.rmtree(path / name, ignore_errors=True)
         write_text(path / FILES[0], calibration_yaml(scene_camera_info(drive.camera)))
 
-    def add(self, frame: DriveFrame, ground_truth: MetricGroundTruth | None) -> None:
+    def add(self, frame: SceneFrame, ground_truth: MetricGroundTruth | None) -> None:
         """Write one frame."""
         name = f'{frame.index:06}'
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if self._suffix == '.jpg' else []
@@ -101,14 +103,14 @@ class SceneFolder:
 class SceneBag:
     """An mcap bag with the images of a camera and, on /truth, what is true of them."""
 
-    def __init__(self, path: Path, drive: Drive, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, drive: SyntheticScene, *, overwrite: bool = False) -> None:
         self._drive = drive
         self._camera_info = scene_camera_info(drive.camera)
         self._writer = BagWriter(path, overwrite=overwrite)
         header = encode.header(START_NS, BASE_FRAME)
         self._write('/tf_static', mounting(drive.camera, header, FRAME_ID), START_NS)
 
-    def add(self, frame: DriveFrame, ground_truth: MetricGroundTruth | None) -> None:
+    def add(self, frame: SceneFrame, ground_truth: MetricGroundTruth | None) -> None:
         """Write one frame."""
         stamp_ns = START_NS + frame.stamp_ns
         camera, base = (encode.header(stamp_ns, name) for name in (FRAME_ID, BASE_FRAME))

@@ -23,8 +23,8 @@ from mfaranet_ros.pipeline.messages import (
     Vector3,
 )
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.texts import camera_of, options_of
+from mfaranet_ros.scenes.options import camera_of, options_of
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 
 def scene_camera_info(camera: SceneCamera) -> CameraInfo:
@@ -64,7 +64,7 @@ class SceneSource:
     """
 
     def __init__(self, seed: int = 0, options: str = '', camera: str = '') -> None:
-        self.drive = Drive(
+        self.drive = SyntheticScene(
             seed,
             options_of(options.split(), flag='option of the drive'),
             camera_of(camera.split()),

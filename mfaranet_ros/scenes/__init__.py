@@ -1,4 +1,4 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in drive: a procedural road scene with exact labels, calibration and metric ground
+"""The synthetic scene: a procedural road scene with exact labels, calibration and metric ground
 truth."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The camera of the drive: its calibration, its place on the car, and where its pixels look."""
+"""The camera of the scene: its calibration, its place on the car, and where its pixels look."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from mfaranet_ros.scenes.chance import Purpose, generator
-from mfaranet_ros.scenes.ground import HALF_ROAD_M
-from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.options import SceneOptions
+from mfaranet_ros.scenes.road import HALF_ROAD_M
 
 SPACING_M = 95.0
 """Distance along the road after which somebody crosses it, about."""
@@ -28,7 +28,7 @@ _CLEAR_S = 1.2
 
 
 def crossings(
-    seed: int, options: DriveOptions, low: float, high: float
+    seed: int, options: SceneOptions, low: float, high: float
 ) -> Iterator[tuple[int, float]]:
     """Yield number and place along the road of the crossings between two places."""
     if options.people == 0 or options.speed_mps < SPEED_MPS:
@@ -44,22 +44,22 @@ def _share(seed: int, number: int) -> float:
     return generator(seed, Purpose.CROSSING, number).random()
 
 
-def crossed(seed: int, options: DriveOptions, low: float, high: float) -> bool:
+def crossed(seed: int, options: SceneOptions, low: float, high: float) -> bool:
     """Return whether somebody crosses between two places of the road, or close to them."""
     return any(crossings(seed, options, low - _CLEAR_M, high + _CLEAR_M))
 
 
-def walked(options: DriveOptions, place: float, time_s: float) -> float:
+def walked(options: SceneOptions, place: float, time_s: float) -> float:
     """Return how far somebody has come from the kerb of the ego car's side at a time."""
     return min(max(SPEED_MPS * (time_s - _begins(options, place)), 0.0), 2 * KERBSIDE_M)
 
 
-def _begins(options: DriveOptions, place: float) -> float:
+def _begins(options: SceneOptions, place: float) -> float:
     """Return the time at which somebody begins to cross."""
     return place / options.speed_mps - max(_BEFORE_M / options.speed_mps, _BEFORE_S)
 
 
-def hinders(seed: int, options: DriveOptions, start: float, speed_mps: float) -> bool:
+def hinders(seed: int, options: SceneOptions, start: float, speed_mps: float) -> bool:
     """Return whether somebody would be in the way of an oncoming car.
 
     start: where it is at time 0; it comes against the ego car at a speed, in the other lane.

@@ -38,9 +38,6 @@ class Kind(enum.IntEnum):
     BICYCLE = 17
 
 
-FLAT = frozenset({Kind.ROAD, Kind.MARKING, Kind.PAVEMENT, Kind.GRASS})
-"""The kinds of ground; everything else stands up, but for the sky."""
-
 _NAMES: dict[str, dict[Kind, str]] = {
     'camvid': {
         Kind.ROAD: 'Road',
@@ -92,7 +89,7 @@ LABEL_SETS = tuple(_NAMES)
 def label_table(label_set: str) -> NDArray[np.uint8]:
     """Return the class id of each kind: uint8 (256,), read-only; raises UnknownNameError."""
     if label_set not in _NAMES:
-        raise UnknownNameError('label set of the drive', label_set, _NAMES)
+        raise UnknownNameError('label set of the scene', label_set, _NAMES)
     ids = get_label_set(label_set).names
     table = np.full(256, UNLABELED, np.uint8)
     for kind, name in _NAMES[label_set].items():

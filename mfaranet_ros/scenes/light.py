@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The light of a drive: sun, shadows, haze, rain, dusk and the lamps of the ego car."""
+"""The light of a scene: sun, shadows, haze, rain, dusk and the lamps of the ego car."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mfaranet_ros.scenes.chance import Purpose, generator
 from mfaranet_ros.scenes.images.noise import fractal
 from mfaranet_ros.scenes.images.sky import HORIZON
 from mfaranet_ros.scenes.kinds import Kind
-from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.options import SceneOptions
 from mfaranet_ros.scenes.painter import Canvas
-from mfaranet_ros.scenes.pose import Pose
-from mfaranet_ros.scenes.scene import Scene
+from mfaranet_ros.scenes.things import Pose
 from mfaranet_ros.scenes.view import Ints, Singles
+from mfaranet_ros.scenes.world import Snapshot
 
 CELLS_PER_M = 8
 SHADOW_CELLS = (512, 1024)
@@ -39,9 +39,9 @@ _SHADOWED_M = np.array((75.0, 45.0))
 
 @dataclass(frozen=True)
 class Light:
-    """The light of one drive."""
+    """The light of one scene."""
 
-    options: DriveOptions
+    options: SceneOptions
     seed: int
 
     @cached_property
@@ -104,16 +104,16 @@ class Light:
         gains *= self.lamps(middle[:, 0], middle[:, 1])
         return np.append(gains, (1.0, 1.0)).astype(np.float32)
 
-    def shadows(self, scene: Scene, pose: Pose) -> NDArray[np.uint8]:
+    def shadows(self, snapshot: Snapshot, pose: Pose) -> NDArray[np.uint8]:
         """Return how lit the ground around base_link is: uint8 SHADOW_CELLS, 255 is in the sun."""
         lit = np.full(SHADOW_CELLS, 255, np.uint8)
-        feet = _feet(scene, pose)
+        feet = _feet(snapshot, pose)
         near = np.flatnonzero((np.abs(feet).min(axis=1) < _SHADOWED_M).all(axis=1)).tolist()
         dark = 255 - round(165 * self.options.shadow)
         x, y, z = self.sun
         per_m = -np.array(pose.turn_back(np.float64(x), np.float64(y))) / z
         for number in near if dark < 255 else ():
-            thing, foot = scene.things[number], feet[number]
+            thing, foot = snapshot.things[number], feet[number]
             if thing.shape == 'tree':
                 middle = foot.sum(axis=0) / 4 + per_m * (0.66 * thing.height_m)
                 column, row = (int(value) >> _SHIFT for value in _cells(middle))
@@ -123,21 +123,21 @@ class Light:
                 outline = _cells(np.vstack((foot, foot + per_m * thing.height_m)))
                 cv2.fillConvexPoly(lit, cv2.convexHull(outline), dark, cv2.LINE_8, _SHIFT)
         for number in near:
-            if scene.things[number].kind in _ROOMY:
+            if snapshot.things[number].kind in _ROOMY:
                 cv2.fillConvexPoly(lit, _cells(feet[number]), 70, cv2.LINE_8, _SHIFT)
         return np.asarray(cv2.blur(lit, (5, 5)))
 
 
-def _feet(scene: Scene, pose: Pose) -> NDArray[np.float64]:
+def _feet(snapshot: Snapshot, pose: Pose) -> NDArray[np.float64]:
     """Return the corners of the feet of all things in base_link: float64 (T, 4, 2).
 
     Those under which it is dark in any light are a little larger.
     """
-    rows = [(*thing.pose, thing.length_m, thing.width_m) for thing in scene.things]
+    rows = [(*thing.pose, thing.length_m, thing.width_m) for thing in snapshot.things]
     x, y, cosine, sine, length, width = np.array(rows, np.float64).reshape(-1, 6).T[:, :, None]
     x, y = pose.to_base(x, y)
     cosine, sine = pose.turn_back(cosine, sine)
-    roomy = np.array([[thing.kind in _ROOMY] for thing in scene.things]).reshape(-1, 1) * 0.4
+    roomy = np.array([[thing.kind in _ROOMY] for thing in snapshot.things]).reshape(-1, 1) * 0.4
     ahead = (length + roomy) / 2 * np.array((1, 1, -1, -1))
     aside = (width + roomy) / 2 * np.array((1, -1, -1, 1))
     corners = (x + ahead * cosine - aside * sine, y + ahead * sine + aside * cosine)

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.frame import GroundGrid
 from mfaranet_ros.core.labels import Role, get_label_set
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.extent import GridExtent
-from mfaranet_ros.scenes.ground_in_view import GroundInView
+from mfaranet_ros.scenes.grid import GridExtent, GroundInView
 from mfaranet_ros.scenes.kinds import label_table
-from mfaranet_ros.scenes.pose import Pose
-from mfaranet_ros.scenes.scene import GROUND, Scene
 from mfaranet_ros.scenes.shapes import SHAPES
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
+from mfaranet_ros.scenes.things import Pose
+from mfaranet_ros.scenes.world import GROUND, Snapshot
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -66,20 +65,20 @@ class MetricGroundTruth:
 
 
 class MetricGroundTruthFinder:
-    """Finds the metric ground truth of a drive's frames, for one grid.
+    """Finds the metric ground truth of a scene's frames, for one grid.
 
     Raises CalibrationError where the camera sees nothing of the grid.
     """
 
-    def __init__(self, drive: Drive, extent: GridExtent | None = None) -> None:
-        self.drive = drive
+    def __init__(self, scene: SyntheticScene, extent: GridExtent | None = None) -> None:
+        self.scene = scene
         self.extent = extent or GridExtent()
-        self.view = GroundInView(drive.camera, self.extent)
-        roles = get_label_set(drive.label_set).roles
-        self._drivable = roles[label_table(drive.label_set)] == Role.DRIVABLE
+        self.view = GroundInView(scene.camera, self.extent)
+        roles = get_label_set(scene.label_set).roles
+        self._drivable = roles[label_table(scene.label_set)] == Role.DRIVABLE
 
     def at(self, index: int) -> MetricGroundTruth:
-        """Return the ground truth of one frame; raises ConfigError for one the drive does not
+        """Return the ground truth of one frame; raises ConfigError for one the scene does not
         have."""
         place = self._place(index)
         extent, in_view = self.extent, self.view.in_view
@@ -102,19 +101,19 @@ class MetricGroundTruthFinder:
 
     def _place(self, index: int) -> _Place:
         """Return the world around base_link, without what is too far to hide any of the grid."""
-        scene, eye = self.drive.scene(index), self.drive.eye(index)
+        snapshot, eye = self.scene.snapshot(index), self.scene.eye(index)
         reach_m = self.extent.farthest_m(self.view.foot_m) + _OVERHANG_M
         things = [
             thing
-            for thing in scene.things
+            for thing in snapshot.things
             if math.hypot(thing.x_m - eye[0], thing.y_m - eye[1])
             <= reach_m + math.hypot(thing.length_m, thing.width_m)
         ]
         solid = [thing for thing in things if not SHAPES[thing.shape].turns]
         return _Place(
-            Scene(scene.ground, tuple(things)),
-            Scene(scene.ground, tuple(solid)),
-            self.drive.pose(index),
+            Snapshot(snapshot.road, tuple(things)),
+            Snapshot(snapshot.road, tuple(solid)),
+            self.scene.pose(index),
             eye,
             self._drivable,
         )
@@ -154,8 +153,8 @@ class _Place:
     solid: the things with a foot of their own; what is flat and turns to the viewer has none.
     """
 
-    scene: Scene
-    solid: Scene
+    snapshot: Snapshot
+    solid: Snapshot
     pose: Pose
     eye: Floats
     drivable_kinds: Mask
@@ -164,20 +163,20 @@ class _Place:
         """Return where one may drive, in sight or not."""
         world = self._world(points_m)
         x, y = world[:, 0], world[:, 1]
-        fit = self.drivable_kinds[self.scene.ground.kinds(x, y)]
+        fit = self.drivable_kinds[self.snapshot.road.kinds(x, y)]
         bare = self.solid.standing_on(x, y) == GROUND
         return np.asarray((fit & bare).reshape(points_m.shape[:-1]))
 
     def is_in_sight(self, points_m: Floats) -> Mask:
         """Return what nothing hides from the camera, were it in the image."""
         ahead = self._world(points_m) - self.eye
-        hits = self.scene.cast(self.eye, ahead)
+        hits = self.snapshot.cast(self.eye, ahead)
         return np.asarray(hits.things == GROUND).reshape(points_m.shape[:-1])
 
     def height_before(self, points_m: Floats) -> Floats:
         """Return how high above the ground the ray to a point is stopped, in metres."""
         ahead = self._world(points_m) - self.eye
-        return np.asarray(self.eye[2] * (1 - self.scene.cast(self.eye, ahead).distance))
+        return np.asarray(self.eye[2] * (1 - self.snapshot.cast(self.eye, ahead).distance))
 
     def _world(self, points_m: Floats) -> Floats:
         flat = points_m.reshape(-1, 2)

@@ -1,20 +1,23 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the drive, each defined once."""
+"""The options of the synthetic scene, each defined once, and how texts NAME=VALUE set them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
-from mfaranet_ros.core.errors import UnknownNameError
-from mfaranet_ros.core.settings import Value, replace, setting
+from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.settings import Value, parse_settings, replace, setting
+from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.kinds import LABEL_SETS
 
 
 @dataclass(frozen=True)
-class DriveOptions:
+class SceneOptions:
     """How the world is made, lit and photographed; the defaults are what the demo plays.
 
     Make other ones by `settings.replace`, which checks names and values.
@@ -23,7 +26,7 @@ class DriveOptions:
     side: str = setting('left', 'side of the road that is driven on', choices=('left', 'right'))
     speed_mps: float = setting(8.0, 'speed of the ego car', unit='m/s', low=0.0, high=30.0)
     rate_hz: float = setting(10.0, 'frames per second', unit='Hz', low=0.1, high=1000.0)
-    duration_s: float = setting(20.0, 'length of the drive', unit='s', low=0.1, high=3600.0)
+    duration_s: float = setting(20.0, 'length of the scene', unit='s', low=0.1, high=3600.0)
     labels: str = setting('camvid', 'label set of the ground truth', choices=LABEL_SETS)
     curvature: float = setting(
         1.0, 'how much the road winds; 0: straight ahead', low=0.0, high=2.0
@@ -72,8 +75,65 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
 """Weathers, lights and crowds by name: what each changes of the defaults."""
 
 
-def preset(name: str) -> DriveOptions:
+def preset(name: str) -> SceneOptions:
     """Return the options of a preset; raises UnknownNameError with the nearest names."""
     if name not in PRESETS:
         raise UnknownNameError('preset', name, PRESETS)
-    return replace(DriveOptions(), PRESETS[name])
+    return replace(SceneOptions(), PRESETS[name])
+
+
+PRESET = 'preset='
+
+
+def options_of(
+    texts: Iterable[str], base: SceneOptions | None = None, flag: str = '--set'
+) -> SceneOptions:
+    """Return the options that texts such as rain=0.5 ask for; raises ConfigError.
+
+    preset=NAME among them is where the others begin, instead of base.
+    """
+    texts = list(texts)
+    presets = [text for text in texts if text.startswith(PRESET)]
+    base = preset(presets[-1].removeprefix(PRESET)) if presets else base or SceneOptions()
+    others = (text for text in texts if not text.startswith(PRESET))
+    return replace(base, parse_settings(others, SceneOptions, flag))
+
+
+def camera_of(texts: Iterable[str], base: SceneCamera | None = None) -> SceneCamera:
+    """Return the camera that texts such as pitch=0.05 ask for.
+
+    Coefficients are written as 0.1,-0.2,0,0. A size or focal length that is given alone leaves
+    the others as they are, but for fy and the principal point, which go with it.
+    Raises ConfigError for what is not understood, CalibrationError for a camera that cannot be.
+    """
+    base = base or SceneCamera()
+    known = {field.name: field for field in dataclasses.fields(SceneCamera)}
+    values: dict[str, Any] = {}
+    for assignment in texts:
+        name, sign, text = assignment.partition('=')
+        if not sign:
+            raise ConfigError(f'--camera {assignment}: write NAME=VALUE')
+        if name not in known:
+            raise UnknownNameError('camera value', name, known)
+        values[name] = _value(name, getattr(base, name), text.strip())
+    defaults = {name: known[name].default for name in ('fy', 'cx', 'cy')}
+    follow = {'fx': ('fy',), 'width': ('cx',), 'height': ('cy',)}
+    for name in set(values) & set(follow):
+        for other in follow[name]:
+            values.setdefault(other, defaults[other])
+    return dataclasses.replace(base, **values)
+
+
+def resized(height: int, width: int) -> SceneCamera:
+    """Return the camera of the demo with another size, as wide as it."""
+    base = SceneCamera()
+    return SceneCamera(width, height, fx=base.fx * width / base.width)
+
+
+def _value(name: str, like: Any, text: str) -> Any:
+    try:
+        if isinstance(like, tuple):
+            return tuple(float(part) for part in text.strip('[]()').split(',') if part.strip())
+        return type(like)(text)
+    except ValueError:
+        raise ConfigError(f'camera {name} = {text!r}: must be {type(like).__name__}') from None

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.atlas import Atlas, Page
 from mfaranet_ros.scenes.finder import Finder
-from mfaranet_ros.scenes.ground import kinds_at
 from mfaranet_ros.scenes.images.street import (
     COLUMNS,
     HALF_WIDTH_M,
@@ -33,10 +32,10 @@ from mfaranet_ros.scenes.patches import (
     placed,
     seen_from,
 )
-from mfaranet_ros.scenes.pose import Pose
-from mfaranet_ros.scenes.road import Road
-from mfaranet_ros.scenes.scene import GROUND, SKY, Scene
+from mfaranet_ros.scenes.road import Road, kinds_at
+from mfaranet_ros.scenes.things import Pose
 from mfaranet_ros.scenes.view import GroundView, Ints, Singles, View
+from mfaranet_ros.scenes.world import GROUND, SKY, Snapshot
 
 CHUNK = 1 << 15
 """So many pixels are computed at once: their arrays stay in the cache of the processor."""
@@ -70,10 +69,10 @@ class Painter:
         self._finder = Finder.of(view)
         self.ground = GroundView.of(view, atlas)
 
-    def paint(self, scene: Scene, pose: Pose) -> Canvas:
+    def paint(self, snapshot: Snapshot, pose: Pose) -> Canvas:
         """Return what each pixel shows from a pose of base_link."""
         size, eye = self._view.size, self._view.eye
-        patches = seen_from(self._placed(scene, pose), eye)
+        patches = seen_from(self._placed(snapshot, pose), eye)
         rectangles, nearest = self._finder.extents(patches, eye)
         seen = np.flatnonzero(rectangles[:, 1] > rectangles[:, 0])
         seen = seen[np.argsort(nearest[seen], kind='stable')]
@@ -95,15 +94,15 @@ class Painter:
                     if canvas.distance[where].max() > least:
                         self._paint_patch(canvas, number, meeting, where)
         if len(patches):
-            kinds = scene.kinds[patches.thing]
+            kinds = snapshot.kinds[patches.thing]
             np.copyto(canvas.kinds, np.take(kinds, canvas.number), where=canvas.number >= 0)
         return canvas
 
-    def _placed(self, scene: Scene, pose: Pose) -> Patches:
+    def _placed(self, snapshot: Snapshot, pose: Pose) -> Patches:
         """Return the surfaces of all things in base_link."""
         eye = pose.to_world(np.array(self._view.eye))
-        x, y, cosine, sine = scene.poses(float(eye[0]), float(eye[1])).T
-        return placed(scene.parts, *pose.to_base(x, y), *pose.turn_back(cosine, sine))
+        x, y, cosine, sine = snapshot.poses(float(eye[0]), float(eye[1])).T
+        return placed(snapshot.parts, *pose.to_base(x, y), *pose.turn_back(cosine, sine))
 
     def _paint_patch(
         self, canvas: Canvas, number: int, meeting: Meeting, where: tuple[slice, slice]

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.chance import Purpose, generator
-from mfaranet_ros.scenes.pose import Pose
+from mfaranet_ros.scenes.kinds import Kind
+from mfaranet_ros.scenes.things import Pose
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -27,7 +28,25 @@ STEP_M = 0.25
 """Length in x of one piece of the polyline: a kink is at most 0.006 rad."""
 
 REACH_M = 500.0
-"""So far the road goes on before the start and after the end of the drive."""
+"""So far the road goes on before the start and after the end of the scene."""
+
+HALF_ROAD_M = 5.3
+"""From the middle of the road to its kerbs: a lane, and room to park."""
+
+LANE_M = 1.65
+"""From the middle of the road to the middle of a lane."""
+
+PAVEMENT_M = 2.4
+"""Width of a pavement; behind it grass, where no house stands."""
+
+Reals = NDArray[np.float32] | NDArray[np.float64]
+
+DASH_M, PERIOD_M, LINE_M = 2.4, 6.4, 0.12
+"""Of the dashes in the middle of the road: their length, their distance, their width."""
+
+
+FAR_M = 400.0
+"""Further away along a ray, the ground is what it is there."""
 
 _NEAR_KNOTS = 2400
 """So many pieces before and after a pose are its neighbourhood."""
@@ -66,6 +85,10 @@ class Road:
         length = np.cumsum(np.sqrt(STEP_M**2 + rise**2))
         self._arc = np.concatenate(([0.0], length)) - length[-self._first - 1]
         self._slope = slope
+
+    def kinds(self, x: Floats, y: Floats) -> NDArray[np.uint8]:
+        """Return the kind of ground at places of the world, in metres; any shape."""
+        return kinds_at(*self.coordinates(x, y))
 
     def coordinates(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Return s and offset of places, both in metres; any shape."""
@@ -138,3 +161,14 @@ def _between(table: Any, index: Any, part: Any) -> Any:
     """Return the values of a table between its knots."""
     low = table[index]
     return low + part * (table[index + 1] - low)
+
+
+def kinds_at(s: Reals, offset: Reals) -> NDArray[np.uint8]:
+    """Return the kind of places, given their coordinates along and across the road."""
+    away = np.abs(offset)
+    kinds = np.full(away.shape, Kind.GRASS, np.uint8)
+    kinds[away <= HALF_ROAD_M + PAVEMENT_M] = Kind.PAVEMENT
+    kinds[away <= HALF_ROAD_M] = Kind.ROAD
+    dash = (away <= LINE_M / 2) & (s - np.floor(s / PERIOD_M) * PERIOD_M < DASH_M)
+    kinds[dash] = Kind.MARKING
+    return kinds

@@ -10,10 +10,9 @@ import numpy as np
 
 from mfaranet_ros.scenes.chance import Purpose, generator
 from mfaranet_ros.scenes.crossings import crossed
-from mfaranet_ros.scenes.ground import HALF_ROAD_M, PAVEMENT_M
 from mfaranet_ros.scenes.kinds import Kind
-from mfaranet_ros.scenes.options import DriveOptions
-from mfaranet_ros.scenes.road import Road
+from mfaranet_ros.scenes.options import SceneOptions
+from mfaranet_ros.scenes.road import HALF_ROAD_M, PAVEMENT_M, Road
 from mfaranet_ros.scenes.things import Thing
 
 LOT_M = 8.0
@@ -43,7 +42,7 @@ class Town:
     """Makes the things of a lot: LOT_M of the road on one side, 1 for left and -1 for right."""
 
     seed: int
-    options: DriveOptions
+    options: SceneOptions
     road: Road
 
     def lot(self, number: int, side: int) -> tuple[Thing, ...]:

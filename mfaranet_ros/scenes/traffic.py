@@ -11,10 +11,9 @@ from functools import lru_cache
 
 from mfaranet_ros.scenes.chance import Purpose, generator
 from mfaranet_ros.scenes.crossings import KERBSIDE_M, crossings, hinders, walked
-from mfaranet_ros.scenes.ground import HALF_ROAD_M, LANE_M
 from mfaranet_ros.scenes.kinds import Kind
-from mfaranet_ros.scenes.options import DriveOptions
-from mfaranet_ros.scenes.road import Road
+from mfaranet_ros.scenes.options import SceneOptions
+from mfaranet_ros.scenes.road import HALF_ROAD_M, LANE_M, Road
 from mfaranet_ros.scenes.things import Thing
 from mfaranet_ros.scenes.town import BUS_M, CAR_M, VAN_M, put
 
@@ -73,7 +72,7 @@ class Traffic:
     """Everything that moves in a world."""
 
     seed: int
-    options: DriveOptions
+    options: SceneOptions
     road: Road
 
     def near(self, time_s: float, s: float, radius_m: float) -> Iterator[Thing]:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.scenes.atlas import STREET_FLATTEST, STREET_LEVELS, Atlas, Page
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.ground import FAR_M
 from mfaranet_ros.scenes.images.sky import COLUMNS as SKY_COLUMNS
 from mfaranet_ros.scenes.images.sky import ROWS as SKY_ROWS
 from mfaranet_ros.scenes.images.street import TEXELS_PER_M
-from mfaranet_ros.scenes.pose import Pose
+from mfaranet_ros.scenes.road import FAR_M
+from mfaranet_ros.scenes.things import Pose
 
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int32]

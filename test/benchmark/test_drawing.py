@@ -10,12 +10,12 @@ from mfaranet_ros.benchmark.drawing import DrawingTimes, measure_drawing
 from mfaranet_ros.cli import main as command
 from mfaranet_ros.cli.benchmark_drawing import table
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 
 def test_each_frame_is_drawn_and_decoded():
     seen = []
-    drive = Drive(camera=SceneCamera(64, 48, fx=63.0))
+    drive = SyntheticScene(camera=SceneCamera(64, 48, fx=63.0))
     times = measure_drawing(drive, [3, 7, 8], on_frame=lambda: seen.append(1))
     assert (times.height, times.width, times.frames, len(seen)) == (48, 64, 3, 3)
     assert times.draw_ms > times.decode_ms > 0

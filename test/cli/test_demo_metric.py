@@ -15,14 +15,14 @@ from mfaranet_ros.core.labels import CAMVID
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 GROUND = GroundConfig(resolution=0.25)
 
 
 @pytest.fixture(scope='module')
 def drive():
-    return Drive(camera=SceneCamera(320, 240, fx=320))
+    return SyntheticScene(camera=SceneCamera(320, 240, fx=320))
 
 
 def sample(drive, number, counted_as=None):

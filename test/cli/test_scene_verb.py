@@ -19,10 +19,10 @@ from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.extent import GridExtent
+from mfaranet_ros.scenes.grid import GridExtent
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
-from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.options import SceneOptions
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 GIVEN = (
     '--frames', '2', '--size', '96x128', '--seed', '5', '--set', 'people=2',
@@ -35,7 +35,7 @@ FX = SceneCamera().fx * 128 / 480
 def ground_truths():
     """The two frames and their ground truth, from the drive itself."""
     camera = SceneCamera(128, 96, fx=FX, pitch=0.1)
-    drive = Drive(5, replace(DriveOptions(), {'people': 2.0}), camera)
+    drive = SyntheticScene(5, replace(SceneOptions(), {'people': 2.0}), camera)
     finder = MetricGroundTruthFinder(drive, GridExtent(0, 20, -5, 5, 0.5))
     return drive, [(drive.frame(index), finder.at(index)) for index in range(2)]
 

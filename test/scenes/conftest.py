@@ -1,11 +1,11 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""One small drive that the tests look at; nothing in it has state."""
+"""One small scene that the tests look at; nothing in it has state."""
 
 import pytest
 
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 SMALL = SceneCamera(160, 120, fx=157.0)
 
@@ -16,10 +16,10 @@ def small():
 
 
 @pytest.fixture(scope='session')
-def drive():
-    return Drive(seed=3, camera=SMALL)
+def scene():
+    return SyntheticScene(seed=3, camera=SMALL)
 
 
 @pytest.fixture(scope='session')
-def frame(drive):
-    return drive.frame(40)
+def frame(scene):
+    return scene.frame(40)

@@ -10,17 +10,16 @@ import pytest
 from mfaranet_ros.core.errors import CalibrationError, ConfigError
 from mfaranet_ros.core.settings import replace
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.extent import MAX_CELLS, GridExtent
-from mfaranet_ros.scenes.ground import HALF_ROAD_M, LANE_M
-from mfaranet_ros.scenes.ground_in_view import GroundInView
+from mfaranet_ros.scenes.grid import MAX_CELLS, GridExtent, GroundInView
 from mfaranet_ros.scenes.kinds import Kind
 from mfaranet_ros.scenes.metric_ground_truth import BLOCKED, FREE, UNSEEN, MetricGroundTruthFinder
-from mfaranet_ros.scenes.options import DriveOptions
+from mfaranet_ros.scenes.options import SceneOptions
 from mfaranet_ros.scenes.patches import UP, Patch
-from mfaranet_ros.scenes.scene import Scene
+from mfaranet_ros.scenes.road import HALF_ROAD_M, LANE_M
 from mfaranet_ros.scenes.shapes import SHAPES, Shape
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 from mfaranet_ros.scenes.things import Thing
+from mfaranet_ros.scenes.world import Snapshot
 
 BARE = {'curvature': 0.0, 'labels': 'cityscapes'}
 COARSE = GridExtent(resolution_m=0.25)
@@ -46,14 +45,14 @@ CAMERAS = {
 }  # fmt: skip
 
 
-class Street(Drive):
+class Street(SyntheticScene):
     """A straight road with boxes: x and y ahead and to the left of base_link, turn, size."""
 
     def __init__(self, *boxes, camera=AHEAD):
-        super().__init__(0, replace(DriveOptions(), BARE), camera)
+        super().__init__(0, replace(SceneOptions(), BARE), camera)
         self.boxes = boxes
 
-    def scene(self, index):
+    def snapshot(self, index):
         pose = self.pose(index)
         assert (pose.cosine, pose.sine) == (1, 0)
         things = [
@@ -61,7 +60,7 @@ class Street(Drive):
                   *size)
             for x, y, turn, size in self.boxes
         ]  # fmt: skip
-        return Scene(self.world.ground, tuple(things))
+        return Snapshot(self.world.road, tuple(things))
 
 
 def box_patches(length, width, height, variant):

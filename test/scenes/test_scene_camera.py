@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The camera of the drive, held to OpenCV and to the camera of the pipeline."""
+"""The camera of the scene, held to OpenCV and to the camera of the pipeline."""
 
 import cv2
 import numpy as np
@@ -11,8 +11,8 @@ from mfaranet_ros.core.labels import CAMVID
 from mfaranet_ros.geometry.camera import CameraModel
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.scene import Scene
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
+from mfaranet_ros.scenes.world import Snapshot
 
 LENSES = {
     'none': (470.0, 'plumb_bob', ()),
@@ -71,10 +71,12 @@ def test_the_pipeline_sees_the_same(lens):
 @pytest.mark.parametrize('lens', LENSES)
 def test_a_known_point_is_painted_where_opencv_sees_it(lens):
     camera = camera_with(lens, pitch=0.05)
-    drive = Drive(seed=5, camera=camera)
-    frame, scene = drive.frame(30), drive.scene(30)
+    scene = SyntheticScene(seed=5, camera=camera)
+    frame, snapshot = scene.frame(30), scene.snapshot(30)
     cars = [
-        (*frame.pose.to_base(car.x_m, car.y_m), car) for car in scene.things if car.shape == 'car'
+        (*frame.pose.to_base(car.x_m, car.y_m), car)
+        for car in snapshot.things
+        if car.shape == 'car'
     ]
     ahead, left, lead = min(car for car in cars if car[0] > 5 and abs(car[1]) < 2)
     rear = np.array((ahead - lead.length_m / 2, left, 0.6))
@@ -87,7 +89,7 @@ def test_a_known_point_is_painted_where_opencv_sees_it(lens):
 
 def test_no_light_from_beyond_the_fold():
     camera = SceneCamera(fx=200.0, coefficients=(-0.4, 0.0, 0.0, 0.0))
-    frame = Drive(seed=5, camera=camera).frame(0)
+    frame = SyntheticScene(seed=5, camera=camera).frame(0)
     dark = np.isnan(camera.rays()).any(axis=-1)
     assert dark[0, 0]
     assert not dark[180, 240]
@@ -116,7 +118,7 @@ def test_a_camera_that_cannot_be_is_refused(values, says):
         SceneCamera(**values)
 
 
-def test_the_scene_is_not_the_cameras(drive):
-    assert isinstance(drive.scene(0), Scene)
-    other = Drive(seed=3, camera=camera_with('fisheye'))
-    assert other.scene(12).things == drive.scene(12).things
+def test_the_scene_is_not_the_cameras(scene):
+    assert isinstance(scene.snapshot(0), Snapshot)
+    other = SyntheticScene(seed=3, camera=camera_with('fisheye'))
+    assert other.snapshot(12).things == scene.snapshot(12).things

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped network, trained on real streets alone, sees the road of the drive."""
+"""The shipped network, trained on real streets alone, sees the road of the scene."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import CAMVID
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.pipeline.processor import FrameProcessor
-from mfaranet_ros.scenes.drive import Drive
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 FRAMES = ((0, 20), (1, 110))
 """Seed and index; `docs/scenes.md` has the figures of many more."""
@@ -22,7 +22,7 @@ def iou():
     matrix = ConfusionMatrix(len(CAMVID))
     try:
         for seed, index in FRAMES:
-            drawn = Drive(seed).frame(index)
+            drawn = SyntheticScene(seed).frame(index)
             labels = pipeline(Frame(drawn.rgb, 'rgb8', drawn.stamp_ns, 'camera')).labels
             matrix.update(labels, drawn.labels)
     finally:

@@ -7,19 +7,16 @@ import pytest
 
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.settings import replace
-from mfaranet_ros.scenes.drive import Drive
-from mfaranet_ros.scenes.ground import HALF_ROAD_M, PAVEMENT_M
 from mfaranet_ros.scenes.images.catalog import IMAGES, image
 from mfaranet_ros.scenes.images.noise import fractal
 from mfaranet_ros.scenes.kinds import Kind, label_table
-from mfaranet_ros.scenes.options import DriveOptions
-from mfaranet_ros.scenes.patches import meetings, placed, seen_from
-from mfaranet_ros.scenes.pose import Pose
-from mfaranet_ros.scenes.road import Road
-from mfaranet_ros.scenes.scene import GROUND, SKY, Scene
+from mfaranet_ros.scenes.options import SceneOptions
+from mfaranet_ros.scenes.patches import NEAREST, meetings, placed, seen_from
+from mfaranet_ros.scenes.road import HALF_ROAD_M, PAVEMENT_M, Road
 from mfaranet_ros.scenes.shapes import SHAPES, patches_of
-from mfaranet_ros.scenes.things import Thing
-from mfaranet_ros.scenes.world import World
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
+from mfaranet_ros.scenes.things import Pose, Thing
+from mfaranet_ros.scenes.world import GROUND, SKY, Snapshot, World
 
 
 def test_places_of_the_road_are_found_again():
@@ -57,7 +54,7 @@ def test_ground_lies_in_bands_along_the_road():
     kinds = (Kind.ROAD, Kind.ROAD, Kind.PAVEMENT, Kind.GRASS)
     for side in (1, -1):
         places = [world.road.pose(120.0, side * edge)[:2] for edge in edges]
-        assert world.ground.kinds(*np.array(places).T).tolist() == list(kinds)
+        assert world.road.kinds(*np.array(places).T).tolist() == list(kinds)
 
 
 def box(x, y, kind=Kind.CAR, shape='van'):
@@ -67,7 +64,7 @@ def box(x, y, kind=Kind.CAR, shape='van'):
 @pytest.fixture(scope='module')
 def lone():
     """A van from x = 8 to 12 and y = -1 to 1, and nothing else."""
-    return Scene(World(seed=1, options=replace(DriveOptions(), {'curvature': 0.0})).ground,
+    return Snapshot(World(seed=1, options=replace(SceneOptions(), {'curvature': 0.0})).road,
                  (box(10.0, 0.0),))  # fmt: skip
 
 
@@ -83,11 +80,13 @@ def test_rays_meet_what_stands_nearest(lone):
 
 def test_what_is_behind_a_thing_is_hidden(lone):
     points = [(6.0, 0.0, 0.0), (13.0, 0.0, 0.0), (13.0, 3.0, 0.0), (30.0, 0.0, 6.0)]
-    assert lone.visible((0.0, 0.0, 1.0), points).tolist() == [True, False, True, True]
+    eye = np.array((0.0, 0.0, 1.0))
+    reached = lone.cast(eye, np.array(points) - eye).distance >= 1 - NEAREST
+    assert reached.tolist() == [True, False, True, True]
 
 
 def test_an_empty_scene_is_ground_and_sky(lone):
-    hits = Scene(lone.ground, ()).cast((0.0, 0.0, 1.0), [(1, 0, 0), (1, 0, -1)])
+    hits = Snapshot(lone.road, ()).cast((0.0, 0.0, 1.0), [(1, 0, 0), (1, 0, -1)])
     assert hits.things.tolist() == [SKY, GROUND]
 
 
@@ -126,17 +125,17 @@ def test_nothing_stands_in_the_way_of_the_ego_car(speed):
     ahead, left = np.meshgrid(np.linspace(-2, 2.4, 8), np.linspace(-0.95, 0.95, 6))
     body = np.stack((ahead, left, 0 * ahead), axis=-1).reshape(-1, 3)
     for seed in (0, 5):
-        drive = Drive(seed, replace(DriveOptions(), {'speed_mps': speed}))
-        for index in range(0, len(drive), 9):
-            x, y, _ = drive.pose(index).to_world(body).T
-            assert (drive.scene(index).standing_on(x, y) == GROUND).all()
+        scene = SyntheticScene(seed, replace(SceneOptions(), {'speed_mps': speed}))
+        for index in range(0, len(scene), 9):
+            x, y, _ = scene.pose(index).to_world(body).T
+            assert (scene.snapshot(index).standing_on(x, y) == GROUND).all()
 
 
 @pytest.mark.parametrize('speed', [0.0, 2.0, 8.0, 30.0])
 def test_nobody_walks_through_a_car(speed):
-    drive = Drive(seed=3, options=replace(DriveOptions(), {'speed_mps': speed}))
-    for index in range(0, len(drive), 7):
-        things = drive.scene(index).things
+    scene = SyntheticScene(seed=3, options=replace(SceneOptions(), {'speed_mps': speed}))
+    for index in range(0, len(scene), 7):
+        things = scene.snapshot(index).things
         people = [thing for thing in things if thing.kind in (Kind.PERSON, Kind.RIDER)]
         x, y = (np.array([getattr(thing, name) for thing in people]) for name in ('x_m', 'y_m'))
         for car in things:
@@ -145,18 +144,18 @@ def test_nobody_walks_through_a_car(speed):
 
 
 def test_somebody_crosses_the_road_before_the_ego_car():
-    drive = Drive(seed=3)
+    scene = SyntheticScene(seed=3)
     on_road = 0
-    for index in range(0, len(drive), 5):
-        people = [t for t in drive.scene(index).things if t.kind == Kind.PERSON]
+    for index in range(0, len(scene), 5):
+        people = [t for t in scene.snapshot(index).things if t.kind == Kind.PERSON]
         x, y = (np.array([getattr(t, name) for t in people]) for name in ('x_m', 'y_m'))
-        on_road += int((np.abs(drive.world.road.coordinates(x, y)[1]) < HALF_ROAD_M).any())
+        on_road += int((np.abs(scene.world.road.coordinates(x, y)[1]) < HALF_ROAD_M).any())
     assert on_road >= 5
 
 
 def test_things_move_and_houses_do_not():
     world = World(seed=4)
-    early, late = world.scene(10.0, 100.0).things, world.scene(10.5, 100.0).things
+    early, late = world.snapshot(10.0, 100.0).things, world.snapshot(10.5, 100.0).things
     standing = {t for t in early if t.kind == Kind.BUILDING}
     assert standing
     assert standing == {t for t in late if t.kind == Kind.BUILDING}
@@ -172,8 +171,8 @@ def test_things_move_and_houses_do_not():
 
 
 def test_options_empty_the_road():
-    empty = replace(DriveOptions(), {'traffic': 0.0, 'people': 0.0, 'parked': 0.0, 'trees': 0.0})
-    kinds = {thing.kind for thing in World(6, empty).scene(3.0, 24.0).things}
+    empty = replace(SceneOptions(), {'traffic': 0.0, 'people': 0.0, 'parked': 0.0, 'trees': 0.0})
+    kinds = {thing.kind for thing in World(6, empty).snapshot(3.0, 24.0).things}
     assert not kinds & {Kind.CAR, Kind.BUS, Kind.TRUCK, Kind.PERSON, Kind.RIDER, Kind.TREE}
     assert Kind.BUILDING in kinds
 

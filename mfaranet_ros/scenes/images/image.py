@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One image on a surface, and how to draw on it.
 
-OpenCV draws no two slanted edges alike from version to version, and the drive must be the same
+OpenCV draws no two slanted edges alike from version to version, and the scene must be the same
 everywhere; hence lines and areas of our own.
 """
 

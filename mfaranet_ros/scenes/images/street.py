@@ -12,10 +12,10 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.scenes.ground import HALF_ROAD_M, LANE_M, kinds_at
 from mfaranet_ros.scenes.images.image import Color, Rgb, disc, stroke
 from mfaranet_ros.scenes.images.noise import Ints, fractal, shaded
 from mfaranet_ros.scenes.kinds import Kind
+from mfaranet_ros.scenes.road import HALF_ROAD_M, LANE_M, kinds_at
 
 TEXELS_PER_M = 64
 COLUMNS, ROWS = 2048, 1280

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of the drive: the same always, true to the world, and as asked for."""
+"""Frames of the scene: the same always, true to the world, and as asked for."""
 
 import hashlib
 
@@ -11,9 +11,9 @@ from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.labels import CAMVID, CITYSCAPES
 from mfaranet_ros.core.settings import replace, settings_of
 from mfaranet_ros.scenes.camera import SceneCamera
-from mfaranet_ros.scenes.drive import Drive
 from mfaranet_ros.scenes.kinds import Kind, label_table
-from mfaranet_ros.scenes.options import PRESETS, DriveOptions, preset
+from mfaranet_ros.scenes.options import PRESETS, SceneOptions, preset
+from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 FISHEYE = SceneCamera(
     160, 120, fx=52.0, model='equidistant', coefficients=(-0.02, 0.003, -0.001, 0.0001)
@@ -28,7 +28,7 @@ CAMERAS = {
 
 
 def options(**values):
-    return replace(DriveOptions(), values)
+    return replace(SceneOptions(), values)
 
 
 def digest(*arrays):
@@ -47,13 +47,13 @@ HASHES = {
 
 @pytest.mark.parametrize(('camera', 'index'), HASHES, ids=str)
 def test_every_machine_draws_the_same(camera, index):
-    frame = Drive(seed=7, camera=CAMERAS[camera]).frame(index)
+    frame = SyntheticScene(seed=7, camera=CAMERAS[camera]).frame(index)
     assert digest(frame.rgb, frame.labels, frame.depth_m) == HASHES[camera, index]
 
 
-def test_a_frame_does_not_depend_on_those_before(drive, frame, small):
-    drive.frame(41)
-    fresh, again = Drive(seed=3, camera=small).frame(40), drive.frame(40)
+def test_a_frame_does_not_depend_on_those_before(scene, frame, small):
+    scene.frame(41)
+    fresh, again = SyntheticScene(seed=3, camera=small).frame(40), scene.frame(40)
     for other in (fresh, again):
         assert (other.rgb == frame.rgb).all()
         assert (other.labels == frame.labels).all()
@@ -62,7 +62,7 @@ def test_a_frame_does_not_depend_on_those_before(drive, frame, small):
 
 
 def test_another_seed_is_another_road(frame, small):
-    other = Drive(seed=4, camera=small).frame(40)
+    other = SyntheticScene(seed=4, camera=small).frame(40)
     assert (other.labels != frame.labels).mean() > 0.1
     assert other.pose != frame.pose
 
@@ -70,10 +70,10 @@ def test_another_seed_is_another_road(frame, small):
 @pytest.mark.parametrize('name', CAMERAS)
 def test_labels_and_depth_are_what_rays_meet(name):
     camera = CAMERAS[name]
-    drive = Drive(seed=3, camera=camera)
-    frame = drive.frame(90)
+    scene = SyntheticScene(seed=3, camera=camera)
+    frame = scene.frame(90)
     rays = camera.rays()
-    hits = drive.scene(90).cast(drive.eye(90), frame.pose.turn(rays).reshape(-1, 3))
+    hits = scene.snapshot(90).cast(scene.eye(90), frame.pose.turn(rays).reshape(-1, 3))
     met = hits.kinds.reshape(frame.labels.shape)
     assert (label_table('camvid')[met] == frame.labels).mean() > 0.9995  # rounding at outlines
     depth = hits.distance.reshape(met.shape) * (rays @ camera.rotation[:, 2])
@@ -92,23 +92,26 @@ def test_depth_of_the_road_is_that_of_a_plane(frame, small):
 
 
 def test_all_classes_occur(small):
-    drives = [Drive(seed, options(labels=name), small) for name in ('camvid', 'cityscapes')
-              for seed in (0, 1)]  # fmt: skip
-    seen = {drive.label_set: set() for drive in drives}
-    for drive in drives:
+    scenes = [
+        SyntheticScene(seed, options(labels=name), small)
+        for name in ('camvid', 'cityscapes')
+        for seed in (0, 1)
+    ]
+    seen = {scene.label_set: set() for scene in scenes}
+    for scene in scenes:
         for index in range(0, 200, 28):
-            seen[drive.label_set] |= set(np.unique(drive.frame(index).labels).tolist())
+            seen[scene.label_set] |= set(np.unique(scene.frame(index).labels).tolist())
     assert seen['camvid'] == set(range(len(CAMVID)))
     absent = {CITYSCAPES.names[i] for i in set(range(len(CITYSCAPES))) - seen['cityscapes']}
     assert absent <= {'train', 'motorcycle', 'truck', 'bus'}
 
 
-def test_a_drive_has_its_frames(drive):
-    assert len(drive) == 200
-    assert [drive.stamp_ns(i) for i in (0, 1, 199)] == [0, 100_000_000, 19_900_000_000]
+def test_a_drive_has_its_frames(scene):
+    assert len(scene) == 200
+    assert [scene.stamp_ns(i) for i in (0, 1, 199)] == [0, 100_000_000, 19_900_000_000]
     for index in (-1, 200):
         with pytest.raises(ConfigError, match='has frames 0 to 199'):
-            drive.frame(index)
+            scene.frame(index)
 
 
 LOOKS = {
@@ -119,7 +122,7 @@ LOOKS = {
 
 @pytest.mark.parametrize('name', LOOKS)
 def test_light_and_weather_change_the_image_only(name, frame, small):
-    other = Drive(3, options(**{name: LOOKS[name]}), small).frame(40)
+    other = SyntheticScene(3, options(**{name: LOOKS[name]}), small).frame(40)
     assert np.abs(other.rgb.astype(int) - frame.rgb).mean() > 0.5
     assert (other.labels == frame.labels).all()
     assert (other.depth_m == frame.depth_m).all()
@@ -131,7 +134,7 @@ def test_light_and_weather_change_the_image_only(name, frame, small):
      ('people', 0.0), ('trees', 0.0)],
 )  # fmt: skip
 def test_options_of_the_world_change_it(name, value, frame, small):
-    other = Drive(3, options(**{name: value}), small).frame(40)
+    other = SyntheticScene(3, options(**{name: value}), small).frame(40)
     assert (other.labels != frame.labels).any()
 
 
@@ -146,7 +149,7 @@ def test_wrong_options_are_refused(name, error, says):
 
 @pytest.mark.parametrize('name', PRESETS)
 def test_presets_are_drawn(name, frame, small):
-    other = Drive(3, preset(name), small).frame(40)
+    other = SyntheticScene(3, preset(name), small).frame(40)
     assert (name == 'default') == bool((other.rgb == frame.rgb).all())
 
 
@@ -157,7 +160,7 @@ def test_an_unknown_preset_is_refused():
 
 ENDS = [
     (setting.name, end)
-    for setting in settings_of(DriveOptions)
+    for setting in settings_of(SceneOptions)
     for end in (setting.rule.low, setting.rule.high)
     if end is not None
 ]
@@ -165,6 +168,6 @@ ENDS = [
 
 @pytest.mark.parametrize(('name', 'value'), ENDS)
 def test_options_are_drawn_at_the_ends_of_their_ranges(name, value):
-    drive = Drive(5, options(**{name: value}), SceneCamera(32, 24, fx=31.0))
-    frame = drive.frame(len(drive) - 1)
+    scene = SyntheticScene(5, options(**{name: value}), SceneCamera(32, 24, fx=31.0))
+    frame = scene.frame(len(scene) - 1)
     assert (frame.labels < len(CAMVID)).all()
