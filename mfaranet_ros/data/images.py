@@ -87,7 +87,7 @@ def find_pairs(images: Path, ground_truth: Path | None) -> Pairs:
     if ground_truth is None:
         found = _by_name(images, image_files, '')
         return Pairs(tuple(Pair(name, file, None) for name, file in found.items()), Layout())
-    ground_truths = _list_files(ground_truth, (GROUND_TRUTH_SUFFIX,), 'truth')
+    ground_truths = _list_files(ground_truth, (GROUND_TRUTH_SUFFIX,), 'ground truth')
     layout = next(
         one
         for one in LAYOUTS

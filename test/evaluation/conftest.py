@@ -77,7 +77,7 @@ def make_folders(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     """
 
     def make(images: dict[str, object], ground_truths: dict[str, object]) -> tuple[Path, Path]:
-        folders = tmp_path / 'images', tmp_path / 'truth'
+        folders = tmp_path / 'images', tmp_path / 'ground_truth'
         for folder, files in zip(folders, (images, ground_truths), strict=True):
             folder.mkdir(exist_ok=True)
             for name, content in files.items():

@@ -63,7 +63,7 @@ def test_what_is_not_paired_or_read_is_counted_and_named(street, write_bag, tmp_
     assert (skipped['number'], skipped['name']) == (1, '1700000000.100000000')
     assert '640' in skipped['why']
     (pairing,) = found['parts'][0]['source']['pairing']
-    assert pairing['truths_without'] == {'count': 1, 'names': ['1700000099.200000000']}
+    assert pairing['ground_truths_without'] == {'count': 1, 'names': ['1700000099.200000000']}
     assert pairing['images_without'] == {'count': 1, 'names': ['1700000000.200000000']}
     for name in ('1700000099.200000000', '1700000000.200000000', '1700000000.100000000'):
         assert name in printed.out

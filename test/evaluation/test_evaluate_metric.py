@@ -132,8 +132,8 @@ def score_folder(street, tmp_path):
                 resolution_m=grid.resolution_m, corner_m=np.array((grid.x_min_m, grid.y_min_m)),
             )  # fmt: skip
         given = {
-            'images': images, 'truth': ground_truth, 'calibration': tmp_path / 'calibration.yaml',
-            'metric': tmp_path / 'metric', 'json': tmp_path / 'b.json',
+            'images': images, 'ground-truth': ground_truth, 'metric': tmp_path / 'metric',
+            'calibration': tmp_path / 'calibration.yaml', 'json': tmp_path / 'b.json',
         }  # fmt: skip
         settings = {
             **SETTINGS,

@@ -93,12 +93,12 @@ def test_without_ground_truth_every_image_is_taken(make_folders):
 @pytest.mark.parametrize(
     ('images', 'ground_truths', 'said'),
     [
-        ('abc', 'ab', '1 images in .*images have no ground truth in .*ground truth .c.'),
-        ('ab', 'abc', '1 ground truth in .*ground truth have no image in .*images .c.'),
+        ('abc', 'ab', '1 images in .*images have no ground truth in .*ground_truth .c.'),
+        ('ab', 'abc', '1 ground truth in .*ground_truth have no image in .*images .c.'),
         ('abcdefg', 'a', '6 images .*b, c, d and 3 more'),
         ('ab', 'xy', '2 images'),
         ('', 'ab', 'images holds none of .jpg'),
-        ('ab', '', 'ground truth holds none of .png'),
+        ('ab', '', 'ground_truth holds none of .png'),
     ],
 )
 def test_what_is_missing_is_named(make_folders, images, ground_truths, said):

@@ -106,7 +106,7 @@ def test_report_says_what_ran_on_what(written):
     report = written[1]
     assert report['schema'] == {'name': 'mfaranet evaluation', 'version': 1}
     assert report['run']['threads'] >= 1
-    assert report['input']['truth'] == '/truth/labels'
+    assert report['input']['ground_truth'] == '/truth/labels'
     assert report['config']['runtime.backend'] == 'mock'
     assert len(report['frames']) == 10
     assert report['measures']['frames'] == 10
