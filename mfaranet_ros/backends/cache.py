@@ -12,46 +12,27 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import make_folder
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_CODE = ('models', 'pipeline/backends')
+_CODE = ('models', 'backends')
 """The folders whose code decides what is made of a model."""
+
+
+CACHE_ADVICE = 'set XDG_CACHE_HOME to a folder that can be written'
+"""What to do where a file of the cache cannot be written."""
 
 
 def cache_folder(kind: str) -> Path:
     """Return the folder for one kind of things, which exists then and may be deleted at any time.
 
     It is below `$XDG_CACHE_HOME/mfaranet_ros`, else below `~/.cache/mfaranet_ros`. Raises
-    ConfigError if it cannot be made.
+    OutputError if it cannot be made.
     """
     home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
     folder = Path(home).expanduser() / 'mfaranet_ros' / kind
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    make_folder(folder, advice=CACHE_ADVICE)
     return folder
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file of the cache aside and rename it, so that nobody ever sees half of it."""
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        aside.write_bytes(data)
-        aside.replace(path)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def unwritable(folder: Path, error: OSError) -> ConfigError:
-    """Return the error for a cache folder that cannot be written."""
-    return ConfigError(
-        f'the cache folder {folder} cannot be written: {error.strerror}; '
-        'set XDG_CACHE_HOME to a folder that can'
-    )
 
 
 def model_key(model: nn.Module, *facts: str) -> str:

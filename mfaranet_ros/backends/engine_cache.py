@@ -14,7 +14,8 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from mfaranet_ros.backends.cache import unwritable, write_whole
+from mfaranet_ros.backends.cache import CACHE_ADVICE
+from mfaranet_ros.core.files import make_folder, unwritable, write_file
 
 _log = logging.getLogger(__name__)
 
@@ -28,10 +29,7 @@ def use_engines(folder: Path, built_with: Mapping[str, str]) -> str:
     Engines built with anything else, and those of which nobody knows, are removed and a warning
     is logged: they are built anew at the first frame of each size.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    make_folder(folder, advice=CACHE_ADVICE)
     engines = _engines(folder)
     before = _read(folder / _BUILT_WITH)
     now = dict(built_with)
@@ -41,7 +39,7 @@ def use_engines(folder: Path, built_with: Mapping[str, str]) -> str:
         differing = _difference(before, now)
         _log.warning('engines in %s are built anew: %s', folder, differing)
         remove_engines(folder)
-    write_whole(folder / _BUILT_WITH, json.dumps(now, indent=2).encode())
+    write_file(folder / _BUILT_WITH, json.dumps(now, indent=2), advice=CACHE_ADVICE)
     return f'engines built into {folder}'
 
 
@@ -52,7 +50,7 @@ def remove_engines(folder: Path) -> bool:
         for path in engines:
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise unwritable(folder, error, CACHE_ADVICE) from error
     return bool(engines)
 
 

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import shlex
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from mfaranet_ros.backends.rewrite import rewrite
 from mfaranet_ros.backends.selftest import MAX_CLEARLY_WRONG, MIN_AGREEMENT, compare_labels
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.errors import ConfigError, OutputError
+from mfaranet_ros.core.files import write_files
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.pipeline.preprocess import Preprocess
 
@@ -206,6 +205,8 @@ def in_words(result: Comparison) -> str:
     return f'{words}, logits differ by {result.difference:.1e} of the largest'
 
 
+GIVE_ANOTHER = 'give another FILE'
+
 # -- writing -------------------------------------------------------------------------------------
 
 
@@ -215,25 +216,13 @@ def _checked(out: Path) -> Path:
         raise ConfigError(f'{out}: the name must end in .onnx')
     for path in (out, sidecar_path(out)):
         if path.is_dir():
-            raise OutputError(f'cannot write {path}: it is a folder; give another FILE')
+            raise OutputError(f'cannot write {path}: it is a folder; {GIVE_ANOTHER}')
     return out
 
 
 def _write(out: Path, data: bytes, sidecar: Sidecar) -> None:
-    files = {sidecar_path(out): sidecar.to_json().encode(), out: data}
-    aside = {path: path.with_name(f'.{path.name}.{os.getpid()}.part') for path in files}
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for path, content in files.items():
-            aside[path].write_bytes(content)
-        for path in files:
-            aside[path].replace(path)
-    except OSError as error:
-        raise OutputError(f'cannot write {out}: {error.strerror}; give another FILE') from error
-    finally:
-        for path in aside.values():
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+    files = {out: data, sidecar_path(out): sidecar.to_json()}
+    write_files(files, parents=True, advice=GIVE_ANOTHER)
 
 
 # -- TensorRT ------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mfaranet_ros.backends.cache import cache_folder, model_key, write_whole
+from mfaranet_ros.backends.cache import CACHE_ADVICE, cache_folder, model_key
 from mfaranet_ros.backends.onnx_graph import INPUT, make_graph
 from mfaranet_ros.backends.onnx_install import import_onnx
 from mfaranet_ros.backends.onnx_session import open_session
 from mfaranet_ros.backends.onnx_sidecar import Sidecar
+from mfaranet_ros.core.files import write_files
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class OnnxNetwork(nn.Module):
 def cached_graph(model: nn.Module, precision: str) -> Path:
     """Return an ONNX file of a model's logits for inputs of any size, made if there is none yet.
 
-    Raises ConfigError where it cannot be made or the cache cannot be written.
+    Raises ConfigError where it cannot be made, OutputError where the cache cannot be written.
     """
     key = model_key(model, precision, import_onnx().__version__)
     path = cache_folder('onnx') / f'{key[:32]}.onnx'
@@ -56,8 +57,7 @@ def cached_graph(model: nn.Module, precision: str) -> Path:
             return path
         _log.warning('%s is damaged or incomplete and is made anew', path)
     data = make_graph(model, precision=precision, outputs='logits', size=None)
-    write_whole(path, data)
-    write_whole(seal, hashlib.sha256(data).hexdigest().encode())
+    write_files({path: data, seal: hashlib.sha256(data).hexdigest().encode()}, advice=CACHE_ADVICE)
     return path
 
 

@@ -20,7 +20,7 @@ import torch
 
 from mfaranet_ros.backends.engine_cache import remove_engines, use_engines
 from mfaranet_ros.backends.onnx_install import import_onnxruntime
-from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError, OutputError
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def open_session(
         try:
             session, said = _open(runtime, source, options, providers[place:], device, engines)
             break
-        except ConfigError as error:
+        except (ConfigError, OutputError) as error:
             failures.append(f'{_WORDS[wanted]}: {error}')
             _log.warning('ONNX Runtime cannot use %s', failures[-1])
     else:

@@ -27,11 +27,18 @@ from mfaranet_ros.cli.children import (
 )
 from mfaranet_ros.cli.demo_live import LiveLine
 from mfaranet_ros.cli.demo_metric import MetricComparison, compare_in_metres
-from mfaranet_ros.cli.demo_output import DemoOutput, hash_files
+from mfaranet_ros.cli.demo_output import DemoOutput
 from mfaranet_ros.cli.demo_results import Results
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config
 from mfaranet_ros.core.config import PipelineConfig, Value, replace, settings_of, value_of
-from mfaranet_ros.core.errors import ConfigError, MfaranetError, OutputError, ProcessError
+from mfaranet_ros.core.errors import (
+    ConfigError,
+    MfaranetError,
+    OutputError,
+    ProcessError,
+    SourceError,
+)
+from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
 from mfaranet_ros.data.scene_source import SceneSource, ground_settings
 from mfaranet_ros.data.wire import Record, read_records
@@ -240,13 +247,21 @@ def _why_nothing(results: Results) -> str:
     return f'{results.frames.sent} images were sent, {said}'
 
 
+def _hash(files: tuple[Path, ...]) -> str | None:
+    """Return the sha256 of what is played, `n/a` where a file of it is gone by now."""
+    try:
+        return hash_files(files) if files else None
+    except SourceError:
+        return 'n/a'
+
+
 def _about(play: Play) -> dict[str, Any]:
     return {
         'input': {
             'kind': play.kind,
             'name': play.source.name,
             'rate_hz': play.rate_hz,
-            'sha256': hash_files(play.source.files) if play.source.files else None,
+            'sha256': _hash(play.source.files),
         },
         'settings': play.node,
         'grid': ' '.join(play.grid_note.split()),

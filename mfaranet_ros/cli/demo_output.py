@@ -8,7 +8,6 @@ Each is written for itself, so that one that cannot be written costs none of the
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
@@ -241,16 +240,3 @@ def make_table(results: Results, written: Iterable[str]) -> str:
         )
     rows += [('written' if i == 0 else '', path) for i, path in enumerate(written)]
     return '\n'.join(f'{name:<22}{text}' for name, text in rows if text)
-
-
-def hash_files(files: Iterable[Path]) -> str:
-    """Return the sha256 of the contents of files, one after the other; `n/a` if one is gone."""
-    total = hashlib.sha256()
-    try:
-        for file in files:
-            with file.open('rb') as stream:
-                while block := stream.read(1 << 20):
-                    total.update(block)
-    except OSError:
-        return 'n/a'
-    return total.hexdigest()

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mfaranet_ros.core.errors import OutputError
+from mfaranet_ros.core.files import write_file
+
+ADVICE = 'give another FILE'
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:
@@ -19,8 +21,4 @@ def write_json(path: Path, figures: Mapping[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text, making the folder where it is missing; raises OutputError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding='utf-8')
-    except OSError as error:
-        raise OutputError(f'cannot write {path}: {error.strerror}; give another FILE') from error
+    write_file(path, text, parents=True, advice=ADVICE)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.core.errors import OutputError
+from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.frame import Frame, GroundGrid
 from mfaranet_ros.data.calibration_file import calibration_yaml, stamped
 from mfaranet_ros.data.scene_source import ground_settings, mounting, scene_camera_info
@@ -90,7 +91,7 @@ class SceneFolder:
 
     def _write_image(self, file: Path, pixels: Any, options: list[int]) -> None:
         data = cv2.imencode(file.suffix, pixels, options)[1].tobytes()
-        self._made(file, lambda: file.write_bytes(data))
+        self._made(file, lambda: write_file(file, data))
 
     def _made(self, file: Path, write: Callable[[], object]) -> None:
         try:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mfaranet_ros.cli.contact_sheet import Pixels
 from mfaranet_ros.core.errors import OutputError
+from mfaranet_ros.core.files import write_file
 
 CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG'}
 """Tried in this order; the second needs nothing but OpenCV itself."""
@@ -23,10 +24,7 @@ def write_image(path: Path, image: Pixels) -> None:
     done, data = cv2.imencode(path.suffix, image)
     if not done:
         raise OutputError(f'cannot write {path}: OpenCV cannot encode it')
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OutputError(f'cannot write {path}: {error.strerror}; give another folder') from error
+    write_file(path, data.tobytes(), advice='give another folder')
 
 
 PROBE_BYTES = 4096

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mfaranet_ros.core.errors import ConfigError, WeightsError
-from mfaranet_ros.core.hashing import write_aside
+from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.models.base import SegmentationModel
 from mfaranet_ros.models.registry import get_model_entry
@@ -95,7 +95,7 @@ def save_weights(
     if broken:
         raise WeightsError(f'{path} is not saved: {_listed(broken)} hold values not finite')
     state = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
-    write_aside(path, _sealed(safetensors.torch.save(state, metadata)))
+    write_file(path, _sealed(safetensors.torch.save(state, metadata)))
     return path
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from mfaranet_ros.core.config import settings_of, value_of
 from mfaranet_ros.core.errors import ConfigError, OutputError
-from mfaranet_ros.core.hashing import write_aside
+from mfaranet_ros.core.files import write_file
 from mfaranet_ros.models import save_weights
 from mfaranet_ros.training.assembly import Parts
 from mfaranet_ros.training.config import TrainConfig
@@ -51,8 +51,8 @@ class CheckpointManager:
             self._logged = now
             with self._going_on():
                 rows = state.rows
-                write_aside(self._folder / LOG, to_csv(rows, self._parts.label_set))
-                write_aside(self._folder / CURVES, draw_curves(rows))
+                write_file(self._folder / LOG, to_csv(rows, self._parts.label_set))
+                write_file(self._folder / CURVES, draw_curves(rows))
 
     def keep_best(self, state: State, row: Row) -> None:
         """Save the network if its validation is the best so far, and note it in the state."""

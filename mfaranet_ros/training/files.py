@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a run, each written aside and renamed, so that an earlier one stays whole."""
+"""Checkpoints of a training run."""
 
 from __future__ import annotations
 
@@ -11,26 +11,18 @@ from typing import Any
 
 import torch
 
-from mfaranet_ros.core.errors import OutputError, WeightsError
-from mfaranet_ros.core.hashing import write_aside
+from mfaranet_ros.core.errors import WeightsError
+from mfaranet_ros.core.files import write_file
 
 FORMAT = 1
 """Raised when what a checkpoint holds changes."""
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a run, where there is none; raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot write to {folder}: {error.strerror}') from error
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write tensors and plain values to resume from; raises OutputError."""
     memory = io.BytesIO()
     torch.save({'format': FORMAT, **state}, memory)
-    write_aside(path, memory.getvalue())
+    write_file(path, memory.getvalue())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -24,12 +24,13 @@ import torch
 from mfaranet_ros.backends.device import keep_freed_memory, resolve_device
 from mfaranet_ros.core.config import replace
 from mfaranet_ros.core.errors import ConfigError, TrainingError
+from mfaranet_ros.core.files import make_folder
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.training.assembly import Parts, assemble
 from mfaranet_ros.training.checkpoints import CHECKPOINT, CheckpointManager, take_up
 from mfaranet_ros.training.config import TrainConfig
 from mfaranet_ros.training.distributed import join_world, local_device
-from mfaranet_ros.training.files import load_checkpoint, make_folder
+from mfaranet_ros.training.files import load_checkpoint
 from mfaranet_ros.training.history import Row
 from mfaranet_ros.training.loader import Batch, Stream, generator
 from mfaranet_ros.training.optim import learning_rate, set_learning_rate

@@ -23,7 +23,13 @@ from mfaranet_ros.backends.export import export_network
 from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.backends.onnx_sidecar import Sidecar, read_sidecar, sidecar_path
 from mfaranet_ros.core.config import ModelConfig, PipelineConfig, RuntimeConfig, replace
-from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError, WeightsError
+from mfaranet_ros.core.errors import (
+    ConfigError,
+    InferenceError,
+    MfaranetError,
+    OutputError,
+    WeightsError,
+)
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.models import create_model, save_weights
 from mfaranet_ros.pipeline.processor import FrameProcessor
@@ -358,7 +364,7 @@ def test_foreign_engines_are_removed(cache, caplog, note):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / 'file').write_text('no folder')
-    with pytest.raises(ConfigError, match='set XDG_CACHE_HOME'):
+    with pytest.raises(OutputError, match='set XDG_CACHE_HOME'):
         use_engines(tmp_path / 'file' / 'engines', BUILT_WITH)
 
 
@@ -416,7 +422,7 @@ def test_a_damaged_file_is_made_anew_and_it_is_said(toy, cache, caplog, damage):
 def test_a_cache_that_cannot_be_written_is_refused(toy, cache):
     cache.parent.mkdir(parents=True)
     cache.write_text('a file, no folder')
-    with pytest.raises(ConfigError, match='set XDG_CACHE_HOME to a folder that can'):
+    with pytest.raises(OutputError, match='set XDG_CACHE_HOME to a folder that can be written'):
         OnnxBackend(PLAIN, toy)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mfaranet_ros.core.errors import OutputError, WeightsError
-from mfaranet_ros.core.hashing import write_aside
+from mfaranet_ros.core.files import write_file
 from mfaranet_ros.training.files import load_checkpoint, save_checkpoint
 
 
@@ -24,7 +24,7 @@ def full_disk(monkeypatch):
 
 def test_file_is_replaced(tmp_path):
     for data in (b'first', b'second'):
-        write_aside(tmp_path / 'file', data)
+        write_file(tmp_path / 'file', data)
         assert (tmp_path / 'file').read_bytes() == data
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 
@@ -32,14 +32,14 @@ def test_file_is_replaced(tmp_path):
 def test_full_disk_leaves_the_earlier_file(tmp_path, full_disk):
     (tmp_path / 'file').write_bytes(b'earlier')
     with pytest.raises(OutputError, match=r'file: No space left on device'):
-        write_aside(tmp_path / 'file', b'later')
+        write_file(tmp_path / 'file', b'later')
     assert (tmp_path / 'file').read_bytes() == b'earlier'
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 def test_folder_that_is_gone(tmp_path):
     with pytest.raises(OutputError, match='No such file'):
-        write_aside(tmp_path / 'gone' / 'file', b'')
+        write_file(tmp_path / 'gone' / 'file', b'')
 
 
 def test_checkpoint_comes_back(tmp_path):

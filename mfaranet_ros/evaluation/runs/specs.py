@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.data.files import find_files
 from mfaranet_ros.data.images import GroundTruthReader, Layout, Pairs
 from mfaranet_ros.data.sources import SourceReport
@@ -18,8 +18,6 @@ from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
 from mfaranet_ros.evaluation.runs.folder_source import FolderSource
 from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
 from mfaranet_ros.pipeline.processor import FrameProcessor
-
-_BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -139,16 +137,3 @@ def name_bags(bags: Sequence[Path]) -> dict[str, Path]:
     if len(set(names)) < len(names):
         raise SourceError(f'--bag {" ".join(names)}: give each bag once')
     return dict(zip(names, bags, strict=True))
-
-
-def hash_files(paths: Iterable[Path]) -> str:
-    """Return the sha256 of files, one after the other; raises SourceError."""
-    total = hashlib.sha256()
-    for path in paths:
-        try:
-            with path.open('rb') as file:
-                while block := file.read(_BLOCK_BYTES):
-                    total.update(block)
-        except OSError as error:
-            raise SourceError(f'{path} cannot be read: {error.strerror}') from error
-    return total.hexdigest()
