@@ -23,9 +23,10 @@ from mfaranet_ros.benchmark.ground import extent_of, project_ground
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import MfaranetError
 from mfaranet_ros.core.frame import Frame, GroundGrid, Output
+from mfaranet_ros.geometry.ground_source import FixedGround
 from mfaranet_ros.pipeline import encode
+from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.drivable import BLOCKED, FREE
-from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
@@ -74,10 +75,12 @@ def main() -> int:
 
 def make_image(config: PipelineConfig, seed: int = SEED, index: int = INDEX) -> Image:
     """Segment one frame of the drive and return the panels."""
-    drive, pipeline = SyntheticScene(seed), FrameProcessor(config)
+    drive = SyntheticScene(seed)
+    ground = FixedGround(project_ground(drive.camera, config.ground))
+    pipeline = build_processor(config, ground=ground)
     drawn = drive.frame(index)
     frame = Frame(drawn.rgb, 'rgb8', drawn.stamp_ns, 'camera')
-    result = pipeline(frame, WANTED, project_ground(drive.camera, config.ground))
+    result = pipeline(frame, WANTED)
     ground_truth = MetricGroundTruthFinder(drive, extent_of(config.ground)).at(index)
     style = encode.Style(pipeline.label_set)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -27,9 +27,8 @@ from mfaranet_ros.adaptive.operating_points import (
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.config import LatencyConfig, PipelineConfig
 from mfaranet_ros.core.errors import ConfigError, MfaranetError
-from mfaranet_ros.core.frame import Frame, Output
-from mfaranet_ros.monitoring.monitor import PROCESSING
-from mfaranet_ros.monitoring.provenance import Facts
+from mfaranet_ros.core.frame import Frame, Output, Timings
+from mfaranet_ros.pipeline.build import Facts, build_processor, prepare
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 logger = logging.getLogger(__name__)
@@ -45,10 +44,6 @@ USUAL_CAMERA = (720, 1280)
 
 LEAST_MS = 0.001
 """No operating point counts as quicker, so that the ratio of two is always a number."""
-
-OPERATING_POINT_STAGES = ('preprocess', 'inference', 'postprocess')
-"""The stages whose time the operating point decides on; the others take the same on every
-operating point."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +99,33 @@ class PreparedPoints:
 
     def configure(self, config: PipelineConfig) -> None:
         """Use changed settings from the next frame on, but what the operating points are stays."""
-        for built in self.operating_points:
-            built.pipeline.config = built.operating_point.applied_to(config)
+        self.operating_points = tuple(
+            replace(
+                built,
+                pipeline=built.pipeline.with_config(built.operating_point.applied_to(config)),
+            )
+            for built in self.operating_points
+        )
 
-    def account(self, stage_ms: Mapping[str, float], latency: LatencyConfig, now_s: float) -> bool:
-        """Take the times of a frame on the operating point in force; say whether another one is
-        now.
+    def account(
+        self, timings: Timings, processing_ms: float, latency: LatencyConfig, now_s: float
+    ) -> bool:
+        """Take the times of a frame on the operating point in force; return whether that changed
+        the operating point.
 
-        stage_ms: PROCESSING and the stages in it. now_s: on a clock that only goes forward.
+        processing_ms: all of the frame's time. now_s: on a clock that only goes forward.
         """
         if self._controller is None:
             return False
         before = self._controller.operating_point
-        operating_point_ms = sum(stage_ms.get(stage, 0.0) for stage in OPERATING_POINT_STAGES)
+        operating_point_ms = sum(
+            stage_ms or 0.0
+            for stage_ms in (timings.preprocess_ms, timings.inference_ms, timings.postprocess_ms)
+        )
         number = self._controller.take(
             now_s,
             operating_point_ms,
-            max(0.0, stage_ms[PROCESSING] - operating_point_ms),
+            max(0.0, processing_ms - operating_point_ms),
             budget_ms=latency.budget_ms,
             period_s=latency.adapt_period_s,
         )
@@ -145,7 +150,7 @@ class PreparedPoints:
 
 def prepare_points(
     config: PipelineConfig,
-    build_pipeline: BuildPipeline = FrameProcessor,
+    build_pipeline: BuildPipeline = build_processor,
     *,
     camera: tuple[int, int] | None = None,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
@@ -206,10 +211,10 @@ def _build(
     pipeline: FrameProcessor | None = None
     try:
         pipeline = build_pipeline(operating_point.applied_to(config))
-        pipeline.operating_point = operating_point
-        facts = pipeline.prepare()
+        pipeline = replace(pipeline, label=str(operating_point))
+        facts = prepare(pipeline)
         if street is not None:
-            pipeline(street, (Output.MASK, Output.CONFIDENCE))
+            replace(pipeline, now_ns=None)(street, (Output.MASK, Output.CONFIDENCE))
     except BaseException as error:
         if pipeline is not None:
             pipeline.close()
@@ -258,10 +263,11 @@ def _measured(
     """Return the operating points with their times; they take turns, so that all meet the same
     machine."""
     times_ms: list[list[float]] = [[] for _ in built]
+    pipelines = [replace(one.pipeline, now_ns=None) for one in built]
     for _ in range(RUNS):
-        for one, times in zip(built, times_ms, strict=True):
+        for number, times in enumerate(times_ms):
             start_ns = clock_ns()
-            one.pipeline(street)
+            pipelines[number](street)
             times.append((clock_ns() - start_ns) / 1e6)
     pairs = zip(built, times_ms, strict=True)
     return [replace(one, measured_ms=max(min(times), LEAST_MS)) for one, times in pairs]

@@ -58,7 +58,7 @@ class CompiledBackend(TorchBackend):
         return get_program(network, example, self._threads or torch.get_num_threads())
 
     def _run(self, network: Network, tensor: torch.Tensor) -> torch.Tensor:
-        program = self._program if tuple(tensor.shape[2:]) == self._size else None
+        program = self._program if tensor.shape == (1, 3, *self._size) else None
         return super()._run(program or network, tensor)
 
     def describe(self) -> BackendInfo:

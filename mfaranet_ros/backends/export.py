@@ -28,12 +28,16 @@ from mfaranet_ros.backends.onnx_install import import_onnx, import_onnxruntime
 from mfaranet_ros.backends.onnx_session import open_session
 from mfaranet_ros.backends.onnx_sidecar import Sidecar, sidecar_path
 from mfaranet_ros.backends.rewrite import rewrite
-from mfaranet_ros.backends.selftest import MAX_CLEARLY_WRONG, MIN_AGREEMENT, compare_labels
+from mfaranet_ros.backends.selftest import (
+    MAX_CLEARLY_WRONG,
+    MIN_AGREEMENT,
+    compare_labels,
+    plain_input,
+)
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.files import write_files
 from mfaranet_ros.models import SegmentationModel
-from mfaranet_ros.pipeline.preprocess import Preprocess
 
 Size = tuple[int, int]
 """Height and width in px."""
@@ -127,8 +131,7 @@ def compare(
     session = open_session(data, _CPU).inference
     found = []
     for at in (size,) if size else COMPARED_SIZES:
-        preprocess = Preprocess(network.mean, network.std, at, _CPU, torch.float32)
-        image = preprocess(stored_frame())[0].contiguous()
+        image = plain_input(stored_frame(), at, network.mean, network.std, _CPU)
         if precision == 'float16':
             _check_range(network.model, image)
         (given,) = session.run(None, {INPUT: image.to(getattr(torch, precision)).numpy()})

@@ -83,7 +83,8 @@ class MockBackend:
         height, width = (-(-size // 4) for size in tensor.shape[2:])
         drawn = torch.from_numpy(draw_street(height, width, self.classes))
         hot = drawn == torch.arange(self.classes).view(-1, 1, 1)
-        return (hot[None] * LOGIT).to(self.device, self.dtype)
+        logits = (hot[None] * LOGIT).to(self.device, self.dtype)
+        return logits.expand(len(tensor), -1, -1, -1)
 
     def describe(self) -> BackendInfo:
         """Say that no network runs."""

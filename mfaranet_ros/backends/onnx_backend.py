@@ -92,7 +92,7 @@ class OnnxBackend:
         try:
             session = self._session_for(self._sessions, size)
             run = self._run_bound if self.device.type == 'cuda' else self._run_on_cpu
-            logits = run(session, tensor)
+            logits = torch.cat([run(session, image) for image in torch.split(tensor, 1)])
         except ConfigError as error:
             raise InferenceError(str(error)) from error
         except Exception as error:  # those of ONNX Runtime have no base of their own

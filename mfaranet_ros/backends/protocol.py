@@ -40,7 +40,7 @@ class Backend(Protocol):
     def dtype(self) -> torch.dtype: ...
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the coarse logits (1, C, ceil(h/4), ceil(w/4)) of an input (1, 3, h, w).
+        """Return the coarse logits (N, C, ceil(h/4), ceil(w/4)) of an input (N, 3, h, w).
 
         The logits are finite and computed when the call returns, so its time is the network's.
         They are the caller's: later calls leave them as they are.

@@ -18,8 +18,9 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,8 +32,6 @@ from mfaranet_ros.backends import Backend
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame, Geometry
-from mfaranet_ros.pipeline.postprocess import postprocess
-from mfaranet_ros.pipeline.preprocess import Preprocess
 
 MIN_AGREEMENT = 0.98
 """Share of the pixels whose label must be that of plain float32."""
@@ -60,12 +59,41 @@ class SelfTestResult:
     run_ms: float
 
 
+class Preprocess(Protocol):
+    """What makes the network's input of a frame, see pipeline/preprocess.py."""
+
+    @property
+    def mean(self) -> tuple[float, ...]: ...
+
+    @property
+    def std(self) -> tuple[float, ...]: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __call__(self, frame: Frame) -> tuple[torch.Tensor, Geometry]: ...
+
+
+class Postprocess(Protocol):
+    """What makes labels of logits, see pipeline/postprocess.py."""
+
+    def __call__(
+        self, logits: torch.Tensor, geometry: Geometry, *, resolution: str, with_confidence: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]: ...
+
+
 def run_self_test(
-    backend: Backend, model: nn.Module | None, preprocess: Preprocess, *, classes: int
+    backend: Backend,
+    model: nn.Module | None,
+    preprocess: Preprocess,
+    postprocess: Postprocess,
+    *,
+    classes: int,
 ) -> SelfTestResult:
     """Segment the stored frame and compare it with plain float32 on the same device.
 
     model: the network that the backend runs; None where it runs none.
+    preprocess, postprocess: those that camera frames go through.
     classes: how many classes the label set has.
 
     Raises ConfigError if shapes, values or labels are not as they must be or two runs differ, and
@@ -75,9 +103,10 @@ def run_self_test(
     tensor, geometry = preprocess(frame)
     logits, warm_up_ms = _run(backend, tensor)
     _check_logits(backend, logits, geometry, classes)
-    labels = _labels(logits, geometry)
+    labels = postprocess(logits, geometry, resolution='network', with_confidence=False)[0]
     again, run_ms = _run(backend, tensor)
-    differing = float(np.mean(labels != _labels(again, geometry)))
+    labels_again = postprocess(again, geometry, resolution='network', with_confidence=False)[0]
+    differing = float(np.mean(labels != labels_again))
     if differing > 0:
         raise _failure(backend, f'two runs of one frame differ on {differing:.2%} of the pixels')
     agreement = clearly_wrong = math.nan
@@ -111,10 +140,6 @@ def _check_logits(
         raise _failure(backend, 'logits that are not finite')
 
 
-def _labels(logits: torch.Tensor, geometry: Geometry) -> NDArray[np.uint8]:
-    return postprocess(logits, geometry, resolution='network', with_confidence=False)[0]
-
-
 @torch.inference_mode()
 def _published_logits(
     model: nn.Module, preprocess: Preprocess, frame: Frame, geometry: Geometry
@@ -122,19 +147,31 @@ def _published_logits(
     """Return the logits (1, C, H, W) of the image within the network input, float32."""
     device = preprocess.device
     network: Any = copy.deepcopy(model).eval().to(device, torch.float32)
-    rgb = torch.from_numpy(frame.pixels[..., ::-1].copy()).to(device)
-    x = rgb.permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
-    if geometry.content != geometry.camera:
-        x = F.interpolate(x, geometry.content, mode='bilinear', antialias=True)
-    mean, std = (
-        torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
-        for values in (preprocess.mean, preprocess.std)
-    )
+    x = plain_input(frame, geometry.content, preprocess.mean, preprocess.std, device)
     (height, width), (rows, columns) = geometry.input, geometry.content
-    x = F.pad((x - mean) / std, (0, width - columns, 0, height - rows))
+    x = F.pad(x, (0, width - columns, 0, height - rows))
     coarse = network.coarse_logits(x)
     logits = F.interpolate(coarse, geometry.input, mode='bilinear', align_corners=True)
     return logits[..., :rows, :columns]
+
+
+def plain_input(
+    frame: Frame,
+    size: tuple[int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+) -> torch.Tensor:
+    """Return a bgr8 frame, stretched to a height and width, as network input (1, 3, H, W)."""
+    rgb = torch.from_numpy(frame.pixels[..., ::-1].copy()).to(device)
+    x = rgb.permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
+    if size != frame.size:
+        x = F.interpolate(x, size, mode='bilinear', antialias=True)
+    means, deviations = (
+        torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+        for values in (mean, std)
+    )
+    return (x - means) / deviations
 
 
 @torch.inference_mode()

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS, Drivable
 from mfaranet_ros.core.labels import get_label_set
-from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
 from mfaranet_ros.geometry.ground import CameraModel, GroundProjection, MountingPose
 from mfaranet_ros.pipeline.drivable import find_drivable
@@ -132,9 +131,7 @@ def _timed(
     sure = np.full_like(labels, 255)  # the node gives a confidence, too
     for repeat in range(repeats + 1):
         wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
-        found = find_drivable(
-            labels, sure, roles, DrivableConfig(), METRIC_OUTPUTS, ground, Stopwatch()
-        )
+        found, _ = find_drivable(labels, sure, roles, DrivableConfig(), METRIC_OUTPUTS, ground)
         if repeat:
             figures.cpu_ms.append((time.process_time_ns() - cpu_ns) / 1e6)
             figures.wall_ms.append((time.perf_counter_ns() - wall_ns) / 1e6)

@@ -21,7 +21,7 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.models import SegmentationModel
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor, prepare
 
 Labels = NDArray[np.uint8]
 
@@ -85,9 +85,9 @@ class Pipeline:
     """
 
     def __init__(self, config: PipelineConfig, operating_point: str) -> None:
-        self._pipeline = FrameProcessor(config)
+        self._pipeline = build_processor(config, label=operating_point)
         try:
-            self._pipeline.prepare()
+            prepare(self._pipeline)
         except BaseException:
             self._pipeline.close()
             raise
@@ -101,7 +101,9 @@ class Pipeline:
 
     def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
         """Run what the node runs when only the mask is wanted."""
-        return self._pipeline(frame, watch=watch).labels
+        result = self._pipeline(frame)
+        watch.ms.update(result.timings.items())
+        return result.labels
 
     def close(self) -> None:
         """Free the device."""

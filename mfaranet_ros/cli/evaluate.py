@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.cli.evaluate_run import Wanted, run
 from mfaranet_ros.cli.evaluate_sinks import MakeVideo, make_submission
 from mfaranet_ros.cli.setting_arguments import (
@@ -37,6 +38,7 @@ from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
 from mfaranet_ros.evaluation.runs.specs import BagSpec, FolderSpec, Spec, name_bags
 from mfaranet_ros.geometry.ground import MountingPose, read_camera_info
+from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 WHOLE = 'whole'
@@ -143,7 +145,7 @@ def main(args: argparse.Namespace) -> int:
     wanted = Wanted(
         method, selection.step, args.jobs, args.out, args.overwrite, args.resume, args.json, also
     )
-    pipeline = FrameProcessor(config)
+    pipeline = build_processor(config, label=str(OperatingPoint.of(config)))
     try:
         sinks = _sinks(args, pipeline)
         if pairs is None:

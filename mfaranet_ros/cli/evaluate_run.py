@@ -38,6 +38,7 @@ from mfaranet_ros.evaluation.runs.method import Method
 from mfaranet_ros.evaluation.runs.parts import Results, assemble
 from mfaranet_ros.evaluation.runs.score import Scorer
 from mfaranet_ros.evaluation.runs.specs import SourceSummary, Spec
+from mfaranet_ros.pipeline.build import prepare
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 LEDGER, REPORT, PAGE = 'frames.jsonl', 'report.json', 'report.html'
@@ -78,7 +79,7 @@ def run(
     order = RunConfig(
         pipeline.config, wanted.method, threads, wanted.also, step=wanted.step, sinks=sinks
     )
-    model = pipeline.prepare()
+    model = prepare(pipeline)
     with ExitStack() as stack:
         ledger = stack.enter_context(_open_ledger(pipeline, specs, wanted))
         begun = _Begun.of(ledger)

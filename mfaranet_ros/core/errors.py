@@ -8,6 +8,7 @@ MfaranetError
  +-- WeightsError       a weights file that is missing, broken or does not fit
  +-- CalibrationError   a camera calibration from which no ground can be computed
  +-- DecodeError        an image message that cannot be turned into a frame
+ +-- StaleFrame         a frame that is older than latency.max_age_ms allows
  +-- InferenceError     the network failed on one frame, the next may succeed
  +-- SourceError        recorded images or videos that cannot be played or scored
  +-- OutputError        results that cannot be written (full disk, no permission)
@@ -21,6 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mfaranet_ros.core.frame import Frame, Timings
 
 
 class MfaranetError(Exception):
@@ -55,6 +60,20 @@ class DecodeError(MfaranetError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class StaleFrame(MfaranetError):  # noqa: N818 (nothing failed)
+    """A frame is older than latency.max_age_ms allows, so its result would be published too late.
+
+    frame: the one that was given up. timings: what was spent on it until then.
+    """
+
+    def __init__(self, frame: Frame, age_ms: float, max_age_ms: float, timings: Timings) -> None:
+        super().__init__(
+            f'the frame is {age_ms:.0f} ms old: latency.max_age_ms allows {max_age_ms:g} ms'
+        )
+        self.frame = frame
+        self.timings = timings
 
 
 class InferenceError(MfaranetError):

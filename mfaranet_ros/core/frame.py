@@ -9,7 +9,9 @@ Times are integer nanoseconds.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +79,10 @@ class Geometry:
     content: tuple[int, int]
     input: tuple[int, int]
 
+    def mask_size(self, resolution: str) -> tuple[int, int]:
+        """Height and width of the masks for an `output.resolution`: `camera` or `network`."""
+        return self.camera if resolution == 'camera' else self.content
+
 
 @dataclass(frozen=True, eq=False)
 class GroundGrid:
@@ -114,6 +120,7 @@ class Drivable:
     near_edge_m: float32 (2, 2), x and y where the visible ground begins on the last and on the
         first bearing: with them the boundary is the outline of the free space. (0, 2) where the
         view goes all around.
+    problem: why metric outputs that were asked for are None; empty if they are not.
     """
 
     mask: NDArray[np.uint8] | None = None
@@ -121,23 +128,49 @@ class Drivable:
     boundary_m: NDArray[np.float32] | None = None
     near_edge_m: NDArray[np.float32] | None = None
     points: Points | None = None
+    problem: str = ''
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Wall time of each stage of one frame in milliseconds; None where a stage did not run.
+
+    drivable_ms spans the drivable mask, grid, boundary and points, which follow one by one.
+    Frames of a batch share one inference; each carries its whole time.
+    """
+
+    decode_ms: float | None = None
+    preprocess_ms: float | None = None
+    inference_ms: float | None = None
+    postprocess_ms: float | None = None
+    drivable_ms: float | None = None
+    drivable_mask_ms: float | None = None
+    grid_ms: float | None = None
+    boundary_ms: float | None = None
+    points_ms: float | None = None
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Yield name (without `_ms`) and milliseconds of each stage that ran, in order."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                yield field.name.removesuffix('_ms'), value
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What the pipeline found in one frame.
+    """The segmentation of one frame.
 
+    frame: the image it was computed from, whose stamp and frame_id the outputs carry.
     labels: uint8 (H, W) class ids at camera size (or at network size, by configuration).
     confidence: uint8 (H, W), the probability of the chosen class times 255, or None.
-    frame: the image it was computed from, whose stamp and frame_id the outputs carry.
-    stage_ms: wall time of each stage in milliseconds, in order.
     """
 
+    frame: Frame
     labels: NDArray[np.uint8]
     confidence: NDArray[np.uint8] | None
     drivable: Drivable
-    frame: Frame
-    stage_ms: dict[str, float]
+    timings: Timings
 
     @property
     def stamp_ns(self) -> int:

@@ -8,6 +8,22 @@ import time
 from types import TracebackType
 
 
+class Laps:
+    """Laps on the steady clock: each call returns the milliseconds since the one before."""
+
+    __slots__ = ('_last_ns',)
+
+    def __init__(self) -> None:
+        self._last_ns = time.perf_counter_ns()
+
+    def __call__(self) -> float:
+        """Return the milliseconds since the last call, the first time since this was made."""
+        now_ns = time.perf_counter_ns()
+        lap_ms = (now_ns - self._last_ns) / 1e6
+        self._last_ns = now_ns
+        return lap_ms
+
+
 class Stopwatch:
     """Measures named stages of one frame on the steady clock, in milliseconds.
 

@@ -22,7 +22,7 @@ from mfaranet_ros.core.config import DrivableConfig
 from mfaranet_ros.core.errors import CalibrationError
 from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Points
 from mfaranet_ros.core.labels import Role
-from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.rays import Rays
 
@@ -61,6 +61,16 @@ _SHORTEST_GROUND = 3
 there; fewer are the ragged outline of the first."""
 
 
+@dataclass(frozen=True)
+class DrivableTimings:
+    """Wall time of each output in milliseconds; None where it was not computed."""
+
+    mask_ms: float | None
+    grid_ms: float | None
+    boundary_ms: float | None
+    points_ms: float | None
+
+
 def find_drivable(
     labels: Bytes,
     confidence: Bytes | None,
@@ -68,9 +78,8 @@ def find_drivable(
     config: DrivableConfig,
     wanted: frozenset[Output],
     ground: GroundProjection | None,
-    watch: Stopwatch,
-) -> Drivable:
-    """Find what is wanted of the drivable area of one frame, each in a stage of its own.
+) -> tuple[Drivable, DrivableTimings]:
+    """Find what is wanted of the drivable area of one frame, and say what each output took.
 
     labels: uint8 (H, W) class ids. confidence: uint8 (H, W), or None where all is certain.
     roles: uint8 (256,), the Role of each mask value.
@@ -78,10 +87,12 @@ def find_drivable(
     Raises CalibrationError if the ground is for masks of another size.
     """
     mask = grid = boundary_m = near_edge_m = points = None
+    mask_ms = grid_ms = boundary_ms = points_ms = None
     least = math.ceil(config.min_confidence * 255 - 1e-9)
     if Output.DRIVABLE_MASK in wanted:
-        with watch('drivable_mask'):
-            mask = drivable_mask(labels, confidence, roles, least)
+        lap = Laps()
+        mask = drivable_mask(labels, confidence, roles, least)
+        mask_ms = lap()
     if ground is not None:
         if labels.shape != ground.mask_size:
             raise CalibrationError(
@@ -89,17 +100,18 @@ def find_drivable(
                 f'{ground.mask_size[1]}x{ground.mask_size[0]}: compute it for their size'
             )
         view = _View(labels, confidence, roles, least, config.boundary_bearings, ground)
+        lap = Laps()
         if Output.GRID in wanted:
-            with watch('grid'):
-                grid = view.grid()
+            grid = view.grid()
+            grid_ms = lap()
         if Output.BOUNDARY in wanted:
-            with watch('boundary'):
-                boundary_m = view.boundary.vertices_m
-                near_edge_m = view.boundary.near_edge_m
+            boundary_m, near_edge_m = view.boundary.vertices_m, view.boundary.near_edge_m
+            boundary_ms = lap()
         if Output.POINTS in wanted:
-            with watch('points'):
-                points = view.points()
-    return Drivable(mask, grid, boundary_m, near_edge_m, points)
+            points = view.points()
+            points_ms = lap()
+    found = Drivable(mask, grid, boundary_m, near_edge_m, points)
+    return found, DrivableTimings(mask_ms, grid_ms, boundary_ms, points_ms)
 
 
 def drivable_mask(labels: Bytes, confidence: Bytes | None, roles: Bytes, least: int) -> Bytes:

@@ -43,7 +43,7 @@ def postprocess(
     labels: uint8 (H, W), the class with the largest logit, the lowest of several equal ones.
     confidence: uint8 (H, W), the softmax probability of that class times 255, rounded.
     """
-    size = geometry.camera if resolution == 'camera' else geometry.content
+    size = geometry.mask_size(resolution)
     compute = _in_bands if why_no_kernels(logits.device) else _in_one_pass
     with torch.inference_mode():
         host = _to_host(compute(logits[0], geometry, size, with_confidence))

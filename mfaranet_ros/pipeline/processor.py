@@ -1,110 +1,167 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The whole way of one frame, in one screen: frame -> tensor -> logits -> labels -> drivable area.
+"""The way of a frame on one screen: message -> frame -> tensor -> logits -> labels -> drivable.
 
-The node and every offline tool run this very class: `pipeline(decode(message))`.
+The live node, the evaluation, the demo and the benchmark call this very object; build.py makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from mfaranet_ros.adaptive.operating_points import OperatingPoint
-from mfaranet_ros.backends import Backend, check_runtime, create_backend, warm_up
-from mfaranet_ros.backends.network import load_network, mock_network
-from mfaranet_ros.backends.selftest import run_self_test
+import torch
+
+from mfaranet_ros.backends import Backend
+from mfaranet_ros.backends.network import Network
 from mfaranet_ros.core.config import PipelineConfig
-from mfaranet_ros.core.frame import CONFIDENT_OUTPUTS, Frame, Output, Result
-from mfaranet_ros.core.stopwatch import Stopwatch
-from mfaranet_ros.geometry.ground import GroundProjection
-from mfaranet_ros.monitoring.provenance import Facts, describe
+from mfaranet_ros.core.errors import StaleFrame
+from mfaranet_ros.core.frame import (
+    CONFIDENT_OUTPUTS,
+    METRIC_OUTPUTS,
+    Frame,
+    Geometry,
+    MessageLike,
+    Output,
+    Result,
+    Timings,
+)
+from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.stopwatch import Laps
+from mfaranet_ros.geometry.ground_source import Ground, GroundLookup
+from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.pipeline.postprocess import postprocess
 from mfaranet_ros.pipeline.preprocess import Preprocess
 
+MASK = frozenset({Output.MASK})
 
+
+@dataclass(frozen=True, eq=False)
 class FrameProcessor:
-    """A configured network that turns frames into segmentations, one at a time.
+    """Turns images into results; changes nothing it was given and remembers no frame.
 
-    Making one loads the weights and builds the backend; it raises ConfigError, UnknownNameError
-    or WeightsError for what does not fit. It remembers nothing of a frame.
+    network: label set, normalisation and weights. backend, preprocess: made for it.
+    config: the settings in force; a change is a new processor by `with_config`.
+    label: the operating point, as diagnostics and reports name it.
+    ground: finds the ground under a frame; without it the metric outputs are None.
+    now_ns: the clock by which frames are too old; without it no frame is.
     """
 
-    def __init__(self, config: PipelineConfig, *, backend: Backend | None = None) -> None:
-        check_runtime(config.runtime)
-        self.config = config
-        self.operating_point = OperatingPoint.of(config)
-        mock = config.runtime.backend == 'mock' or backend is not None
-        self.network = mock_network(config.model) if mock else load_network(config.model)
-        self.label_set = self.network.label_set
-        self.backend = backend or create_backend(
-            config.runtime,
-            self.network.model,
-            classes=len(self.label_set),
-            size=(config.input.height, config.input.width),
-        )
-        self.preprocess = Preprocess(
-            self.network.mean,
-            self.network.std,
-            (config.input.height, config.input.width),
-            self.backend.device,
-            self.backend.dtype,
-        )
+    network: Network
+    backend: Backend
+    preprocess: Preprocess
+    config: PipelineConfig
+    label: str = ''
+    ground: GroundLookup | None = None
+    now_ns: Callable[[], int] | None = None
 
-    def __call__(
-        self,
-        frame: Frame,
-        wanted: Iterable[Output] = (Output.MASK,),
-        ground: GroundProjection | None = None,
-        watch: Stopwatch | None = None,
+    def __call__(self, image: MessageLike | Frame, wanted: Iterable[Output] = MASK) -> Result:
+        """Segment one image: a ROS-like message, or a frame that is decoded already.
+
+        wanted: the outputs that will be used; nothing else is computed (labels always are).
+        Raises DecodeError, StaleFrame or InferenceError; the next image may succeed.
+        """
+        return self.batch((image,), wanted)[0]
+
+    def batch(
+        self, images: Sequence[MessageLike | Frame], wanted: Iterable[Output] = MASK
+    ) -> tuple[Result, ...]:
+        """Segment images, those of one input size in one run of the network; see `__call__`."""
+        wanted = frozenset(wanted)
+        inputs = [self._read(image) for image in images]
+        results: dict[int, Result] = {}
+        for indices in _by_input_size(inputs):
+            tensors = [inputs[index].tensor for index in indices]
+            lap = Laps()
+            logits = self.backend(tensors[0] if len(tensors) == 1 else torch.cat(tensors))
+            inference_ms = lap()
+            for row, index in enumerate(indices):
+                part = logits[row : row + 1]
+                results[index] = self._find(inputs[index], part, inference_ms, wanted)
+        return tuple(results[index] for index in range(len(inputs)))
+
+    def _read(self, image: MessageLike | Frame) -> _Input:
+        lap, decode_ms = Laps(), None
+        if isinstance(image, Frame):
+            frame = image
+        else:
+            frame, decode_ms = decode(image), lap()
+        self._check_age(frame, Timings(decode_ms))
+        tensor, geometry = self.preprocess(frame)
+        return _Input(frame, tensor, geometry, Timings(decode_ms, lap()))
+
+    def _find(
+        self, given: _Input, logits: torch.Tensor, inference_ms: float, wanted: frozenset[Output]
     ) -> Result:
-        """Segment one frame.
-
-        wanted: what will be used; nothing else is computed (labels always are).
-        ground: the calibrated ground under the masks; without it the metric outputs are None.
-        watch: measures the stages; give one to include stages of your own, such as decoding.
-        Raises InferenceError if the network fails on this frame; the next may succeed.
-        """
-        config, wanted, watch = self.config, frozenset(wanted), watch or Stopwatch()
+        config, frame, lap = self.config, given.frame, Laps()
+        mask_size = given.geometry.mask_size(config.output.resolution)
+        ground = Ground(None)
+        if self.ground is not None and not wanted.isdisjoint(METRIC_OUTPUTS):
+            ground = self.ground.at(frame, mask_size, config.ground)
+        if ground.projection is None:
+            wanted -= METRIC_OUTPUTS
         unsure = config.drivable.min_confidence > 0 and not wanted.isdisjoint(CONFIDENT_OUTPUTS)
-        with watch('preprocess'):
-            tensor, geometry = self.preprocess(frame)
-        with watch('inference'):
-            logits = self.backend(tensor)
-        with watch('postprocess'):
-            labels, confidence = postprocess(
-                logits,
-                geometry,
-                resolution=config.output.resolution,
-                with_confidence=unsure or Output.CONFIDENCE in wanted,
-            )
-        with watch('drivable'):
-            drivable = find_drivable(
-                labels, confidence, self.label_set.roles, config.drivable, wanted, ground, watch
-            )
-        return Result(labels, confidence, drivable, frame, watch.ms)
-
-    def mask_size(self, camera: tuple[int, int]) -> tuple[int, int]:
-        """Return height and width of the masks of a camera image of this height and width."""
-        if self.config.output.resolution == 'camera':
-            return camera
-        return self.preprocess.geometry(*camera).content
-
-    def prepare(self) -> Facts:
-        """Test and warm up the backend; return what is running, for the diagnostics.
-
-        Raises ConfigError or InferenceError if the backend does not do what the network does.
-        """
-        tested = run_self_test(
-            self.backend, self.network.model, self.preprocess, classes=len(self.label_set)
+        ground_ms = lap()
+        labels, confidence = postprocess(
+            logits,
+            given.geometry,
+            resolution=config.output.resolution,
+            with_confidence=unsure or Output.CONFIDENCE in wanted,
         )
-        height, width = self.config.input.height, self.config.input.width
-        if height and width:
-            warm_up(self.backend, height, width)
-        return describe(
-            self.config, self.operating_point, self.network, self.backend.describe(), tested
+        postprocess_ms = lap()
+        drivable, parts = find_drivable(
+            labels, confidence, self.label_set.roles, config.drivable, wanted, ground.projection
         )
+        timings = dataclasses.replace(
+            given.timings,
+            inference_ms=inference_ms,
+            postprocess_ms=postprocess_ms,
+            drivable_ms=ground_ms + lap(),
+            drivable_mask_ms=parts.mask_ms,
+            grid_ms=parts.grid_ms,
+            boundary_ms=parts.boundary_ms,
+            points_ms=parts.points_ms,
+        )
+        self._check_age(frame, timings)
+        drivable = dataclasses.replace(drivable, problem=ground.problem)
+        return Result(frame, labels, confidence, drivable, timings)
+
+    def _check_age(self, frame: Frame, timings: Timings) -> None:
+        max_age_ms = self.config.latency.max_age_ms
+        if self.now_ns is not None and max_age_ms > 0:
+            age_ms = (self.now_ns() - frame.stamp_ns) / 1e6
+            if age_ms > max_age_ms:
+                raise StaleFrame(frame, age_ms, max_age_ms, timings)
+
+    @property
+    def label_set(self) -> LabelSet:
+        """What the values of the masks mean."""
+        return self.network.label_set
+
+    def with_config(self, config: PipelineConfig) -> FrameProcessor:
+        """Return this processor with other live settings; network and backend stay the same."""
+        return dataclasses.replace(self, config=config)
 
     def close(self) -> None:
         """Free the device."""
         self.backend.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _Input:
+    """A frame ready for the network: tensor (1, 3, h, w), normalised."""
+
+    frame: Frame
+    tensor: torch.Tensor
+    geometry: Geometry
+    timings: Timings
+
+
+def _by_input_size(inputs: Sequence[_Input]) -> Iterable[list[int]]:
+    """Return the indices of the inputs, those of equal height and width together."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, one in enumerate(inputs):
+        groups.setdefault(one.geometry.input, []).append(index)
+    return groups.values()

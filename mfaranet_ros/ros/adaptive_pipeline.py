@@ -18,10 +18,10 @@ from mfaranet_ros.adaptive.operating_points import OperatingPointsState, operati
 from mfaranet_ros.adaptive.prepared_points import PreparedPoints, prepare_points
 from mfaranet_ros.adaptive.swapper import PipelineSwapper
 from mfaranet_ros.core.config import PipelineConfig, value_of
+from mfaranet_ros.core.frame import Timings
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.monitoring.monitor import Condition, Level, Monitor
-from mfaranet_ros.monitoring.provenance import Facts
+from mfaranet_ros.pipeline.build import Facts
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 BUILT_FROM = ('model.scales', 'latency.adapt', 'latency.operating_points')
@@ -51,6 +51,7 @@ class AdaptivePipeline:
         self._newest = config
         self.camera: tuple[int, int] | None = None
         """Height and width of the camera's images, once there was one."""
+        self._in_hand: PreparedPoints | None = None
         self._refused = threading.Event()
         operating_points = self._build(config)
         self._changeover = PipelineSwapper(
@@ -82,25 +83,25 @@ class AdaptivePipeline:
         return self._changeover.operating_points.state()
 
     @contextmanager
-    def frame(self, watch: Stopwatch) -> Iterator[FrameProcessor]:
-        """Give the pipeline in force for one frame, whose times may then call for another
-        operating point.
-
-        watch: of this frame. The times count unless the frame fails; that its result comes too
-        late to be published is a reason the more.
-        """
+    def frame(self) -> Iterator[FrameProcessor]:
+        """Give the processor in force for one frame."""
         with self._changeover.frame() as operating_points:
+            self._in_hand = operating_points
             yield operating_points.pipeline
-        latency = self._newest.latency
-        if 'inference' in watch.ms and operating_points.account(
-            watch.ms, latency, time.monotonic()
+
+    def account(self, timings: Timings, processing_ms: float) -> None:
+        """Take the times of the last frame, which may call for another operating point.
+
+        They count unless the frame failed; that its result came too late to be published is one
+        reason more to change.
+        """
+        operating_points, latency = self._in_hand, self._newest.latency
+        if operating_points is not None and operating_points.account(
+            timings, processing_ms, latency, time.monotonic()
         ):
-            operating_point, budget_ms = (
-                operating_points.in_force.operating_point,
-                latency.budget_ms,
-            )
+            label = operating_points.in_force.operating_point
             self._node.get_logger().info(
-                f'operating point {operating_point} is in force for {budget_ms:g} ms'
+                f'operating point {label} is in force for {latency.budget_ms:g} ms'
             )
 
     def configure(self, config: PipelineConfig) -> None:

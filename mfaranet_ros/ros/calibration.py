@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the ground lies under the image: CameraInfo and the mounting pose, kept up to date."""
+"""Mounting poses from TF, for the ground lookup of the node."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from rclpy.time import Time
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, ConfigError
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.geometry.camera import read_camera_info
-from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.geometry.ground_source import GroundSource, ParameterPoses
 from mfaranet_ros.geometry.mounting import MountingPose
 
 MOVED_M = 1e-3
@@ -23,73 +22,15 @@ MOVED_RAD = 1e-4
 """A transform that changes by less is the same one: the tables are not computed again."""
 
 
-class Calibration:
-    """Gives the ground projection that belongs to a frame, or says why there is none.
+def make_ground_source(node: Node, extrinsics: str) -> GroundSource:
+    """Return the ground lookup of a node for `ground.extrinsics`.
 
-    Tables are computed when the first frame needs them and again only when the CameraInfo, the
-    mounting pose, the size of the masks or the settings have changed.
+    Raises ConfigError if TF is asked for and tf2_ros is not installed.
     """
-
-    def __init__(self, node: Node, extrinsics: str) -> None:
-        self._node = node
-        self._camera_info: Any = None
-        self._key: Any = None
-        self._projection: GroundProjection | None = None
-        self._transforms = _Transforms(node) if _use_tf(extrinsics) else None
-        self.problem = ''
-
-    @property
-    def source(self) -> str:
-        """Where the mounting pose comes from."""
-        return 'tf' if self._transforms is not None else 'parameters'
-
-    @property
-    def camera_info(self) -> Any:
-        """The newest CameraInfo message, or None."""
-        return self._camera_info
-
-    def take_camera_info(self, message: Any) -> None:
-        self._camera_info = message
-
-    def projection(
-        self, frame: Frame, mask_size: tuple[int, int], config: GroundConfig
-    ) -> GroundProjection | None:
-        """Return the ground under masks of this size, or None with `problem` saying why not."""
-        try:
-            projection = self._up_to_date(frame, mask_size, config)
-        except (CalibrationError, ConfigError) as error:
-            self.problem = str(error)
-            return None
-        self.problem = ''
-        return projection
-
-    def _up_to_date(
-        self, frame: Frame, mask_size: tuple[int, int], config: GroundConfig
-    ) -> GroundProjection:
-        info = self._camera_info
-        if info is None:
-            topic = self._node.resolve_topic_name('camera_info')
-            raise CalibrationError(f'no CameraInfo on {topic}: the metric outputs need one')
-        pose = self._pose(frame.frame_id, config)
-        key = (_content(info), frame.size, mask_size, config, pose)
-        if key != self._key or self._projection is None:
-            self._key, self._projection = key, None
-            camera = read_camera_info(info)
-            camera.check_size(*frame.size)
-            camera = camera.scaled_to(*mask_size)
-            self._projection = GroundProjection(camera, pose, config, mask_size)
-        return self._projection
-
-    def _pose(self, frame_id: str, config: GroundConfig) -> MountingPose:
-        if self._transforms is not None:
-            return self._transforms.pose(config.base_frame, frame_id)
-        return MountingPose.from_xyz_rpy(
-            config.x, config.y, config.z, config.roll, config.pitch, config.yaw
-        )
-
-    def close(self) -> None:
-        if self._transforms is not None:
-            self._transforms.close()
+    poses = TfPoses(node) if _use_tf(extrinsics) else ParameterPoses()
+    topic = node.resolve_topic_name('camera_info')
+    missing = f'no CameraInfo on {topic}: the metric outputs need one'
+    return GroundSource(poses, missing)
 
 
 def _use_tf(extrinsics: str) -> bool:
@@ -102,17 +43,10 @@ def _use_tf(extrinsics: str) -> bool:
     return installed and extrinsics != 'parameters'
 
 
-def _content(info: Any) -> tuple[Any, ...]:
-    roi = info.roi
-    return (
-        info.height, info.width, info.distortion_model, tuple(info.d), tuple(info.k),
-        tuple(info.r), tuple(info.p), info.binning_x, info.binning_y,
-        roi.x_offset, roi.y_offset, roi.height, roi.width,
-    )  # fmt: skip
-
-
-class _Transforms:
+class TfPoses:
     """The mounting pose from TF, the same object for as long as the camera does not move."""
+
+    name = 'tf'
 
     def __init__(self, node: Node) -> None:
         import tf2_ros
@@ -122,7 +56,9 @@ class _Transforms:
         self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
         self._found: dict[tuple[str, str], tuple[Any, Any, MountingPose]] = {}
 
-    def pose(self, base_frame: str, frame_id: str) -> MountingPose:
+    def at(self, frame: Frame, config: GroundConfig) -> MountingPose:
+        """Return the newest pose; raises CalibrationError where TF has none."""
+        base_frame, frame_id = config.base_frame, frame.frame_id
         try:
             found = self._buffer.lookup_transform(base_frame, frame_id, Time()).transform
         except self._errors as error:
@@ -144,6 +80,7 @@ class _Transforms:
         return pose
 
     def close(self) -> None:
+        """Follow TF no more."""
         self._listener.unregister()
 
 

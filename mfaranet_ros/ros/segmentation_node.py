@@ -9,6 +9,7 @@ a frame is on the device.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -19,19 +20,19 @@ from std_srvs.srv import SetBool
 
 from mfaranet_ros.adaptive.operating_points import check_change
 from mfaranet_ros.core.config import PipelineConfig
-from mfaranet_ros.core.errors import DecodeError, InferenceError, MfaranetError
-from mfaranet_ros.core.frame import METRIC_OUTPUTS, Frame, Output
-from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.errors import DecodeError, InferenceError, MfaranetError, StaleFrame
+from mfaranet_ros.core.frame import Frame, Result
+from mfaranet_ros.core.stopwatch import Laps, Stopwatch
 from mfaranet_ros.core.worker import Worker
-from mfaranet_ros.geometry.ground import GroundProjection
-from mfaranet_ros.monitoring import provenance, status
+from mfaranet_ros.geometry.ground_source import GroundSource
+from mfaranet_ros.monitoring import status
 from mfaranet_ros.monitoring.health import look_at
 from mfaranet_ros.monitoring.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
-from mfaranet_ros.pipeline.decode import decode
+from mfaranet_ros.pipeline.build import Facts, build_processor, memory_facts
 from mfaranet_ros.pipeline.encode import Style, parse_remap
 from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.ros.adaptive_pipeline import AdaptivePipeline
-from mfaranet_ros.ros.calibration import Calibration
+from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.clock_watch import ClockWatch
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
@@ -58,7 +59,7 @@ class SegmentationNode(LifecycleNode):
         self,
         finish: Callable[[int], None],
         *,
-        build_pipeline: Callable[[PipelineConfig], FrameProcessor] = FrameProcessor,
+        build_pipeline: Callable[[PipelineConfig], FrameProcessor] = build_processor,
         **node_arguments: Any,
     ) -> None:
         super().__init__('segmentation', **node_arguments)
@@ -66,7 +67,7 @@ class SegmentationNode(LifecycleNode):
         self._build_pipeline = build_pipeline
         self._operating_points: AdaptivePipeline | None = None
         self._outputs: Outputs | None = None
-        self._calibration: Calibration | None = None
+        self._ground: GroundSource | None = None
         self._input: CameraInput | None = None
         self._worker: Worker[Any] | None = None
         self._enabled = True
@@ -95,11 +96,9 @@ class SegmentationNode(LifecycleNode):
         """Load, build, warm up and test everything a frame will need."""
         config, node_config = self._settings.config, self._node_settings.config
         try:
-            self._calibration = Calibration(self, config.ground.extrinsics)
+            self._ground = make_ground_source(self, config.ground.extrinsics)
             self._outputs = Outputs(self, node_config.output, self._warn_of_subscriber)
-            self._operating_points = AdaptivePipeline(
-                self, self.monitor, config, self._build_pipeline
-            )
+            self._operating_points = AdaptivePipeline(self, self.monitor, config, self._build)
             self._style = self._make_style(config)
         except MfaranetError as error:
             self.get_logger().error(f'cannot configure: {error}')
@@ -161,7 +160,7 @@ class SegmentationNode(LifecycleNode):
             self,
             self._node_settings.config.input.transport,
             on_image=self._receive,
-            on_camera_info=self._calibration.take_camera_info,
+            on_camera_info=self._ground.take_camera_info,
             on_lost=lambda count: self.monitor.frames_lost(count, self._now_ns()),
             on_incompatible=self._warn_of_publisher,
         )
@@ -181,10 +180,10 @@ class SegmentationNode(LifecycleNode):
 
     def _release(self) -> None:
         self._shut('unconfigured')
-        for part in (self._outputs, self._calibration, self._operating_points):
+        for part in (self._outputs, self._ground, self._operating_points):
             if part is not None:
                 part.close()
-        self._outputs = self._calibration = self._operating_points = None
+        self._outputs = self._ground = self._operating_points = None
 
     def _enter(self, state: str) -> None:
         self.monitor.set_state(state, self._now_ns())
@@ -213,49 +212,37 @@ class SegmentationNode(LifecycleNode):
         wanted, watch = self._outputs.wanted(), Stopwatch()
         if not wanted:
             return self._drop(NOBODY)
-        with self._operating_points.frame(watch) as pipeline, watch(PROCESSING):
-            with watch('decode'):
-                frame = decode(message)
-            self._operating_points.camera = frame.size
-            self.monitor.frame_seen(look_at(frame))
-            if self._is_stale(frame):
+        lap = Laps()
+        with self._operating_points.frame() as processor:
+            try:
+                result = processor(message, wanted)
+            except StaleFrame as stale:
+                self._see(stale.frame)
+                if stale.timings.inference_ms is not None:
+                    self._operating_points.account(stale.timings, lap())
                 return self._drop('stale')
-            ground = self._ground(frame, wanted, pipeline)
-            wanted = wanted if ground is not None else wanted - METRIC_OUTPUTS
-            result = pipeline(frame, wanted, ground, watch)
-            if self._is_stale(frame):
-                return self._drop('stale')
+            self._see(result.frame)
+            self._set_calibration_problem(result.drivable.problem)
             with watch('publish'):
-                camera_info = self._calibration.camera_info
-                self._outputs.publish(result, wanted, self._style, camera_info, watch)
-        self._account(frame, watch)
+                self._outputs.publish(result, wanted, self._style, self._ground.camera_info, watch)
+        processing_ms = lap()
+        self._operating_points.account(result.timings, processing_ms)
+        self._account(result, {PROCESSING: processing_ms, **watch.ms})
         return None
 
-    def _is_stale(self, frame: Frame) -> bool:
-        max_age_ms = self._settings.config.latency.max_age_ms
-        return 0 < max_age_ms < (self._now_ns() - frame.stamp_ns) / 1e6
+    def _see(self, frame: Frame) -> None:
+        self._operating_points.camera = frame.size
+        self.monitor.frame_seen(look_at(frame))
 
-    def _ground(
-        self, frame: Frame, wanted: frozenset[Output], pipeline: FrameProcessor
-    ) -> GroundProjection | None:
-        """Return the ground under this frame's masks if a metric output is wanted and it can be
-        known; else None, and the diagnostics says why."""
-        if wanted.isdisjoint(METRIC_OUTPUTS):
-            self.monitor.set_condition('input', 'calibration', None)
-            return None
-        size = pipeline.mask_size(frame.size)
-        ground = self._calibration.projection(frame, size, self._settings.config.ground)
-        problem = self._calibration.problem
-        self.monitor.set_condition(
-            'input', 'calibration', Condition(Level.WARN, problem) if problem else None
-        )
-        return ground
+    def _set_calibration_problem(self, problem: str) -> None:
+        condition = Condition(Level.WARN, problem) if problem else None
+        self.monitor.set_condition('input', 'calibration', condition)
 
-    def _account(self, frame: Frame, watch: Stopwatch) -> None:
-        now_ns = self._now_ns()
-        self.monitor.frame_processed(watch.ms, frame.stamp_ns, now_ns, time.monotonic_ns())
+    def _account(self, result: Result, own_ms: dict[str, float]) -> None:
+        now_ns, stage_ms = self._now_ns(), {**dict(result.timings.items()), **own_ms}
+        self.monitor.frame_processed(stage_ms, result.stamp_ns, now_ns, time.monotonic_ns())
         self.monitor.set_condition('model', 'inference', None)
-        self._outputs.publish_debug(watch.ms, (now_ns - frame.stamp_ns) / 1e6, frame.stamp_ns)
+        self._outputs.publish_debug(stage_ms, (now_ns - result.stamp_ns) / 1e6, result.stamp_ns)
 
     def _drop(self, reason: str, text: str = '') -> None:
         self.monitor.frame_dropped(reason, self._now_ns(), text)
@@ -282,6 +269,11 @@ class SegmentationNode(LifecycleNode):
         if self._operating_points is not None:
             self._operating_points.configure(config)
             self._style = self._make_style(config)
+
+    def _build(self, config: PipelineConfig) -> FrameProcessor:
+        """Build a processor that looks at this node's calibration and clock."""
+        processor = self._build_pipeline(config)
+        return dataclasses.replace(processor, ground=self._ground, now_ns=self._now_ns)
 
     def _make_style(self, config: PipelineConfig) -> Style:
         label_set = self._operating_points.label_set
@@ -314,11 +306,11 @@ class SegmentationNode(LifecycleNode):
             snapshot, config.latency, config.diagnostics, self._model_facts(), state
         )
 
-    def _model_facts(self) -> provenance.Facts:
-        if self._operating_points is None or self._calibration is None:
+    def _model_facts(self) -> Facts:
+        if self._operating_points is None or self._ground is None:
             return (('name', self._settings.config.model.name),)
-        extrinsics = ('extrinsics', self._calibration.source)
-        return (*self._operating_points.facts, extrinsics, *provenance.memory())
+        extrinsics = ('extrinsics', self._ground.poses.name)
+        return (*self._operating_points.facts, extrinsics, *memory_facts())
 
     def _warn_of_publisher(self, text: str) -> None:
         self.monitor.set_condition('input', 'qos', Condition(Level.ERROR, text))

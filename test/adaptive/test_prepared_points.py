@@ -13,7 +13,8 @@ from mfaranet_ros.backends import MockBackend, TorchBackend
 from mfaranet_ros.backends.mock import MockLoad
 from mfaranet_ros.core.config import LatencyConfig, PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.core.frame import Timings
+from mfaranet_ros.pipeline.build import build_processor
 
 MOCK = replace(PipelineConfig(), {'runtime.backend': 'mock', 'runtime.precision': 'float32'})
 OPERATING_POINTS = ('1,2,3,4@64x96', '2@64x96', '2@32x48')
@@ -53,7 +54,7 @@ class Workshop:
             load=self.load,
             fail=lambda number: self.fail(config),
         )
-        pipeline = FrameProcessor(config, backend=backend)
+        pipeline = build_processor(config, backend=backend)
         self.pipelines.append(pipeline)
         return pipeline
 
@@ -177,7 +178,7 @@ def test_memory_that_torch_has_not_is_recognised_in_the_words_of_its_backend():
 
     def build(config):
         backend = TorchBackend(runtime, Huge()) if len(config.model.scales) == 4 else None
-        return FrameProcessor(config, backend=backend)
+        return build_processor(config, backend=backend)
 
     operating_points = prepare_points(adapting('1,2,3,4@8x8', '2@8x8'), build, clock_ns=lambda: 0)
     assert operating_points.state().operating_points == ('2@8x8',)
@@ -211,14 +212,15 @@ def test_changed_settings_reach_every_operating_point_and_leave_it_what_it_is():
 
 
 def frame_ms(inference_ms):
-    return {'processing_time': inference_ms + 5.0, 'decode': 1.0, 'inference': inference_ms}
+    """Return the stages of a frame and its whole processing time."""
+    return Timings(decode_ms=1.0, inference_ms=inference_ms), inference_ms + 5.0
 
 
 def test_the_operating_point_in_force_follows_the_times_of_the_frames():
     operating_points = Workshop().operating_points(adapting(*OPERATING_POINTS))
     latency = LatencyConfig(budget_ms=50.0, adapt_period_s=1.0)
-    assert not any(operating_points.account(frame_ms(40.0), latency, n / 10) for n in range(20))
-    changed = [operating_points.account(frame_ms(120.0), latency, 2.0 + n / 10) for n in range(3)]
+    assert not any(operating_points.account(*frame_ms(40.0), latency, n / 10) for n in range(20))
+    changed = [operating_points.account(*frame_ms(120.0), latency, 2.0 + n / 10) for n in range(3)]
     assert changed == [False, False, True]
     assert operating_points.state().number == 1
     assert operating_points.pipeline is operating_points.operating_points[1].pipeline
@@ -228,7 +230,7 @@ def test_the_operating_point_in_force_follows_the_times_of_the_frames():
 def test_without_adapting_no_time_changes_anything():
     operating_points = Workshop().operating_points(MOCK)
     latency = LatencyConfig(budget_ms=50.0)
-    assert not any(operating_points.account(frame_ms(500.0), latency, n / 10) for n in range(100))
+    assert not any(operating_points.account(*frame_ms(500.0), latency, n / 10) for n in range(100))
 
 
 def test_closing_frees_every_operating_point():

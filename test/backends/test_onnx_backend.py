@@ -32,7 +32,7 @@ from mfaranet_ros.core.errors import (
 )
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.models import create_model, save_weights
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor, prepare
 
 CLASSES = 11
 CPU, GPU = torch.device('cpu'), torch.device('cuda', 0)
@@ -471,9 +471,9 @@ def pipeline_config(path, **more):
 
 
 def test_a_file_runs_in_the_pipeline_and_gives_what_its_weights_give(exported):
-    of_file = FrameProcessor(pipeline_config(exported()))
+    of_file = build_processor(pipeline_config(exported()))
     plain = {'runtime.backend': 'torch', 'runtime.precision': 'float32'}
-    of_weights = FrameProcessor(pipeline_config(exported.weights, **plain))
+    of_weights = build_processor(pipeline_config(exported.weights, **plain))
     assert of_file.backend.name == 'onnx'
     assert of_file.label_set == of_weights.label_set
     assert (of_file.preprocess.mean, of_file.preprocess.std) == (
@@ -487,24 +487,24 @@ def test_a_file_runs_in_the_pipeline_and_gives_what_its_weights_give(exported):
 
 
 def test_the_self_test_compares_a_file_too(exported):
-    pipeline = FrameProcessor(pipeline_config(exported()))
-    facts = dict(pipeline.prepare())
+    pipeline = build_processor(pipeline_config(exported()))
+    facts = dict(prepare(pipeline))
     assert facts['backend'] == 'onnx'
     assert float(facts['self_test_agreement']) == 1
     assert facts['weights_sha256'] == read_sidecar(exported()).onnx_sha256
     run = pipeline.backend._run_on_cpu
     pipeline.backend._run_on_cpu = lambda session, tensor: run(session, tensor.flip(1))
     with pytest.raises(ConfigError, match='plain float32'):
-        pipeline.prepare()
+        prepare(pipeline)
 
 
 def test_a_file_for_one_size_refuses_another_and_says_what_to_set(exported):
-    pipeline = FrameProcessor(pipeline_config(exported(size=(64, 96))))
+    pipeline = build_processor(pipeline_config(exported(size=(64, 96))))
     pipeline.backend(sample_image(64, 96))
     with pytest.raises(InferenceError, match=r'set input\.height to 64 and input\.width to 96'):
-        pipeline.prepare()
+        prepare(pipeline)
     fixed = {'input.height': 64, 'input.width': 96}
-    FrameProcessor(pipeline_config(exported(size=(64, 96)), **fixed)).prepare()
+    prepare(build_processor(pipeline_config(exported(size=(64, 96)), **fixed)))
 
 
 def drop_sidecar(path):

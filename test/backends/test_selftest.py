@@ -17,6 +17,7 @@ from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError
 from mfaranet_ros.models import create_model, load_weights
+from mfaranet_ros.pipeline.postprocess import postprocess
 from mfaranet_ros.pipeline.preprocess import Preprocess
 
 CLASSES = 5
@@ -68,7 +69,9 @@ class Wrapped:
 @pytest.mark.parametrize('input_size', [(0, 0), (90, 0), (128, 256), (97, 131)])
 def test_float32_agrees_on_every_size(toy, input_size):
     backend = backend_for(toy)
-    result = run_self_test(backend, toy, preprocess_for(backend, input_size), classes=CLASSES)
+    result = run_self_test(
+        backend, toy, preprocess_for(backend, input_size), postprocess, classes=CLASSES
+    )
     resized = input_size != (0, 0)  # which the pipeline does in whole grey levels
     assert result.agreement > (0.99 if resized else 0.9999)
     assert result.clearly_wrong == 0
@@ -78,7 +81,7 @@ def test_float32_agrees_on_every_size(toy, input_size):
 
 def test_bfloat16_agrees(toy):
     backend = backend_for(toy, 'bfloat16')
-    result = run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
+    result = run_self_test(backend, toy, preprocess_for(backend), postprocess, classes=CLASSES)
     assert 0.98 < result.agreement <= 1
     assert result.clearly_wrong == 0
 
@@ -122,7 +125,7 @@ def one_class_up(logits):
 def test_a_wrong_answer_is_refused_in_words(toy, fault):
     backend = Wrapped(backend_for(toy), **fault)
     with pytest.raises(ConfigError, match=r"'torch' in float32 on cpu.* plain float32.*runtime"):
-        run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
+        run_self_test(backend, toy, preprocess_for(backend), postprocess, classes=CLASSES)
 
 
 def test_too_many_labels_that_are_only_a_little_wrong_are_refused(toy):
@@ -137,7 +140,7 @@ def test_too_many_labels_that_are_only_a_little_wrong_are_refused(toy):
 
     backend = Wrapped(backend_for(toy), after=tip)
     with pytest.raises(ConfigError, match=r'and 0\.00% are clearly wrong'):
-        run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
+        run_self_test(backend, toy, preprocess_for(backend), postprocess, classes=CLASSES)
 
 
 def overflow(logits):
@@ -147,7 +150,7 @@ def overflow(logits):
 def test_overflow_is_refused_by_whoever_sees_it_first(toy):
     backend = Wrapped(backend_for(toy), after=overflow)
     with pytest.raises(ConfigError, match='not finite'):
-        run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
+        run_self_test(backend, toy, preprocess_for(backend), postprocess, classes=CLASSES)
 
 
 def test_a_float16_network_that_overflows_is_refused(toy, monkeypatch):
@@ -157,7 +160,7 @@ def test_a_float16_network_that_overflows_is_refused(toy, monkeypatch):
         toy.head.weight.mul_(1e-5)
     backend = backend_for(toy, 'float16')
     with pytest.raises(InferenceError, match=r'not finite in float16.*float32'):
-        run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
+        run_self_test(backend, toy, preprocess_for(backend), postprocess, classes=CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -171,13 +174,13 @@ def test_a_float16_network_that_overflows_is_refused(toy, monkeypatch):
 def test_shapes_and_repetition_are_checked(toy, after, said):
     backend = Wrapped(backend_for(toy), after=after)
     with pytest.raises(ConfigError, match=said):
-        run_self_test(backend, toy, preprocess_for(backend), classes=CLASSES)
+        run_self_test(backend, toy, preprocess_for(backend), postprocess, classes=CLASSES)
 
 
 def test_another_number_of_classes_than_the_label_set_is_refused(toy):
     backend = backend_for(toy)
     with pytest.raises(ConfigError, match=r'instead of \(1, 19,'):
-        run_self_test(backend, toy, preprocess_for(backend), classes=19)
+        run_self_test(backend, toy, preprocess_for(backend), postprocess, classes=19)
 
 
 def test_wrong_preprocessing_is_seen_too(toy):
@@ -185,12 +188,12 @@ def test_wrong_preprocessing_is_seen_too(toy):
     preprocess = preprocess_for(backend)
     preprocess._gain = preprocess._gain * 0.5
     with pytest.raises(ConfigError, match='plain float32'):
-        run_self_test(backend, toy, preprocess, classes=CLASSES)
+        run_self_test(backend, toy, preprocess, postprocess, classes=CLASSES)
 
 
 def test_the_mock_passes_without_a_network_and_without_a_figure():
     backend = MockBackend(11)
-    result = run_self_test(backend, None, preprocess_for(backend), classes=11)
+    result = run_self_test(backend, None, preprocess_for(backend), postprocess, classes=11)
     assert math.isnan(result.agreement)
     assert math.isnan(result.clearly_wrong)
 
@@ -198,7 +201,7 @@ def test_the_mock_passes_without_a_network_and_without_a_figure():
 def test_a_failing_backend_is_an_inference_error():
     backend = MockBackend(11, fail=lambda number: InferenceError('told to'))
     with pytest.raises(InferenceError, match='told to'):
-        run_self_test(backend, None, preprocess_for(backend), classes=11)
+        run_self_test(backend, None, preprocess_for(backend), postprocess, classes=11)
 
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason='no shared/weights beside the repository')
@@ -208,7 +211,7 @@ class TestTrainedNetwork:
         model = create_model('mfaranet_resnet18', classes=11, scales=scales)
         load_weights(model, WEIGHTS)
         backend = backend_for(model, 'bfloat16')
-        result = run_self_test(backend, model, preprocess_for(backend), classes=11)
+        result = run_self_test(backend, model, preprocess_for(backend), postprocess, classes=11)
         assert result.agreement > 0.99
         assert result.clearly_wrong == 0
 
@@ -218,7 +221,7 @@ class TestTrainedNetwork:
         backend = backend_for(model)
         monkeypatch.setattr(backend._network.__self__, '_warp', sample_nearest)
         with pytest.raises(ConfigError, match='clearly wrong'):
-            run_self_test(backend, model, preprocess_for(backend), classes=11)
+            run_self_test(backend, model, preprocess_for(backend), postprocess, classes=11)
 
 
 def sample_nearest(values, grid):

@@ -12,7 +12,6 @@ from mfaranet_ros.cli.demo_results import MetricSample
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS
 from mfaranet_ros.core.labels import CAMVID
-from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
@@ -27,9 +26,9 @@ def drive():
 
 def sample(drive, number, counted_as=None):
     frame = drive.frame(number)
-    found = find_drivable(
+    found, _ = find_drivable(
         frame.labels, None, CAMVID.roles, DrivableConfig(), METRIC_OUTPUTS,
-        project_ground(drive.camera, GROUND), Stopwatch(),
+        project_ground(drive.camera, GROUND),
     )  # fmt: skip
     outline_m = np.concatenate((found.boundary_m, found.near_edge_m))
     view = View(frame.rgb, frame.labels, found.grid)

@@ -16,7 +16,7 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.data.images import read_frame
 from mfaranet_ros.models import create_model, load_weights, read_weights, save_weights
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor
 
 MOCK = ('--set', 'runtime.backend=mock', '--set', 'runtime.precision=float32')
 SIZE = (48, 64)
@@ -50,7 +50,7 @@ def drawn(label_set='camvid', size=SIZE):
     """Return what the mock sees in every image."""
     config = replace(PipelineConfig(), {'runtime.backend': 'mock', 'model.labels': label_set})
     frame = Frame(np.zeros((*size, 3), np.uint8), 'rgb8', 0, 'camera')
-    return FrameProcessor(config)(frame).labels
+    return build_processor(config)(frame).labels
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_real_frames_score_as_torchmetrics_says(score, real_frames, scales):
     model = create_model('mfaranet_resnet18', classes=11, scales=kept)
     load_weights(model, weights)
     settings = {'model.weights': str(path), 'model.scales': kept, 'runtime.precision': 'float32'}
-    pipeline = FrameProcessor(replace(PipelineConfig(), settings))
+    pipeline = build_processor(replace(PipelineConfig(), settings))
     plain, ours = (
         classification.MulticlassJaccardIndex(num_classes=11, ignore_index=11) for _ in range(2)
     )

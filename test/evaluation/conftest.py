@@ -22,6 +22,7 @@ from mfaranet_ros.backends import BackendInfo
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 
@@ -64,7 +65,7 @@ def make_pipeline() -> Callable[..., FrameProcessor]:
     """Make a pipeline around a random backend."""
 
     def make(config: PipelineConfig | None = None, **backend: object) -> FrameProcessor:
-        return FrameProcessor(config or PipelineConfig(), backend=RandomBackend(**backend))
+        return build_processor(config or PipelineConfig(), backend=RandomBackend(**backend))
 
     return make
 

@@ -19,7 +19,8 @@ from mfaranet_ros.evaluation.metrics.ground import band_image
 from mfaranet_ros.evaluation.metrics.metric import BANDS_M, count_boundary
 from mfaranet_ros.geometry.camera import CameraModel
 from mfaranet_ros.geometry.ground import GroundProjection, MountingPose
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.geometry.ground_source import FixedGround
+from mfaranet_ros.pipeline.build import build_processor
 
 SIZE = (64, 96)
 CAMERA = CameraModel(96, 64, 80.0, 80.0, 47.5, 31.5)
@@ -34,10 +35,11 @@ SETTINGS = {
 @pytest.fixture(scope='module')
 def grid():
     """What the pipeline itself finds, with the mock."""
-    pipeline = FrameProcessor(replace(PipelineConfig(), SETTINGS))
-    ground = GroundProjection(CAMERA, POSE, pipeline.config.ground, SIZE)
+    config = replace(PipelineConfig(), SETTINGS)
+    ground = FixedGround(GroundProjection(CAMERA, POSE, config.ground, SIZE))
+    pipeline = build_processor(config, ground=ground)
     frame = Frame(np.zeros((*SIZE, 3), np.uint8), 'rgb8', 0, 'camera')
-    return pipeline(frame, {Output.GRID}, ground).drivable.grid
+    return pipeline(frame, {Output.GRID}).drivable.grid
 
 
 @pytest.fixture

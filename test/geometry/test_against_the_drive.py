@@ -14,7 +14,6 @@ from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS
 from mfaranet_ros.core.labels import CITYSCAPES
 from mfaranet_ros.core.settings import replace
-from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.pipeline.drivable import FREE, UNSEEN, find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
@@ -55,8 +54,8 @@ class Look:
         self.camera = drive.camera
         labels = drive.frame(index).labels
         ground = project_ground(drive.camera, config)
-        self.found = find_drivable(
-            labels, None, CITYSCAPES.roles, DrivableConfig(), METRIC_OUTPUTS, ground, Stopwatch()
+        self.found, _ = find_drivable(
+            labels, None, CITYSCAPES.roles, DrivableConfig(), METRIC_OUTPUTS, ground
         )
         self.cells = self.found.grid.cells
         self.ground_truth = MetricGroundTruthFinder(drive, extent_of(config)).at(index)

@@ -24,7 +24,7 @@ from mfaranet_ros.models import (
     load_weights,
     save_weights,
 )
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor, prepare
 from mfaranet_ros.training.config import LossConfig
 from mfaranet_ros.training.losses import JointLoss
 
@@ -245,9 +245,9 @@ def test_the_pipeline_of_the_node_runs_it_and_names_it(name, lively, tmp_path):
         'model.name': name, 'model.weights': str(path), 'input.height': 48, 'input.width': 64,
         'runtime.device': 'cpu', 'runtime.backend': 'torch', 'runtime.precision': 'float32',
     }  # fmt: skip
-    pipeline = FrameProcessor(replace(PipelineConfig(), values))
+    pipeline = build_processor(replace(PipelineConfig(), values))
     try:
-        facts = dict(pipeline.prepare())
+        facts = dict(prepare(pipeline))
         labels = pipeline(stored_frame()).labels
     finally:
         pipeline.close()

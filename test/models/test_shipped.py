@@ -14,7 +14,7 @@ from mfaranet_ros.data.images import GroundTruthReader, Pairs, find_pairs
 from mfaranet_ros.evaluation.runs.run import evaluate
 from mfaranet_ros.models import find_weights, read_weights
 from mfaranet_ros.models.weights import SHIPPED_FOLDER
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor
 
 SHIPPED = sorted(SHIPPED_FOLDER.glob('*.safetensors'))
 CAMVID = Path(__file__).resolve().parents[3] / 'shared' / 'camvid' / 'val'
@@ -38,7 +38,7 @@ def test_they_say_what_they_are_and_are_not_too_large(path):
 @pytest.mark.parametrize('model', ['mfaranet_resnet18', 'eseg_lite_s'])
 def test_a_model_named_alone_runs_them(model):
     config = {'runtime.device': 'cpu', 'model.name': model}
-    pipeline = FrameProcessor(replace(PipelineConfig(), config))
+    pipeline = build_processor(replace(PipelineConfig(), config))
     try:
         assert pipeline.network.weights.path == find_weights(model)
         assert pipeline.label_set.name == 'camvid'
@@ -62,7 +62,7 @@ def test_the_default_network_is_one_of_them():
 def test_they_see_streets_as_their_card_says(model, scales, least):
     config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
     config |= {'model.name': model, 'model.scales': scales}
-    pipeline = FrameProcessor(replace(PipelineConfig(), config))
+    pipeline = build_processor(replace(PipelineConfig(), config))
     found = find_pairs(CAMVID / 'images', CAMVID / 'labels')
     pairs = Pairs(found.pairs[::EVERY], found.layout)
     read = GroundTruthReader(pipeline.label_set, pairs.layout)

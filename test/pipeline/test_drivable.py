@@ -15,7 +15,6 @@ import pytest
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.errors import CalibrationError
 from mfaranet_ros.core.frame import METRIC_OUTPUTS, Output
-from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.geometry.ground import GroundProjection, MountingPose
 from mfaranet_ros.pipeline.drivable import find_drivable
 
@@ -55,11 +54,13 @@ class Look:
         self.free = self.road & self.in_view & ~self.hidden
         self.range_m = self.range_of(centres).reshape(shape)
 
-    def find(self, labels=None, confidence=None, wanted=EVERYTHING, watch=None, **settings):
+    def find(self, labels=None, confidence=None, wanted=EVERYTHING, **settings):
+        return self.find_timed(labels, confidence, wanted, **settings)[0]
+
+    def find_timed(self, labels=None, confidence=None, wanted=EVERYTHING, **settings):
         labels = self.labels if labels is None else labels
         config = DrivableConfig(**settings)
-        watch = watch or Stopwatch()
-        return find_drivable(labels, confidence, self.roles, config, wanted, self.ground, watch)
+        return find_drivable(labels, confidence, self.roles, config, wanted, self.ground)
 
     def range_of(self, points):
         return np.hypot(*(points - self.ground.origin_m).T)
@@ -324,20 +325,20 @@ def test_only_what_is_wanted_is_computed(ahead):
         Output.POINTS: 'points',
     }
     for wanted in (*([output] for output in fields), list(fields), [], list(Output)):
-        watch = Stopwatch()
-        found = ahead.find(wanted=frozenset(wanted), watch=watch)
-        assert list(watch.ms) == [output.value for output in fields if output in wanted]
+        found, timings = ahead.find_timed(wanted=frozenset(wanted))
         for output, field in fields.items():
             assert (getattr(found, field) is not None) == (output in wanted)
+            elapsed_ms = getattr(timings, f'{field.removesuffix("_m")}_ms')
+            assert (elapsed_ms is not None) == (output in wanted)
 
 
 def test_without_a_calibration_the_metric_outputs_are_silent(ahead, roles):
-    watch = Stopwatch()
     config = DrivableConfig()
-    found = find_drivable(ahead.labels, None, roles, config, EVERYTHING, None, watch)
+    found, timings = find_drivable(ahead.labels, None, roles, config, EVERYTHING, None)
     np.testing.assert_array_equal(found.mask, ahead.found.mask)
     assert (found.grid, found.boundary_m, found.points) == (None, None, None)
-    assert list(watch.ms) == ['drivable_mask']
+    assert timings.mask_ms is not None
+    assert (timings.grid_ms, timings.boundary_ms, timings.points_ms) == (None, None, None)
 
 
 def test_masks_of_another_size_are_refused(ahead):

@@ -21,6 +21,7 @@ from mfaranet_ros.core.frame import (
     GroundGrid,
     Points,
     Result,
+    Timings,
 )
 from mfaranet_ros.core.labels import LabelClass, LabelSet, Role
 from mfaranet_ros.pipeline import encode
@@ -69,7 +70,7 @@ def make_result(frame=None, size=(HEIGHT, WIDTH)):
         near_edge_m=rng.normal(size=(2, 2)).astype(np.float32),
         points=found,
     )
-    return Result(labels, confidence, drivable, frame or make_frame(), {})
+    return Result(frame or make_frame(), labels, confidence, drivable, Timings())
 
 
 RESULT = make_result()

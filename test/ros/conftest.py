@@ -124,13 +124,13 @@ class Vehicle:
         pipeline: the backend to use, a MockBackend of the test's own.
         build: returns the pipeline of a config, where it takes more than one.
         """
-        from mfaranet_ros.pipeline.processor import FrameProcessor
+        from mfaranet_ros.pipeline.build import build_processor
         from mfaranet_ros.ros.segmentation_node import SegmentationNode
 
         values = {'runtime.backend': 'mock', 'autostart': autostart, **(parameters or {})}
         node = SegmentationNode(
             finish=lambda code: None,
-            build_pipeline=build or (lambda config: FrameProcessor(config, backend=pipeline)),
+            build_pipeline=build or (lambda config: build_processor(config, backend=pipeline)),
             context=self.context,
             parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
             **arguments,

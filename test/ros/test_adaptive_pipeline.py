@@ -19,7 +19,7 @@ from mfaranet_ros.backends.mock import MockLoad
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, InferenceError
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor
 
 WARN = 1
 PATIENCE_S = 20.0
@@ -45,7 +45,7 @@ class Works:
             raise error
         delay_s = self.delay_s * len(config.model.scales)
         backend = MockBackend(11, delay_s=delay_s, load=self.load)
-        return FrameProcessor(config, backend=backend)
+        return build_processor(config, backend=backend)
 
 
 class Stream:
@@ -177,7 +177,7 @@ def test_a_real_network_gives_the_masks_of_the_new_scales(vehicle, weights_file)
     stream.until(lambda: stream.newest('model', 'scales') == '2', 'the new scales', 60.0)
     stamp_ns = stream.frame()
     pixels = np.random.default_rng(vehicle.sent - 1).integers(0, 255, (*vehicle.size, 3), np.uint8)
-    pruned = FrameProcessor(replace(PipelineConfig(), {**given, 'model.scales': [2]}))
+    pruned = build_processor(replace(PipelineConfig(), {**given, 'model.scales': [2]}))
     expected = pruned(Frame(pixels, 'bgr8', stamp_ns, 'camera')).labels
     assert bytes(stream.masks[-1].data) == expected.tobytes()
 

@@ -15,7 +15,7 @@ from geometry_msgs.msg import TransformStamped
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.ros.calibration import Calibration
+from mfaranet_ros.ros.calibration import make_ground_source
 
 GROUND = GroundConfig(resolution=0.5)
 
@@ -68,64 +68,66 @@ def looking_ahead(height_m):
 
 
 def test_without_tf2_ros_the_pose_comes_from_the_parameters(vehicle):
-    calibration = Calibration(vehicle.node, 'auto')
-    assert calibration.source == 'parameters'
+    calibration = make_ground_source(vehicle.node, 'auto')
+    assert calibration.poses.name == 'parameters'
     calibration.take_camera_info(vehicle.camera_info())
-    assert calibration.projection(frame(), (96, 128), GROUND) is not None
+    assert calibration.at(frame(), (96, 128), GROUND).projection is not None
 
 
 def test_asking_for_tf_without_tf2_ros_is_refused(vehicle):
     with pytest.raises(ConfigError, match='tf2_ros is not installed'):
-        Calibration(vehicle.node, 'tf')
+        make_ground_source(vehicle.node, 'tf')
 
 
 def test_with_tf2_ros_the_pose_comes_from_tf(vehicle, tf):
-    calibration = Calibration(vehicle.node, 'auto')
-    assert calibration.source == 'tf'
+    calibration = make_ground_source(vehicle.node, 'auto')
+    assert calibration.poses.name == 'tf'
     calibration.take_camera_info(vehicle.camera_info())
-    assert calibration.projection(frame(), (96, 128), GROUND) is None
-    assert "no transform base_link <- 'camera_optical'" in calibration.problem
-    assert 'ground.extrinsics' in calibration.problem
+    ground = calibration.at(frame(), (96, 128), GROUND)
+    assert ground.projection is None
+    assert "no transform base_link <- 'camera_optical'" in ground.problem
+    assert 'ground.extrinsics' in ground.problem
     tf['base_link', 'camera_optical'] = looking_ahead(1.5)
-    by_tf = calibration.projection(frame(), (96, 128), GROUND)
-    by_parameters = Calibration(vehicle.node, 'parameters')
+    by_tf = calibration.at(frame(), (96, 128), GROUND).projection
+    by_parameters = make_ground_source(vehicle.node, 'parameters')
     by_parameters.take_camera_info(vehicle.camera_info())
-    expected = by_parameters.projection(frame(), (96, 128), GROUND)
+    expected = by_parameters.at(frame(), (96, 128), GROUND).projection
     probe = np.array([[5.0, 1.0, 0.0], [20.0, -3.0, 0.0]])
     np.testing.assert_allclose(by_tf.pixel_of(probe)[0], expected.pixel_of(probe)[0], atol=1e-6)
     calibration.close()
 
 
 def test_a_camera_that_moved_in_tf_gets_new_tables_and_one_that_trembles_does_not(vehicle, tf):
-    calibration = Calibration(vehicle.node, 'tf')
+    calibration = make_ground_source(vehicle.node, 'tf')
     calibration.take_camera_info(vehicle.camera_info())
     tf['base_link', 'camera_optical'] = looking_ahead(1.5)
-    first = calibration.projection(frame(), (96, 128), GROUND)
+    first = calibration.at(frame(), (96, 128), GROUND).projection
     tf['base_link', 'camera_optical'] = looking_ahead(1.5 + 1e-5)
-    assert calibration.projection(frame(), (96, 128), GROUND) is first
+    assert calibration.at(frame(), (96, 128), GROUND).projection is first
     tf['base_link', 'camera_optical'] = looking_ahead(1.7)
-    assert calibration.projection(frame(), (96, 128), GROUND) is not first
+    assert calibration.at(frame(), (96, 128), GROUND).projection is not first
 
 
 def test_tables_are_computed_again_only_when_something_changed(vehicle):
-    calibration = Calibration(vehicle.node, 'parameters')
+    calibration = make_ground_source(vehicle.node, 'parameters')
     calibration.take_camera_info(vehicle.camera_info())
-    first = calibration.projection(frame(), (96, 128), GROUND)
+    first = calibration.at(frame(), (96, 128), GROUND).projection
     calibration.take_camera_info(vehicle.camera_info())
-    assert calibration.projection(frame(), (96, 128), GROUND) is first
+    assert calibration.at(frame(), (96, 128), GROUND).projection is first
     calibration.take_camera_info(vehicle.camera_info(d=[0.1, 0.0, 0.0, 0.0, 0.0]))
-    second = calibration.projection(frame(), (96, 128), GROUND)
+    second = calibration.at(frame(), (96, 128), GROUND).projection
     assert second is not first
     other_mount = GroundConfig(resolution=0.5, pitch=0.1)
-    assert calibration.projection(frame(), (96, 128), other_mount) is not second
+    assert calibration.at(frame(), (96, 128), other_mount).projection is not second
 
 
 def test_a_calibration_of_another_size_is_refused_until_the_right_one_comes(vehicle):
-    calibration = Calibration(vehicle.node, 'parameters')
+    calibration = make_ground_source(vehicle.node, 'parameters')
     calibration.take_camera_info(vehicle.camera_info(48, 64))
-    assert calibration.projection(frame(), (96, 128), GROUND) is None
-    assert '48' in calibration.problem
-    assert '128' in calibration.problem
+    ground = calibration.at(frame(), (96, 128), GROUND)
+    assert ground.projection is None
+    assert '48' in ground.problem
+    assert '128' in ground.problem
     calibration.take_camera_info(vehicle.camera_info())
-    assert calibration.projection(frame(), (96, 128), GROUND) is not None
-    assert calibration.problem == ''
+    assert calibration.at(frame(), (96, 128), GROUND).projection is not None
+    assert calibration.at(frame(), (96, 128), GROUND).problem == ''

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from mfaranet_ros.core.frame import Drivable, Frame, Points, Result
+from mfaranet_ros.core.frame import Drivable, Frame, Points, Result, Timings
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.ros.conversions import to_message
@@ -26,7 +26,7 @@ def segmentation(count=7):
         rng.integers(0, 255, count, np.uint8),
     )
     frame = Frame(np.zeros((5, 9, 3), np.uint8), 'bgr8', 12_000_000_034, 'camera')
-    return Result(labels, None, Drivable(points=points), frame, {})
+    return Result(frame, labels, None, Drivable(points=points), Timings())
 
 
 def test_pixels_and_header_arrive_as_they_are():

@@ -30,9 +30,9 @@ from mfaranet_ros.data.reader import open_bag
 from mfaranet_ros.data.storage import Topic
 from mfaranet_ros.data.writer import LATCHED, BagWriter
 from mfaranet_ros.pipeline import encode
+from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.messages import build
-from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.ros.player_node import PlayerNode
 
 SIZE = (48, 64)
@@ -204,7 +204,7 @@ def test_masks_of_a_replay_are_those_of_the_offline_run(theatre, tmp_path):
         for number in range(14):
             changes = {'encoding': 'yuv9'} if number == refused else {}
             recorder.image(number, stamp_of(number), **changes)
-    pipeline = FrameProcessor(PipelineConfig(), backend=LookingBackend(11))
+    pipeline = build_processor(PipelineConfig(), backend=LookingBackend(11))
     offline = {}
     with open_bag(recorder.path) as recorded:
         for item in recorded.messages([IMAGE]):

@@ -76,7 +76,7 @@ def test_grid_boundary_and_points_agree_with_the_mask(vehicle):
     infos = vehicle.listen('/segmentation/camera_info', CameraInfo)
     vehicle.matched()
     vehicle.calibrate(height=240, width=320)
-    vehicle.wait_until(lambda: node._calibration.camera_info, 'the calibration')
+    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
     sent = vehicle.send(size=(240, 320))
     for heard in (masks, grids, boundaries, clouds, infos):
         vehicle.wait_until(lambda h=heard: h, 'every output')
@@ -210,7 +210,7 @@ def test_latecomers_get_the_last_grid(vehicle):
     first = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid)
     vehicle.matched()
     vehicle.calibrate()
-    vehicle.wait_until(lambda: node._calibration.camera_info, 'the calibration')
+    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
     sent = vehicle.send()
     vehicle.wait_until(lambda: first, 'a grid')
     late = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid, LATCHED)
@@ -223,7 +223,7 @@ def test_the_grid_is_cleared_once_when_the_input_goes_silent(vehicle):
     grids = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid)
     vehicle.matched()
     vehicle.calibrate()
-    vehicle.wait_until(lambda: node._calibration.camera_info, 'the calibration')
+    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
     vehicle.send()
     vehicle.wait_until(lambda: len(grids) >= 2, 'a grid and its clearing')
     assert 0 in grids[0].data
@@ -310,7 +310,7 @@ def test_without_a_usable_calibration_only_the_metric_outputs_are_silent(vehicle
     vehicle.matched()
     if changes is not None:
         vehicle.calibrate(**changes)
-        vehicle.wait_until(lambda: node._calibration.camera_info, 'the calibration')
+        vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
     vehicle.send()
     vehicle.wait_until(lambda: masks, 'a mask')
     vehicle.wait_until(lambda: vehicle.status_of(diagnostics, 'input', words), words)

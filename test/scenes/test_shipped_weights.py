@@ -8,7 +8,7 @@ from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import CAMVID
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 FRAMES = ((0, 20), (1, 110))
@@ -18,7 +18,7 @@ FRAMES = ((0, 20), (1, 110))
 @pytest.fixture(scope='module')
 def iou():
     config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
-    pipeline = FrameProcessor(replace(PipelineConfig(), config))
+    pipeline = build_processor(replace(PipelineConfig(), config))
     matrix = ConfusionMatrix(len(CAMVID))
     try:
         for seed, index in FRAMES:

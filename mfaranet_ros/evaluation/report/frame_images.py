@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import OutputError
-from mfaranet_ros.core.frame import Result
+from mfaranet_ros.core.frame import Result, Timings
 from mfaranet_ros.evaluation.metrics.counts import Labels
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part
 from mfaranet_ros.evaluation.runs.sample import Sample
@@ -99,7 +99,7 @@ def draw_pair(sample: Sample, result: Result, style: Style) -> tuple[bytes, byte
     if ground_truth is None:
         bare = Style(style.label_set, None, style.palette, 0.0)
         return _jpeg(overlay(result, style)), _jpeg(overlay(result, bare))
-    told = Result(ground_truth, None, result.drivable, frame, {})
+    told = Result(frame, ground_truth, None, result.drivable, Timings())
     return _jpeg(overlay(result, style)), _jpeg(_without_void(told, style))
 
 

@@ -26,6 +26,7 @@ from mfaranet_ros.evaluation.report.record import Record
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
 from mfaranet_ros.evaluation.runs.specs import SourceSummary, Spec
+from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 POLL_S = 0.5
@@ -157,7 +158,7 @@ def _work(order: RunConfig, tasks: Any, events: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     torch.set_num_threads(order.threads)
     try:
-        pipeline = FrameProcessor(order.config)
+        pipeline = build_processor(order.config)
         while (task := tasks.get()) is not None:
             spec, begun = task
             for event in _run(pipeline, spec, order, begun):

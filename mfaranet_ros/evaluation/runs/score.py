@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
-from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result
+from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result, Timings
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.evaluation.metrics.counts import Counts, PixelCounter
 from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
@@ -17,6 +17,7 @@ from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary,
 from mfaranet_ros.evaluation.report.record import FrameRecord, Record, Skipped
 from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
 from mfaranet_ros.evaluation.runs.sample import Entry, Sample, Source
+from mfaranet_ros.geometry.ground_source import FixedGround
 from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
@@ -68,10 +69,12 @@ class Scorer:
             watch = Stopwatch()
             with watch('inference'):
                 labels = self._runner(sample.frame)
-            return Result(labels, None, Drivable(), sample.frame, watch.ms)
+            timings = Timings(inference_ms=watch.ms['inference'])
+            return Result(sample.frame, labels, None, Drivable(), timings)
         ground = self.grounds.of(sample.view, sample.frame.size)
         wanted = self._wanted if sample.metric is None else self._wanted | SCORED_IN_METRES
-        return self._pipeline(sample.frame, wanted, ground.projection if ground else None)
+        known = FixedGround(ground.projection if ground else None)
+        return replace(self._pipeline, ground=known)(sample.frame, wanted)
 
     def count(self, sample: Sample, result: Result, before: Outcome | None) -> Counts:
         """Compare a result with the ground truth, and with the frame before where there is one."""
@@ -175,7 +178,7 @@ def _run_entry(source: str, entry: Entry, scorer: Scorer, before: Outcome | None
         counts = scorer.count(sample, result, before)
     ms = {
         **sample.ms,
-        **result.stage_ms,
+        **dict(result.timings.items()),
         SCORE: watch.ms[SCORE],
         PROCESSING: sample.ms.get(DECODE, 0.0) + watch.ms['run'],
     }

@@ -1,0 +1,156 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Which ground lies under a frame: one lookup for the live node and for recordings.
+
+It is given the camera's CameraInfo as it comes and a source of mounting poses (TF, /tf_static of
+a bag, or parameters), and answers with the ground projection of a frame or with the reason why
+there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mfaranet_ros.core.config import GroundConfig
+from mfaranet_ros.core.errors import CalibrationError, ConfigError
+from mfaranet_ros.core.frame import Frame, MessageLike
+from mfaranet_ros.geometry.camera import read_camera_info
+from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.geometry.mounting import MountingPose
+
+
+class PoseSource(Protocol):
+    """Says where the camera is mounted."""
+
+    @property
+    def name(self) -> str:
+        """Where the poses come from, as diagnostics show it: `tf`, `parameters` ..."""
+        ...
+
+    def at(self, frame: Frame, config: GroundConfig) -> MountingPose:
+        """Return the pose of the frame's optical frame at the frame's stamp.
+
+        Poses that differ by less than matters are the same object or equal, so that tables are
+        not computed again. Raises CalibrationError where the pose is not known or makes no sense.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what it listens with."""
+        ...
+
+
+class ParameterPoses:
+    """The mounting pose of the settings `ground.x` to `ground.yaw`."""
+
+    name = 'parameters'
+
+    def at(self, frame: Frame, config: GroundConfig) -> MountingPose:
+        """Return the pose; raises CalibrationError for one that is not above the ground."""
+        return MountingPose.from_xyz_rpy(
+            config.x, config.y, config.z, config.roll, config.pitch, config.yaw
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """The ground under one frame: a projection, or None and the problem in one line."""
+
+    projection: GroundProjection | None
+    problem: str = ''
+
+
+class GroundLookup(Protocol):
+    """What a FrameProcessor needs: the ground under the masks of a frame."""
+
+    def at(self, frame: Frame, mask_size: tuple[int, int], config: GroundConfig) -> Ground:
+        """Return the ground under masks of this height and width."""
+        ...
+
+
+class FixedGround:
+    """The ground of a camera that is known beforehand; projection: None where it is not."""
+
+    def __init__(self, projection: GroundProjection | None) -> None:
+        self._ground = Ground(projection)
+
+    def at(self, frame: Frame, mask_size: tuple[int, int], config: GroundConfig) -> Ground:
+        """Return the ground."""
+        return self._ground
+
+
+class GroundSource:
+    """Answers which ground lies under a frame; safe to feed from another thread.
+
+    poses: where the camera is mounted. missing: what to say while there is no CameraInfo.
+
+    The tables are computed when a frame first needs them, and again only when the CameraInfo, the
+    pose, the size of the masks or the settings have changed. A failure is remembered as well.
+    """
+
+    def __init__(
+        self,
+        poses: PoseSource | None = None,
+        missing: str = 'no CameraInfo: the metric outputs need one',
+    ) -> None:
+        self.poses = poses or ParameterPoses()
+        self._missing = missing
+        self._info: MessageLike | None = None
+        self._key: tuple[Any, ...] | None = None
+        self._ground = Ground(None, missing)
+
+    @property
+    def camera_info(self) -> MessageLike | None:
+        """The newest CameraInfo, or None."""
+        return self._info
+
+    def take_camera_info(self, message: MessageLike | None) -> None:
+        """Use this CameraInfo-like message from the next frame on; None: there is none."""
+        self._info = message
+
+    def at(self, frame: Frame, mask_size: tuple[int, int], config: GroundConfig) -> Ground:
+        """Return the ground under masks of this height and width."""
+        info = self._info
+        if info is None:
+            return Ground(None, self._missing)
+        try:
+            pose = self.poses.at(frame, config)
+        except CalibrationError as error:
+            return Ground(None, str(error))
+        key = (_content(info), frame.size, mask_size, config, pose)
+        if key != self._key:
+            self._ground = _project(info, pose, frame.size, mask_size, config)
+            self._key = key
+        return self._ground
+
+    def close(self) -> None:
+        """Free what the poses are listened for with."""
+        self.poses.close()
+
+
+def _project(
+    info: MessageLike,
+    pose: MountingPose,
+    image_size: tuple[int, int],
+    mask_size: tuple[int, int],
+    config: GroundConfig,
+) -> Ground:
+    try:
+        camera = read_camera_info(info)
+        camera.check_size(*image_size)
+        return Ground(GroundProjection(camera, pose, config, mask_size))
+    except (CalibrationError, ConfigError) as error:
+        return Ground(None, str(error))
+
+
+def _content(info: MessageLike) -> tuple[Any, ...]:
+    """Return what decides about the projection; equal for equal calibrations."""
+    roi = info.roi
+    return (
+        info.height, info.width, info.distortion_model, tuple(info.d), tuple(info.k),
+        info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.height, roi.width,
+    )  # fmt: skip
