@@ -23,6 +23,9 @@ ROS_PACKAGES = (
 ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
 """For `mfaranet export` and the backend onnx; on an NVIDIA GPU it is onnxruntime-gpu."""
 
+OPENVINO = ['onnx>=1.16', 'openvino>=2024.4']
+"""For the backend openvino, the fastest on a CPU."""
+
 
 def version() -> str:
     """Return the version without importing the package, whose dependencies may be missing."""
@@ -73,10 +76,12 @@ setup(
     ],
     extras_require={
         'onnx': ONNX,
+        'openvino': OPENVINO,
         'ros-kilted': ros_wheels('9.1.2', '5.5.1'),
         'ros-jazzy': ros_wheels('7.1.6', '5.3.6'),
         'test': [
             *ONNX,
+            *OPENVINO,
             'mcap>=1.2,<2',
             'mypy==2.4.1',
             'pytest>=8,<10',

@@ -22,6 +22,7 @@ from mfaranet_ros.backends.device import cpu_flags, resolve_device, resolve_prec
 from mfaranet_ros.backends.mock import MockBackend
 from mfaranet_ros.backends.onnx_backend import OnnxBackend
 from mfaranet_ros.backends.onnx_network import OnnxNetwork
+from mfaranet_ros.backends.openvino_backend import OpenVinoBackend, why_no_openvino
 from mfaranet_ros.backends.program import why_no_compiler
 from mfaranet_ros.backends.protocol import Backend, BackendInfo
 from mfaranet_ros.backends.torch_backend import TorchBackend
@@ -35,6 +36,7 @@ __all__ = [
     'MockBackend',
     'OnnxBackend',
     'OnnxNetwork',
+    'OpenVinoBackend',
     'TorchBackend',
     'check_runtime',
     'create_backend',
@@ -64,7 +66,7 @@ def create_backend(
     """
     check_runtime(config)
     name = config.backend
-    if isinstance(model, OnnxNetwork) and name not in ('auto', 'onnx'):
+    if isinstance(model, OnnxNetwork) and name not in ('auto', 'onnx', 'openvino'):
         raise ConfigError(
             f'{model.path} is an ONNX file, which the backend {name!r} does not run: set '
             'runtime.backend to onnx or auto, or give weights of another kind'
@@ -86,6 +88,8 @@ def _choose(
     if isinstance(model, OnnxNetwork):
         return 'onnx', 'since the weights are an ONNX file'
     device = resolve_device(config.device)
+    if device.type == 'cpu' and not why_no_openvino():
+        return 'openvino', 'since it is the fastest on a CPU and needs no compiler'
     if device.type == 'cpu' and 'amx_bf16' not in cpu_flags():
         return 'torch', 'since compiling gains little on a CPU without AMX'
     if not all(size):
@@ -105,6 +109,8 @@ def check_runtime(config: RuntimeConfig) -> None:
     """
     if config.backend not in ('auto', *_BACKENDS):
         raise UnknownNameError('backend', config.backend, ('auto', *_BACKENDS))
+    if config.backend == 'openvino':
+        return  # it has devices of its own
     resolve_precision(config.precision, resolve_device(config.device))
 
 
@@ -152,6 +158,7 @@ def _mock(order: _Order) -> Backend:
 _BACKENDS: dict[str, Callable[[_Order], Backend]] = {
     'compiled': lambda order: CompiledBackend(order.config, order.network(), order.size),
     'onnx': lambda order: OnnxBackend(order.config, order.network()),
+    'openvino': lambda order: OpenVinoBackend(order.config, order.network()),
     'torch': lambda order: TorchBackend(order.config, order.network()),
     'mock': _mock,
 }

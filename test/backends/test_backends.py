@@ -19,6 +19,7 @@ from mfaranet_ros.backends import (
     resolve_precision,
     warm_up,
 )
+from mfaranet_ros.backends.openvino_backend import why_no_openvino
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, UnknownNameError
 from mfaranet_ros.core.labels import Role, get_label_set, list_label_sets
@@ -107,7 +108,7 @@ def test_warming_up_takes_time_and_runs_the_size_asked_for():
 
 def test_auto_is_a_backend_that_runs_the_network(toy):
     backend = create_backend(RuntimeConfig(device='cpu'), toy, classes=CLASSES)
-    assert backend.name == 'torch'
+    assert backend.name == ('torch' if why_no_openvino() else 'openvino')
 
 
 def test_an_unknown_backend_is_refused_with_the_nearest():
