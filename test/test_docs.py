@@ -267,7 +267,7 @@ def test_reasons_of_refused_images_are_named():
 def test_topics_of_the_player():
     rows = rows_below(TEXTS['docs/player.md'], 'ends the process')
     files = [f'mfaranet_ros/ros/{name}.py' for name in ('image_show', 'bag_show', 'diagnostics')]
-    files.append('mfaranet_ros/data/recording.py')
+    files.append('mfaranet_ros/data/bags/playback.py')
     source = ''.join((ROOT / file).read_text(encoding='utf-8') for file in files)
     for name in re.findall('`(.+?)`', ' '.join(row[0] for row in rows)):
         assert name.rpartition('/')[2] in source, name

@@ -40,7 +40,7 @@ from mfaranet_ros.core.errors import (
 )
 from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
-from mfaranet_ros.data.scene_source import SceneSource, ground_settings
+from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings
 from mfaranet_ros.data.wire import Record, read_records
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}

@@ -15,7 +15,7 @@ from mfaranet_ros.cli.contact_sheet import Pixels
 from mfaranet_ros.cli.video import VideoWriter, write_image
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.data.cityscapes import to_label_ids
+from mfaranet_ros.data.labels import to_label_ids
 from mfaranet_ros.evaluation.report.frame_images import overlay
 from mfaranet_ros.evaluation.runs.parts import flicker_share
 from mfaranet_ros.evaluation.runs.score import Outcome

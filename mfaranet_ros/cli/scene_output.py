@@ -16,9 +16,9 @@ from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.frame import Frame, GroundGrid
+from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.data.calibration_file import calibration_yaml, stamped
-from mfaranet_ros.data.scene_source import ground_settings, mounting, scene_camera_info
-from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.data.synthetic_source import ground_settings, mounting, scene_camera_info
 from mfaranet_ros.pipeline import encode, messages
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruth
 from mfaranet_ros.scenes.synthetic_scene import SceneFrame, SyntheticScene

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import ConfigError, DecodeError, SourceError
 from mfaranet_ros.core.frame import UNLABELED, Frame
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.data.cityscapes import LARGEST_LABEL_ID, to_train_ids
+from mfaranet_ros.data.labels import LARGEST_LABEL_ID, to_train_ids
 from mfaranet_ros.pipeline.decode import decode
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')

@@ -22,11 +22,10 @@ from pathlib import Path
 
 from mfaranet_ros.core.errors import DecodeError, SourceError
 from mfaranet_ros.core.frame import MessageLike
-from mfaranet_ros.data.ahead import read_ahead
-from mfaranet_ros.data.cameras import Camera
-from mfaranet_ros.data.ground_truth import GroundTruth
-from mfaranet_ros.data.reader import Bag, BagMessage
-from mfaranet_ros.data.sources import PairingReport, Source
+from mfaranet_ros.data.bags.cameras import Camera
+from mfaranet_ros.data.bags.reader import Bag, BagMessage
+from mfaranet_ros.data.ground_truth import GroundTruth, GroundTruthSource, PairingReport
+from mfaranet_ros.data.read_ahead import read_ahead
 from mfaranet_ros.data.stamps import NOTHING, StampWatch, range_text, stamp_text
 
 WAIT_NS = 2_000_000_000
@@ -100,7 +99,7 @@ class Pairing:
         self._bag = bag
         self._camera = camera
         self._tolerance_ns = tolerance_ns
-        self._sources = [Source.open(bag, source) for source in ground_truth]
+        self._sources = [GroundTruthSource.open(bag, source) for source in ground_truth]
         self._by_topic = {source.topic: source for source in self._sources if source.topic}
         self._watch = StampWatch()
         self._unreadable = NOTHING
@@ -194,7 +193,9 @@ class Pairing:
         )
         self._held_bytes += len(item.raw)
 
-    def _receive_ground_truth(self, item: BagMessage, logged_ns: int, source: Source) -> None:
+    def _receive_ground_truth(
+        self, item: BagMessage, logged_ns: int, source: GroundTruthSource
+    ) -> None:
         source.ground_truths += 1
         try:
             ground_truth = GroundTruth.of(item, logged_ns)
@@ -234,7 +235,7 @@ class Pairing:
             for ground_truth, source in zip(waiting.ground_truths, self._sources, strict=True)
         )
 
-    def _settle(self, waiting: _Waiting, place: int, source: Source) -> None:
+    def _settle(self, waiting: _Waiting, place: int, source: GroundTruthSource) -> None:
         if waiting.ground_truths[place] is None:
             waiting.ground_truths[place] = self._nearest(waiting, place, source)
         ground_truth = waiting.ground_truths[place]
@@ -243,7 +244,9 @@ class Pairing:
         else:
             source.pair(waiting.stamp_ns, ground_truth)
 
-    def _nearest(self, waiting: _Waiting, place: int, source: Source) -> GroundTruth | None:
+    def _nearest(
+        self, waiting: _Waiting, place: int, source: GroundTruthSource
+    ) -> GroundTruth | None:
         """Take the nearest ground truth to which no other image that still waits is nearer."""
         others = [other.stamp_ns for other in self._waiting if other.ground_truths[place] is None]
         for stamp_ns in source.shelf.near(waiting.stamp_ns, self._tolerance_ns):
@@ -254,7 +257,7 @@ class Pairing:
 
     # -- what does not belong together --------------------------------------------------------
 
-    def _check_overlap(self, source: Source) -> None:
+    def _check_overlap(self, source: GroundTruthSource) -> None:
         """Raise SourceError where the first and last stamps already say that nothing pairs."""
         images = self._bag.stamp_range(self._camera.image.name)
         ground_truth = (
@@ -267,7 +270,10 @@ class Pairing:
             raise self._no_overlap(source, images, ground_truth)
 
     def _no_overlap(
-        self, source: Source, images: tuple[int, int] | None, ground_truth: tuple[int, int] | None
+        self,
+        source: GroundTruthSource,
+        images: tuple[int, int] | None,
+        ground_truth: tuple[int, int] | None,
     ) -> SourceError:
         return SourceError(
             f'no ground truth of {source.name} belongs to an image of {self._camera.image.name}: '

@@ -8,9 +8,9 @@ from typing import Any
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from mfaranet_ros.data.reader import BagMessage
-from mfaranet_ros.data.recording import LATCHED_AT_MOST, Recording, is_latched
-from mfaranet_ros.data.storage import Topic
+from mfaranet_ros.data.bags.playback import LATCHED_AT_MOST, BagPlayback, is_latched
+from mfaranet_ros.data.bags.reader import BagMessage
+from mfaranet_ros.data.bags.storage import Topic
 from mfaranet_ros.ros.conversions import message_class
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -28,7 +28,7 @@ class BagPublishers:
     are not there; the recording is played without them. count: of the messages so far.
     """
 
-    def __init__(self, player: Any, recording: Recording) -> None:
+    def __init__(self, player: Any, recording: BagPlayback) -> None:
         self._player = player
         self.not_installed: list[str] = []
         self.count = 0

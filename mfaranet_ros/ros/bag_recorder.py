@@ -23,9 +23,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from mfaranet_ros.core.config import setting
 from mfaranet_ros.core.errors import ConfigError, MfaranetError, OutputError, SourceError
-from mfaranet_ros.data.recorder import Recorder, Tally
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.writer import LATCHED, BagWriter
+from mfaranet_ros.data.bags.recorder import Recorder, Tally
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.writer import LATCHED, BagWriter
 from mfaranet_ros.ros.conversions import message_class
 from mfaranet_ros.ros.node_topics import NodeTopics
 from mfaranet_ros.ros.parameters import Parameters, refuse_unknown

@@ -21,9 +21,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from mfaranet_ros.core.errors import MfaranetError
-from mfaranet_ros.data.bag_time import BagTime
-from mfaranet_ros.data.reader import BagMessage
-from mfaranet_ros.data.recording import BagCursor, Recording, header_stamp_ns
+from mfaranet_ros.data.bags.playback import BagCursor, BagPlayback, header_stamp_ns
+from mfaranet_ros.data.bags.reader import BagMessage
+from mfaranet_ros.data.playback_clock import BagTime
 from mfaranet_ros.ros.bag_publishers import RELIABLE, BagPublishers
 from mfaranet_ros.ros.player_config import PlayerConfig
 
@@ -55,7 +55,7 @@ class BagShow:
     player: the node, which waits for subscribers before it calls `begin`, and is told of the end.
     """
 
-    def __init__(self, player: Any, recording: Recording) -> None:
+    def __init__(self, player: Any, recording: BagPlayback) -> None:
         self._player = player
         self._config: PlayerConfig = player.config
         self._recording = recording

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from mfaranet_ros.core.config import setting, settings_of
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.data.bags.playback import BagPlayback
+from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.recording import Recording
-from mfaranet_ros.data.scene_source import SceneSource
+from mfaranet_ros.data.synthetic_source import SceneSource
 
-SOURCES: dict[str, Callable[[PlayerConfig], Source | Recording]] = {
+SOURCES: dict[str, Callable[[PlayerConfig], Source | BagPlayback]] = {
     'images': lambda config: ImageFolder(config.images),
     'video': lambda config: VideoFile(config.video),
     'bag': lambda config: open_recording(config),
@@ -115,7 +115,7 @@ class PlayerConfig:
 _NAMED = [name for name in SOURCES if hasattr(PlayerConfig, name)]
 
 
-def open_source(config: PlayerConfig) -> Source | Recording:
+def open_source(config: PlayerConfig) -> Source | BagPlayback:
     """Open what is to be played; raises ConfigError or SourceError."""
     kind = _kind(config)
     foreign = FOREIGN.get(kind, (*OF_BAGS, *OF_SCENES))
@@ -142,7 +142,7 @@ def _kind(config: PlayerConfig) -> str:
     return config.source
 
 
-def open_recording(config: PlayerConfig) -> Recording:
+def open_recording(config: PlayerConfig) -> BagPlayback:
     """Open the bag and find its camera; raises SourceError."""
     if config.pace == 'answer' and config.topics == 'all':
         raise ConfigError(
@@ -151,7 +151,7 @@ def open_recording(config: PlayerConfig) -> Recording:
         )
     with ExitStack() as stack:
         bag = stack.enter_context(open_bag(config.bag))
-        recording = Recording(
+        recording = BagPlayback(
             bag,
             image_topic=config.image_topic,
             camera_info_topic=config.camera_info_topic,

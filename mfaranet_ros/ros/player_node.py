@@ -15,7 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from mfaranet_ros.core.errors import MfaranetError
-from mfaranet_ros.data.recording import Recording
+from mfaranet_ros.data.bags.playback import BagPlayback
 from mfaranet_ros.monitoring.monitor import Level
 from mfaranet_ros.monitoring.status import Status
 from mfaranet_ros.ros.bag_show import BagShow
@@ -52,7 +52,7 @@ class PlayerNode(Node):
         self._problem = ''
         self._timer: Any = None
         source = open_source(self.config)
-        show = BagShow if isinstance(source, Recording) else Imageshow
+        show = BagShow if isinstance(source, BagPlayback) else Imageshow
         self._show = show(self, source)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
 

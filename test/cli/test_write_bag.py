@@ -9,8 +9,8 @@ import pytest
 
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.pipeline import encode
 
 MOCK = ('--set', 'runtime.backend=mock')

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mfaranet_ros.data.ahead import ITEMS, read_ahead
+from mfaranet_ros.data.read_ahead import ITEMS, read_ahead
 
 
 def running():

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from mfaranet_ros.core.errors import DecodeError, SourceError
-from mfaranet_ros.data.reader import CAMERA_INFO, IMAGES, open_bag
+from mfaranet_ros.data.bags.reader import CAMERA_INFO, IMAGES, open_bag
 
 
 def nothing(kit, folder):

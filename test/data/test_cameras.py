@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.cameras import choose_camera, first_calibration, list_cameras
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.transforms import StaticTransforms, static_transforms
+from mfaranet_ros.data.bags.cameras import choose_camera, first_calibration, list_cameras
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.transforms import StaticTransforms, static_transforms
 from mfaranet_ros.geometry.mounting import MountingPose
 
 NAMES = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mfaranet_ros.data.pace import Pace
+from mfaranet_ros.data.playback_clock import Pace
 
 MS = 1_000_000
 

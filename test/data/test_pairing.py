@@ -15,9 +15,9 @@ import pytest
 
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.data import pairing
-from mfaranet_ros.data.cameras import choose_camera
+from mfaranet_ros.data.bags.cameras import choose_camera
+from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.pairing import Pairing
-from mfaranet_ros.data.reader import open_bag
 from mfaranet_ros.data.stamps import parse_stamp
 
 MS = 1_000_000

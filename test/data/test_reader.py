@@ -13,7 +13,7 @@ import pytest
 import yaml
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
-from mfaranet_ros.data.reader import open_bag
+from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.pipeline.decode import decode
 
 

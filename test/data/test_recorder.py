@@ -9,10 +9,10 @@ import threading
 import pytest
 
 from mfaranet_ros.core.errors import OutputError
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.recorder import Recorder
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.recorder import Recorder
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.writer import BagWriter
 
 TALK = Topic('/talk', 'std_msgs/msg/String', 0)
 WORD = b'\0\1\0\0\2\0\0\0a\0'

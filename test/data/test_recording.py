@@ -7,11 +7,11 @@ from __future__ import annotations
 import pytest
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.bag_time import BagTime
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.recording import BagCursor, Recording, header_stamp_ns, is_latched
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.writer import LATCHED, BagWriter
+from mfaranet_ros.data.bags.playback import BagCursor, BagPlayback, header_stamp_ns, is_latched
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.writer import LATCHED, BagWriter
+from mfaranet_ros.data.playback_clock import BagTime
 
 IMAGE, INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 STRING, TF = 'std_msgs/msg/String', 'tf2_msgs/msg/TFMessage'
@@ -41,7 +41,7 @@ def played(recording):
 
 
 def test_the_camera_and_the_transforms_are_played(bag):
-    recording = Recording(bag)
+    recording = BagPlayback(bag)
     assert played(recording) == [
         ('/tf_static', 0), ('/cam/camera_info', 0), ('/cam/image', 0), ('/tf', 1),
         ('/cam/image', 1), ('/cam/image', 2),
@@ -49,16 +49,18 @@ def test_the_camera_and_the_transforms_are_played(bag):
 
 
 def test_everything_is_played_but_what_belongs_to_the_system(bag):
-    names = {name for name, _ in played(Recording(bag, everything=True))}
+    names = {name for name, _ in played(BagPlayback(bag, everything=True))}
     assert names == set(bag.topics) - {'/clock'}
 
 
 def test_a_camera_is_found_by_the_name_of_its_raw_topic(bag):
-    assert Recording(bag, image_topic='/rear/image').camera.image.name == '/rear/image/compressed'
+    assert (
+        BagPlayback(bag, image_topic='/rear/image').camera.image.name == '/rear/image/compressed'
+    )
 
 
 def test_latched_messages_are_known_wherever_playing_begins(bag):
-    recording = Recording(bag, everything=True, start_s=1.5)
+    recording = BagPlayback(bag, everything=True, start_s=1.5)
     assert played(recording) == [('/talk', 2), ('/cam/image', 2)]
     assert played(recording.latched()) == [('/tf_static', 0), ('/map', 0)]
     assert is_latched(bag.topics['/map'])
@@ -67,11 +69,11 @@ def test_latched_messages_are_known_wherever_playing_begins(bag):
 
 def test_a_start_behind_the_end_is_refused(bag):
     with pytest.raises(SourceError, match=r'is 2\.0 s long: start_s = 3 lies behind its end'):
-        Recording(bag, start_s=3.0)
+        BagPlayback(bag, start_s=3.0)
 
 
 def test_a_tape_is_rewound_and_watches_the_stamps_of_its_first_pass(bag):
-    tape = BagCursor(Recording(bag))
+    tape = BagCursor(BagPlayback(bag))
     for expected in (1, 2):
         assert tape.passes == expected
         taken = [tape.take() for _ in range(7)]

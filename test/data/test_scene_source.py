@@ -10,7 +10,7 @@ import pytest
 from mfaranet_ros.benchmark.ground import camera_model, mounting_pose
 from mfaranet_ros.core.errors import CalibrationError, ConfigError, UnknownNameError
 from mfaranet_ros.core.settings import replace
-from mfaranet_ros.data.scene_source import SceneSource, ground_settings, mounting
+from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings, mounting
 from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline import encode

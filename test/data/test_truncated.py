@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.reader import open_bag
+from mfaranet_ros.data.bags.reader import open_bag
 
 TOPIC = '/cam/image_raw'
 SIZE = (96, 128)

@@ -12,9 +12,9 @@ import yaml
 from rosbags.highlevel import AnyReader
 
 from mfaranet_ros.core.errors import OutputError, SourceError
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.pipeline import encode
 
 UNKNOWN = '/'.join(('my_msgs', 'msg', 'Reading'))

@@ -13,10 +13,10 @@ import pytest
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import InferenceError, OutputError
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.data.cameras import choose_camera
+from mfaranet_ros.data.bags.cameras import choose_camera
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.data.pairing import Pairing
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.writer import BagWriter
 from mfaranet_ros.evaluation.report.annotate import WRITTEN, AnnotatedBag, MakeAnnotatedBag
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import RunConfig, run_here

@@ -24,7 +24,7 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 from mfaranet_ros.core.errors import CalibrationError, ConfigError, SourceError  # noqa: E402
-from mfaranet_ros.data.scene_source import SceneSource  # noqa: E402
+from mfaranet_ros.data.synthetic_source import SceneSource  # noqa: E402
 from mfaranet_ros.geometry.camera import read_camera_info  # noqa: E402
 from mfaranet_ros.pipeline.decode import decode  # noqa: E402
 from mfaranet_ros.ros.image_show import Imageshow  # noqa: E402

@@ -23,7 +23,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from mfaranet_ros.core.errors import ConfigError, OutputError
-from mfaranet_ros.data.reader import open_bag
+from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.ros.bag_recorder import BagRecorder
 from mfaranet_ros.ros.sequence import UNSUPPORTED, Gaps
 

@@ -25,10 +25,10 @@ from mfaranet_ros.backends.mock import MockBackend
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError, SourceError
 from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.writer import LATCHED, BagWriter
 from mfaranet_ros.data.calibration_file import nominal_camera_info, stamped
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.writer import LATCHED, BagWriter
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.decode import decode

@@ -8,7 +8,7 @@ import pytest
 
 from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
 from mfaranet_ros.core.labels import get_label_set
-from mfaranet_ros.data.cityscapes import to_label_ids
+from mfaranet_ros.data.labels import to_label_ids
 from mfaranet_ros.training.config import DataConfig
 from mfaranet_ros.training.datasets import (
     KINDS,

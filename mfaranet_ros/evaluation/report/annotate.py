@@ -14,9 +14,9 @@ from typing import Any
 
 from mfaranet_ros.core.errors import DecodeError, OutputError, SourceError
 from mfaranet_ros.core.frame import Frame, Output, Result
-from mfaranet_ros.data.cameras import choose_camera, first_calibration
-from mfaranet_ros.data.reader import Bag, BagMessage, open_bag
-from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.data.bags.cameras import choose_camera, first_calibration
+from mfaranet_ros.data.bags.reader import Bag, BagMessage, open_bag
+from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.evaluation.runs.score import Outcome
 from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline import encode

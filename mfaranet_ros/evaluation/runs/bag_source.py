@@ -18,13 +18,12 @@ from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, SourceError
 from mfaranet_ros.core.frame import Frame, GroundGrid, MessageLike
 from mfaranet_ros.core.stopwatch import Stopwatch
-from mfaranet_ros.data.cameras import choose_camera
-from mfaranet_ros.data.ground_truth import GroundTruth
+from mfaranet_ros.data.bags.cameras import choose_camera
+from mfaranet_ros.data.bags.reader import IMAGE, IMAGES, open_bag
+from mfaranet_ros.data.bags.transforms import static_transforms
+from mfaranet_ros.data.ground_truth import GroundTruth, PairingReport
 from mfaranet_ros.data.images import GroundTruthReader
 from mfaranet_ros.data.pairing import Pairing, Shot
-from mfaranet_ros.data.reader import IMAGE, IMAGES, open_bag
-from mfaranet_ros.data.sources import PairingReport
-from mfaranet_ros.data.transforms import static_transforms
 from mfaranet_ros.evaluation.metrics.counts import Labels
 from mfaranet_ros.evaluation.runs.sample import (
     Entry,

@@ -11,9 +11,9 @@ from typing import Any
 
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.files import hash_files
-from mfaranet_ros.data.files import find_files
+from mfaranet_ros.data.bags.files import find_files
+from mfaranet_ros.data.ground_truth import SourceReport
 from mfaranet_ros.data.images import GroundTruthReader, Layout, Pairs
-from mfaranet_ros.data.sources import SourceReport
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
 from mfaranet_ros.evaluation.runs.folder_source import FolderSource
 from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint

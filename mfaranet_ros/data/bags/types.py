@@ -18,7 +18,7 @@ from rosbags.typesys import (
 
 from mfaranet_ros.core.errors import DecodeError, SourceError
 from mfaranet_ros.core.frame import MessageLike
-from mfaranet_ros.data.storage import Topic
+from mfaranet_ros.data.bags.storage import Topic
 
 IDL_SEPARATOR = '=' * 80 + '\n'
 

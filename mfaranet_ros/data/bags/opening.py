@@ -14,11 +14,11 @@ from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader, ReaderError
 
 from mfaranet_ros.core.errors import OutputError, SourceError
-from mfaranet_ros.data.files import BagFile
-from mfaranet_ros.data.mcap_scan import ScannedMcap, has_index
-from mfaranet_ros.data.sqlite_pages import is_whole
-from mfaranet_ros.data.sqlite_scan import ScannedSqlite
-from mfaranet_ros.data.storage import Record, Storage, Topic
+from mfaranet_ros.data.bags.files import BagFile
+from mfaranet_ros.data.bags.mcap_scan import ScannedMcap, has_index
+from mfaranet_ros.data.bags.sqlite_pages import is_whole
+from mfaranet_ros.data.bags.sqlite_scan import ScannedSqlite
+from mfaranet_ros.data.bags.storage import Record, Storage, Topic
 
 _ENCODINGS = {
     MessageDefinitionFormat.MSG: 'ros2msg',

@@ -9,8 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from mfaranet_ros.core.errors import OutputError
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.writer import BagWriter
 
 
 @dataclass

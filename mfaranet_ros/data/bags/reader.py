@@ -21,10 +21,10 @@ import zstandard
 
 from mfaranet_ros.core.errors import DecodeError, SourceError
 from mfaranet_ros.core.frame import MessageLike
-from mfaranet_ros.data.files import ZSTD, BagFile, find_files
-from mfaranet_ros.data.opening import open_file
-from mfaranet_ros.data.storage import Record, Storage, Topic
-from mfaranet_ros.data.types import MessageTypes
+from mfaranet_ros.data.bags.files import ZSTD, BagFile, find_files
+from mfaranet_ros.data.bags.opening import open_file
+from mfaranet_ros.data.bags.storage import Record, Storage, Topic
+from mfaranet_ros.data.bags.types import MessageTypes
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'

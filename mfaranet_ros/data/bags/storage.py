@@ -1,12 +1,13 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What one file of a recording is to its readers: topics, and messages in the order of time."""
+"""What one file of a recording is to its readers: topics, and messages in time order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 ENCODINGS = {'ros2msg': 'ros2msg', 'ros2idl': 'ros2idl', 'omgidl': 'ros2idl'}
 """How files call the two languages of definitions, and what we call them."""
@@ -58,3 +59,31 @@ class Storage(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Part(Protocol):
+    """A part of a file, whose messages were logged from first_ns on."""
+
+    @property
+    def first_ns(self) -> int: ...
+
+
+P = TypeVar('P', bound=Part)
+
+
+def in_time_order(parts: Iterable[P], read: Callable[[P], list[Record]]) -> Iterator[Record]:
+    """Yield the messages of all parts in the order of time; of one time, in that of the parts.
+
+    read: returns the messages of a part in the order of time. A part is read when the first of
+    its messages is due, so that only parts that overlap are in memory at once.
+    """
+    waiting: list[tuple[int, int, Record]] = []
+    number = 0
+    for part in sorted(parts, key=lambda part: part.first_ns):
+        while waiting and waiting[0][0] < part.first_ns:
+            yield heapq.heappop(waiting)[2]
+        for record in read(part):
+            heapq.heappush(waiting, (record.time_ns, number, record))
+            number += 1
+    while waiting:
+        yield heapq.heappop(waiting)[2]

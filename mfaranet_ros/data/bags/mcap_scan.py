@@ -22,8 +22,7 @@ import lz4.frame
 import zstandard
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.merge import in_time_order
-from mfaranet_ros.data.storage import ENCODINGS, Record, Topic
+from mfaranet_ros.data.bags.storage import ENCODINGS, Record, Topic, in_time_order
 
 MAGIC = b'\x89MCAP0\r\n'
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, CHUNK_INDEX, DATA_END = 1, 2, 3, 4, 5, 6, 8, 15

@@ -20,10 +20,10 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
 from mfaranet_ros.core.errors import OutputError
-from mfaranet_ros.data.files import METADATA, SUFFIXES
-from mfaranet_ros.data.reader import BagMessage
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.types import MessageTypes, standard_types
+from mfaranet_ros.data.bags.files import METADATA, SUFFIXES
+from mfaranet_ros.data.bags.reader import BagMessage
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.types import MessageTypes, standard_types
 
 FOREVER = QosTime(9223372036, 854775807)
 

@@ -11,11 +11,11 @@ import struct
 from collections.abc import Iterator
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.cameras import choose_camera
-from mfaranet_ros.data.reader import Bag, BagMessage
+from mfaranet_ros.data.bags.cameras import choose_camera
+from mfaranet_ros.data.bags.reader import Bag, BagMessage
+from mfaranet_ros.data.bags.storage import Topic
+from mfaranet_ros.data.bags.writer import ALWAYS_LATCHED
 from mfaranet_ros.data.stamps import StampWatch
-from mfaranet_ros.data.storage import Topic
-from mfaranet_ros.data.writer import ALWAYS_LATCHED
 
 TRANSFORMS = ('/tf', '/tf_static')
 """What the node listens to besides the camera."""
@@ -27,7 +27,7 @@ LATCHED_AT_MOST = 100
 """So many old messages of one topic are kept for latecomers."""
 
 
-class Recording:
+class BagPlayback:
     """An open bag, its camera and the other topics that are played with it.
 
     image_topic, camera_info_topic: of the camera; empty: the only one there is, and the
@@ -88,7 +88,7 @@ class BagCursor:
     stamps: of the images of the first pass.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: BagPlayback) -> None:
         self._recording = recording
         self.stamps = StampWatch()
         self.passes = 0

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.merge import in_time_order
-from mfaranet_ros.data.sqlite_pages import Pages, Row, Value, value, values
-from mfaranet_ros.data.storage import ENCODINGS, Record, Topic
+from mfaranet_ros.data.bags.sqlite_pages import Pages, Row, Value, value, values
+from mfaranet_ros.data.bags.storage import ENCODINGS, Record, Topic, in_time_order
 
 SCHEMA_ROOT = 1
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mfaranet_ros.core.frame import MessageLike
-from mfaranet_ros.data.reader import TF, Bag
+from mfaranet_ros.data.bags.reader import TF, Bag
 
 STATIC = '/tf_static'
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.frame import MessageLike
-from mfaranet_ros.data.reader import CAMERA_INFO, COMPRESSED_IMAGE, IMAGES, Bag
-from mfaranet_ros.data.storage import Topic
+from mfaranet_ros.data.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, IMAGES, Bag
+from mfaranet_ros.data.bags.storage import Topic
 
 
 @dataclass(frozen=True)
