@@ -44,7 +44,14 @@ from mfaranet_ros.scenes.options import PRESETS, SceneOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = './dev run python docs/tables.py'
-DOCUMENTS = ('README.md', 'docs/models.md', 'docs/node.md', 'docs/player.md', 'docs/scenes.md')
+DOCUMENTS = (
+    'docs/models.md',
+    'docs/node.md',
+    'docs/parameters.md',
+    'docs/player.md',
+    'docs/scenes.md',
+    'docs/topics.md',
+)
 YAML_FILE = 'config/segmentation.yaml'
 
 COUNTED_SIZE = (1024, 2048)

@@ -102,7 +102,7 @@ def test_every_table_is_shown_once(tables):
 
 
 def test_parameter_table_is_complete():
-    rows = rows_below(TEXTS['README.md'], '<!-- table parameters -->')
+    rows = rows_below(TEXTS['docs/parameters.md'], '<!-- table parameters -->')
     assert {row[0].strip('`') for row in rows} == set(SETTINGS)
     defaults = {row[0].strip('`'): yaml.safe_load(row[2].strip('`')) for row in rows}
     assert {name: as_setting(value) for name, value in defaults.items()} == {
@@ -114,7 +114,7 @@ def test_parameter_table_is_complete():
 
 
 def test_scales_table_holds_the_published_counts():
-    rows = rows_below(TEXTS['README.md'], '<!-- table scales -->')
+    rows = rows_below(TEXTS['docs/models.md'], '<!-- table scales -->')
     counts = {(row[0].strip('`'), row[1].strip('`')): row[2] for row in rows}
     assert counts['mfaranet_resnet18', '[1, 2, 3, 4]'] == '12,996,748'
     assert counts['mfaranet_resnet18', '[2]'] == '12,208,595'
@@ -183,9 +183,9 @@ BESIDES = {'/rosout', '/parameter_events', '/segmentation/transition_event'}
 
 
 def documented_topics(node):
-    """Return type and QoS of each topic in the README by its full name."""
+    """Return type and QoS of each topic in docs/topics.md by its full name."""
     topics = {}
-    for name, type_name, qos, meaning in rows_below(TEXTS['README.md'], '<!-- table topics -->'):
+    for name, type_name, qos, meaning in rows_below(TEXTS['docs/topics.md'], '<!-- table topics -->'):
         words = re.findall('`(.+?)`', meaning) if 'NAME' in name else ['']
         for word in words:
             topic = node.resolve_topic_name(name.strip('`').replace('NAME', word))
@@ -371,7 +371,7 @@ def check_ros2(words):
         case ['service', 'call', '/segmentation/enable', 'std_srvs/srv/SetBool', value]:
             assert list(yaml.safe_load(value)) == ['data']
         case ['topic', ('echo' | 'hz'), topic]:
-            assert f'`{topic.replace("/segmentation", "~")}`' in TEXTS['README.md']
+            assert f'`{topic.replace("/segmentation", "~")}`' in TEXTS['docs/topics.md']
         case ['lifecycle', 'set', '/segmentation', transition]:
             assert transition in ('configure', 'activate', 'deactivate', 'cleanup', 'shutdown')
         case _:
