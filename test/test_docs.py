@@ -33,7 +33,7 @@ pytestmark = pytest.mark.ros
 
 ROOT = Path(__file__).resolve().parents[1]
 YAML_FILE = ROOT / 'config/segmentation.yaml'
-DOCUMENTS = sorted([ROOT / 'README.md', *ROOT.glob('docs/*.md')])
+DOCUMENTS = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/*.md')])
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding='utf-8') for path in DOCUMENTS}
 EVERYTHING = '\n'.join(TEXTS.values())
 SETTINGS = {setting.name: setting for setting in all_settings()}
@@ -185,7 +185,9 @@ BESIDES = {'/rosout', '/parameter_events', '/segmentation/transition_event'}
 def documented_topics(node):
     """Return type and QoS of each topic in docs/topics.md by its full name."""
     topics = {}
-    for name, type_name, qos, meaning in rows_below(TEXTS['docs/topics.md'], '<!-- table topics -->'):
+    for name, type_name, qos, meaning in rows_below(
+        TEXTS['docs/topics.md'], '<!-- table topics -->'
+    ):
         words = re.findall('`(.+?)`', meaning) if 'NAME' in name else ['']
         for word in words:
             topic = node.resolve_topic_name(name.strip('`').replace('NAME', word))
@@ -378,7 +380,7 @@ def check_ros2(words):
             raise AssertionError(f'unknown: ros2 {" ".join(words)}')
 
 
-OTHER_PROGRAMS = ('cd', 'colcon', 'git', 'pip', 'rosdep', 'rviz2', 'source')
+OTHER_PROGRAMS = ('cd', 'colcon', 'git', 'pip', 'pre-commit', 'rosdep', 'rviz2', 'source')
 
 
 def check(words):
