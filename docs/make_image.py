@@ -27,6 +27,7 @@ from mfaranet_ros.geometry.ground_source import FixedGround
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.drivable import BLOCKED, FREE
+from mfaranet_ros.pipeline.style import Style
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
@@ -34,7 +35,7 @@ OUTPUT = Path(__file__).resolve().parent / 'drive.jpg'
 JPEG_QUALITY = 88
 
 SEED, INDEX = 0, 150
-WANTED = (Output.OVERLAY, Output.COLOR_MASK, Output.GRID, Output.BOUNDARY)
+WANTED = (Output.GRID, Output.BOUNDARY)
 
 SETTINGS = {'runtime.device': 'cpu', 'runtime.precision': 'float32'}
 
@@ -82,7 +83,7 @@ def make_image(config: PipelineConfig, seed: int = SEED, index: int = INDEX) -> 
     frame = Frame(drawn.rgb, 'rgb8', drawn.stamp_ns, 'camera')
     result = pipeline(frame, WANTED)
     ground_truth = MetricGroundTruthFinder(drive, extent_of(config.ground)).at(index)
-    style = encode.Style(pipeline.label_set)
+    style = Style(pipeline.label_set)
 
     def pixels(image: encode.Image) -> Image:
         return image.data.reshape(drawn.rgb.shape)[..., ::-1]

@@ -26,17 +26,10 @@ from mfaranet_ros.core.config import PipelineConfig, Setting, settings_of
 from mfaranet_ros.core.labels import LabelSet, Role, get_label_set, list_label_sets
 from mfaranet_ros.models import create_model, get_model_entry, list_models
 from mfaranet_ros.models.macs import count_macs, count_parameters, measure_model
-from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.decode import LAYOUTS
+from mfaranet_ros.pipeline.topics import OutputTopic, When, topics_of
 from mfaranet_ros.ros.camera_input import NEWEST_BEST_EFFORT
-from mfaranet_ros.ros.outputs import (
-    CAMERA_INFO_TOPIC,
-    DEBUG_TOPICS,
-    LABEL_INFO_TOPIC,
-    LATCHED,
-    RELIABLE,
-    ROWS,
-)
+from mfaranet_ros.ros.outputs import qos_profile
 from mfaranet_ros.ros.parameters import all_settings
 from mfaranet_ros.ros.player_config import PlayerConfig
 from mfaranet_ros.scenes.kinds import LABEL_SETS, Kind, label_table
@@ -97,20 +90,18 @@ def topics_table() -> str:
             'in: its calibration; the metric outputs need it',
         ),
     )  # fmt: skip
-    outputs = [(row.topic, row.type_name, row.qos, _carries(row.encode)) for row in ROWS]
-    outputs += [
-        (
-            CAMERA_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo', RELIABLE,
-            _carries(encode.camera_info),
-        ),
-        (
-            LABEL_INFO_TOPIC, 'vision_msgs/msg/LabelInfo', LATCHED,
-            _carries(encode.label_info) + '; only where vision_msgs is installed',
-        ),
-    ]  # fmt: skip
-    names = ', '.join(f'`{name}`' for name in DEBUG_TOPICS)
+    published = (topic for when in When if when is not When.TIMED for topic in topics_of(when))
+    outputs = [
+        (f'~/{topic.name}', topic.type_name, qos_profile(topic.qos), _meaning(topic))
+        for topic in published
+    ]
+    times = topics_of(When.TIMED)
+    names = ', '.join(f'`{topic.name.removeprefix("debug/")}`' for topic in times)
     others = (
-        ('~/debug/NAME', 'std_msgs/msg/Float64', RELIABLE, f'times of one frame; NAME: {names}'),
+        (
+            '~/debug/NAME', times[0].type_name, qos_profile(times[0].qos),
+            f'times of one frame; NAME: {names}',
+        ),
         (
             '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', QoSProfile(depth=10),
             'once a second, in every state',
@@ -123,10 +114,9 @@ def topics_table() -> str:
     return markdown(('topic', 'type', 'QoS', 'carries'), rows)
 
 
-def _carries(function: Callable[..., object]) -> str:
-    """Return what an encode function says of its topic, without the topic's name."""
-    line = (function.__doc__ or '').splitlines()[0]
-    return line.partition(': ')[2].removesuffix('.')
+def _meaning(topic: OutputTopic) -> str:
+    package = topic.type_name.partition('/')[0]
+    return topic.meaning + f'; only where {package} is installed' * topic.optional
 
 
 def qos_in_words(qos: QoSProfile) -> str:

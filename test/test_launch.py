@@ -158,15 +158,17 @@ def test_replay_remaps_every_topic_of_rviz():
 @pytest.mark.parametrize('topic', DISPLAYS)
 def test_rviz_asks_for_what_is_published(topic):
     pytest.importorskip('rclpy', reason='rclpy is not installed')
-    from mfaranet_ros.ros.outputs import ROWS
+    from mfaranet_ros.pipeline.topics import OUTPUT_TOPICS
+    from mfaranet_ros.ros.outputs import qos_profile
 
-    row = next(row for row in ROWS if row.topic.replace('~', '/segmentation') == topic)
+    row = OUTPUT_TOPICS[topic.removeprefix('/segmentation/')]
+    offered = qos_profile(row.qos)
     display = DISPLAYS[topic]
     assert display['Class'] == f'rviz_default_plugins/{PLUGINS[row.type_name]}'
     # What is asked for may be less than what is offered, never more; here it is equal.
     for policy in ('reliability', 'durability'):
         asked = display['Topic'][f'{policy.capitalize()} Policy']
-        assert asked.replace(' ', '_').upper() == getattr(row.qos, policy).name
+        assert asked.replace(' ', '_').upper() == getattr(offered, policy).name
 
 
 # -- with launch ---------------------------------------------------------------------------------

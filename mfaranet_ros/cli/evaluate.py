@@ -31,7 +31,7 @@ from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Output
 from mfaranet_ros.data.calibration_file import read_calibration
 from mfaranet_ros.data.images import GroundTruthReader, Pairs, check_pairs, find_pairs
-from mfaranet_ros.evaluation.report.annotate import WRITTEN, MakeAnnotatedBag
+from mfaranet_ros.evaluation.report.annotate import MakeAnnotatedBag, outputs_in_bag
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import MakeSink
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
@@ -141,7 +141,7 @@ def main(args: argparse.Namespace) -> int:
     config, method = _config(args), _method(args)
     selection, ignored = Selection.parse(args.frames), _ignored(args.ignore)
     pairs = find_pairs(args.images, args.ground_truth) if args.images else None
-    also = WRITTEN if args.write_bag else frozenset[Output]()
+    also = outputs_in_bag() if args.write_bag else frozenset[Output]()
     wanted = Wanted(
         method, selection.step, args.jobs, args.out, args.overwrite, args.resume, args.json, also
     )

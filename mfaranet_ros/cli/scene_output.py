@@ -130,7 +130,7 @@ class SceneBag:
         self._writer.close()
 
     def _write(self, topic: str, value: Any, stamp_ns: int) -> None:
-        self._writer.write(topic, encode.build(value, self._writer.make), stamp_ns)
+        self._writer.write(topic, messages.build(value, self._writer.make), stamp_ns)
 
 
 def _arrays(ground_truth: MetricGroundTruth) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Turns results into the plain field values of standard messages, one function per topic.
+"""Turns results into the plain field values of standard messages.
 
-Each output function takes `(result, style)`; it returns None where the result does not hold what
-it would show (nobody asked for it, or no calibration), and nothing is to be published then. Every
-header carries the stamp of the frame, never the present time. Pixels and cells are handed over as
-flat views of the result wherever they lie in one piece.
+A function of `(result, style)` makes the message of one output topic (topics.py). It returns None
+where the result does not hold what the topic shows: nobody asked for it, or the camera is not
+calibrated. Headers carry the stamp of the frame, never the present time. Pixels and cells are
+flat views of the result where it is contiguous, else copies.
 """
 
 from __future__ import annotations
@@ -38,33 +38,8 @@ from mfaranet_ros.pipeline.messages import (
     Pose,
     Time,
     VisionClass,
-    build,
 )
-from mfaranet_ros.pipeline.style import Style, parse_remap
-
-__all__ = [
-    'POINT_FIELDS',
-    'Style',
-    'boundary',
-    'build',
-    'camera_info',
-    'color_mask',
-    'compressed_image',
-    'confidence',
-    'debug_value',
-    'drivable_mask',
-    'grid',
-    'header',
-    'image',
-    'label_info',
-    'mask',
-    'mono8',
-    'occupancy_grid',
-    'overlay',
-    'parse_remap',
-    'points',
-    'points_array',
-]
+from mfaranet_ros.pipeline.style import Style
 
 Pixels = NDArray[np.uint8]
 
@@ -153,31 +128,31 @@ def compressed_image(frame: Frame, codec: str = 'jpeg', quality: int = 95) -> Co
 
 
 def mask(result: Result, style: Style) -> Image:
-    """~/mask: the class of each pixel."""
+    """Return the class ids, or the values of `output.class_remap`, as mono8."""
     return mono8(_camera_header(result), style.published(result.labels))
 
 
 def confidence(result: Result, style: Style) -> Image | None:
-    """~/confidence: the probability of the chosen class times 255."""
+    """Return the probability of the chosen class times 255 as mono8."""
     if result.confidence is None:
         return None
     return mono8(_camera_header(result), result.confidence)
 
 
 def drivable_mask(result: Result, style: Style) -> Image | None:
-    """~/drivable/mask: 255 drivable, 0 not, 127 unsure."""
+    """Return the drivable mask as mono8: 255 drivable, 0 not, 127 unsure."""
     if result.drivable.mask is None:
         return None
     return mono8(_camera_header(result), result.drivable.mask)
 
 
 def color_mask(result: Result, style: Style) -> Image:
-    """~/color_mask: each pixel in the colour of its class or role."""
+    """Return each pixel in the colour of its class or role as rgb8."""
     return _image(_camera_header(result), 'rgb8', _colorize(result.labels, style))
 
 
 def overlay(result: Result, style: Style) -> Image:
-    """~/overlay: the colour mask over the camera image, at the mask's size."""
+    """Return the colour mask over the camera image as rgb8, at the mask's size."""
     colors = _colorize(result.labels, style)
     image = _pixel_image(result.frame, result.labels.shape)
     alpha = style.overlay_alpha
@@ -203,7 +178,7 @@ def _pixel_image(frame: Frame, size: tuple[int, ...]) -> Pixels:
 
 
 def camera_info(message: MessageLike, result: Result) -> CameraInfo:
-    """~/camera_info: the camera's calibration, scaled to the mask, under the mask's header.
+    """Return the camera's calibration, scaled to the mask and with the mask's header.
 
     Pixel centres have whole coordinates, so u becomes (u - x_offset + 0.5) * scale - 0.5. A region
     of interest and binning are worked into K and P and are unset in the result: its image is the
@@ -239,7 +214,7 @@ def _floats(values: Any) -> NDArray[np.float64]:
 
 
 def label_info(label_set: LabelSet, remap: Pixels | None, info_header: Header) -> LabelInfo:
-    """~/label_info: what the values of the mask mean; 255 means nothing, so it is not listed."""
+    """Return the class names of the mask's values; 255 is unlabeled, so it is not listed."""
     values = range(len(label_set)) if remap is None else remap[: len(label_set)].tolist()
     classes = zip(values, label_set.names, strict=True)
     listed = (VisionClass(value, name) for value, name in classes if value != UNLABELED)
@@ -247,7 +222,7 @@ def label_info(label_set: LabelSet, remap: Pixels | None, info_header: Header) -
 
 
 def debug_value(value: float, stamp_ns: int | None = None) -> Float64 | Float64Stamped:
-    """~/debug/...: one number, with a stamp for Autoware's message."""
+    """Return one number; with a stamp as Autoware's message."""
     if stamp_ns is None:
         return Float64(value)
     return Float64Stamped(_time(stamp_ns), value)
@@ -257,7 +232,7 @@ def debug_value(value: float, stamp_ns: int | None = None) -> Float64 | Float64S
 
 
 def grid(result: Result, style: Style) -> OccupancyGrid | None:
-    """~/drivable/grid: 0 free, 100 blocked, -1 unseen."""
+    """Return the grid around the vehicle: 0 free, 100 blocked, -1 unseen."""
     if result.drivable.grid is None:
         return None
     return occupancy_grid(result.drivable.grid, _base_header(result, style))
@@ -272,7 +247,7 @@ def occupancy_grid(cells: GroundGrid, grid_header: Header) -> OccupancyGrid:
 
 
 def boundary(result: Result, style: Style) -> PolygonStamped | None:
-    """~/drivable/boundary: the outline of the free space, on the ground.
+    """Return the outline of the free space, on the ground.
 
     A vertex per bearing, then the two corners at which the visible ground begins.
     """
@@ -292,7 +267,7 @@ POINT_FIELDS = (
     PointField('confidence', 13, PointField.UINT8),
     PointField('rgb', 16, PointField.FLOAT32),
 )
-"""The fields of ~/drivable/points; the colour is aligned and last, so that nothing follows it."""
+"""The fields of the point cloud; the colour comes last, where it is aligned."""
 
 _NUMPY_TYPES = {PointField.FLOAT32: np.float32, PointField.UINT8: np.uint8}
 _POINT = np.dtype(
@@ -324,7 +299,7 @@ def points_array(result: Result, style: Style) -> NDArray[np.void] | None:
 
 
 def points(result: Result, style: Style) -> PointCloud2 | None:
-    """~/drivable/points: obstacle feet and the rim of the free space."""
+    """Return obstacle feet and the rim of the free space as a point cloud."""
     array = points_array(result, style)
     if array is None:
         return None

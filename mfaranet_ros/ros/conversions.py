@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Plain field values (pipeline/encode.py) as rclpy messages."""
+"""Makes rclpy messages of plain field values (pipeline/messages.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mfaranet_ros.pipeline.encode import build
+from mfaranet_ros.pipeline.messages import build
 
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 
@@ -19,7 +19,7 @@ TYPE_CODES = {'uint8': 'B', 'int8': 'b', 'float32': 'f', 'float64': 'd'}
 
 
 def to_message(value: Any) -> Any:
-    """Return the rclpy message of a dataclass of encode.py."""
+    """Return the rclpy message of a value of messages.py."""
     return build(value, _make)
 
 
@@ -47,7 +47,7 @@ def _make_cloud(**fields: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return what rclpy takes without looking at every element: an array.array for an array."""
+    """Return an array.array for an array: rclpy takes it without checking every element."""
     if not isinstance(value, np.ndarray):
         return value
     result = array.array(TYPE_CODES[value.dtype.name])

@@ -29,8 +29,8 @@ from mfaranet_ros.monitoring import status
 from mfaranet_ros.monitoring.health import look_at
 from mfaranet_ros.monitoring.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
 from mfaranet_ros.pipeline.build import Facts, build_processor, memory_facts
-from mfaranet_ros.pipeline.encode import Style, parse_remap
 from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.style import Style, parse_remap
 from mfaranet_ros.ros.adaptive_pipeline import AdaptivePipeline
 from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
@@ -72,6 +72,7 @@ class SegmentationNode(LifecycleNode):
         self._worker: Worker[Any] | None = None
         self._enabled = True
         self._active = False
+        self._unserved = ''
         self._node_settings = Parameters(self, NodeConfig())
         self._settings = Parameters(self, PipelineConfig(), self._take_over, check_change)
         refuse_unknown(self)
@@ -97,7 +98,7 @@ class SegmentationNode(LifecycleNode):
         config, node_config = self._settings.config, self._node_settings.config
         try:
             self._ground = make_ground_source(self, config.ground.extrinsics)
-            self._outputs = Outputs(self, node_config.output, self._warn_of_subscriber)
+            self._outputs = Outputs(self, node_config)
             self._operating_points = AdaptivePipeline(self, self.monitor, config, self._build)
             self._style = self._make_style(config)
         except MfaranetError as error:
@@ -224,7 +225,7 @@ class SegmentationNode(LifecycleNode):
             self._see(result.frame)
             self._set_calibration_problem(result.drivable.problem)
             with watch('publish'):
-                self._outputs.publish(result, wanted, self._style, self._ground.camera_info, watch)
+                self._outputs.publish(result, self._style, self._ground.camera_info, watch)
         processing_ms = lap()
         self._operating_points.account(result.timings, processing_ms)
         self._account(result, {PROCESSING: processing_ms, **watch.ms})
@@ -242,7 +243,7 @@ class SegmentationNode(LifecycleNode):
         now_ns, stage_ms = self._now_ns(), {**dict(result.timings.items()), **own_ms}
         self.monitor.frame_processed(stage_ms, result.stamp_ns, now_ns, time.monotonic_ns())
         self.monitor.set_condition('model', 'inference', None)
-        self._outputs.publish_debug(stage_ms, (now_ns - result.stamp_ns) / 1e6, result.stamp_ns)
+        self._outputs.publish_times(stage_ms, (now_ns - result.stamp_ns) / 1e6, result.stamp_ns)
 
     def _drop(self, reason: str, text: str = '') -> None:
         self.monitor.frame_dropped(reason, self._now_ns(), text)
@@ -300,6 +301,8 @@ class SegmentationNode(LifecycleNode):
                 'input', 'publishers',
                 None if self._input.publishers else Condition(Level.ERROR, nobody),
             )  # fmt: skip
+        if self._outputs is not None:
+            self._report_subscribers(self._outputs)
         snapshot = self.monitor.snapshot(self._now_ns())
         state = self._operating_points.state() if self._operating_points is not None else None
         return status.statuses(
@@ -316,9 +319,14 @@ class SegmentationNode(LifecycleNode):
         self.monitor.set_condition('input', 'qos', Condition(Level.ERROR, text))
         self.get_logger().error(text)
 
-    def _warn_of_subscriber(self, text: str) -> None:
-        self.monitor.set_condition('output', 'qos', Condition(Level.WARN, text))
-        self.get_logger().warning(text)
+    def _report_subscribers(self, outputs: Outputs) -> None:
+        """Complain about subscribers that cannot be served, for as long as there are any."""
+        text = '; '.join(outputs.unserved())
+        if text and text != self._unserved:
+            self.get_logger().warning(text)
+        self._unserved = text
+        condition = Condition(Level.WARN, text) if text else None
+        self.monitor.set_condition('output', 'qos', condition)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

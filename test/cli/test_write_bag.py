@@ -12,6 +12,7 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.pipeline import encode
+from mfaranet_ros.pipeline.messages import build
 
 MOCK = ('--set', 'runtime.backend=mock')
 
@@ -22,7 +23,7 @@ def bag(tmp_path):
         for number in range(4):
             pixels = np.full((32, 48, 3), 40 * number, np.uint8)
             value = encode.image(Frame(pixels, 'rgb8', number * 10**8, 'camera'))
-            writer.write('/cam/image_raw', encode.build(value, writer.make), number * 10**8)
+            writer.write('/cam/image_raw', build(value, writer.make), number * 10**8)
     return tmp_path / 'drive'
 
 

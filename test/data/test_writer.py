@@ -16,6 +16,7 @@ from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.bags.storage import Topic
 from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.pipeline import encode
+from mfaranet_ros.pipeline.messages import build
 
 UNKNOWN = '/'.join(('my_msgs', 'msg', 'Reading'))
 
@@ -55,7 +56,7 @@ def test_the_library_mcap_reads_it(recording, tmp_path):
 def test_values_are_written_as_the_node_publishes_them(tmp_path):
     value = encode.header(1_500_000_000, 'camera')
     with BagWriter(tmp_path / 'out') as writer:
-        writer.write('/header', encode.build(value, writer.make), 7)
+        writer.write('/header', build(value, writer.make), 7)
         assert writer.counts == {'/header': 1}
     with open_bag(tmp_path / 'out') as bag:
         item = bag.first('/header')
@@ -72,7 +73,7 @@ def qos_of(folder, topic):
 def test_what_is_latched_stays_latched(tmp_path):
     """rosbag2 plays it so that late subscribers get it: 1 is transient local."""
     with BagWriter(tmp_path / 'one') as writer:
-        header = encode.build(encode.header(0, ''), writer.make)
+        header = build(encode.header(0, ''), writer.make)
         writer.write('/plain', header, 0)
         writer.write('/latched', header, 0, latched=True)
         writer.write('/tf_static', writer.make('tf2_msgs/msg/TFMessage', {'transforms': []}), 0)
@@ -135,9 +136,9 @@ def test_a_type_without_definition_is_kept_and_named(tmp_path):
 
 def test_a_topic_keeps_its_type(tmp_path):
     with BagWriter(tmp_path / 'out') as writer:
-        writer.write('/x', encode.build(encode.header(0, ''), writer.make), 0)
+        writer.write('/x', build(encode.header(0, ''), writer.make), 0)
         with pytest.raises(OutputError, match='/x is written as std_msgs/msg/Header, so not as'):
-            writer.write('/x', encode.build(encode.debug_value(1.0), writer.make), 0)
+            writer.write('/x', build(encode.debug_value(1.0), writer.make), 0)
 
 
 @contextmanager

@@ -17,7 +17,17 @@ from mfaranet_ros.data.bags.cameras import choose_camera
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.data.pairing import Pairing
+<<<<<<< HEAD
 from mfaranet_ros.evaluation.report.annotate import WRITTEN, AnnotatedBag, MakeAnnotatedBag
+=======
+from mfaranet_ros.data.reader import open_bag
+from mfaranet_ros.data.writer import BagWriter
+from mfaranet_ros.evaluation.report.annotate import (
+    AnnotatedBag,
+    MakeAnnotatedBag,
+    outputs_in_bag,
+)
+>>>>>>> 66c95ab (Say everything about an output topic in one row, and in one table)
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import RunConfig, run_here
 from mfaranet_ros.evaluation.runs.sample import Selection
@@ -28,7 +38,7 @@ from mfaranet_ros.geometry.ground_source import FixedGround
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.decode import decode
-from mfaranet_ros.pipeline.messages import CameraInfo, Float64
+from mfaranet_ros.pipeline.messages import CameraInfo, Float64, build
 from mfaranet_ros.pipeline.style import Style
 
 HEIGHT, WIDTH = 48, 64
@@ -59,7 +69,7 @@ def write_drive(path):
                 ('image_raw', encode.image(frame)), ('camera_info', calibration(stamp_ns)),
                 ('speed', Float64(3.0)),
             ):  # fmt: skip
-                message = encode.build(value, writer.make)
+                message = build(value, writer.make)
                 writer.write(f'/cam/{name}', message, stamp_ns + LATE_NS)
     return path
 
@@ -84,7 +94,7 @@ def annotate(make_pipeline, ground, tmp_path):
             AnnotatedBag(out, source, style, image_topic=TOPIC) as writer,
         ):
             for shot in Pairing(bag, choose_camera(bag, TOPIC)):
-                results.append(pipeline(shot.image.message, WRITTEN))
+                results.append(pipeline(shot.image.message, outputs_in_bag()))
                 stage_ms = dict(results[-1].timings.items())
                 writer.write(shot.number, results[-1], stage_ms)
         return out, results, style
@@ -165,7 +175,7 @@ def test_the_evaluation_writes_them_on_the_way(make_pipeline, tmp_path, count):
     pipeline, choice = make_pipeline(), BagChoice(TOPIC)
     specs = [BagSpec(name, paths, choice, Selection()) for name, paths in sources.items()]
     sink = MakeAnnotatedBag(tmp_path / 'out', sources, TOPIC)
-    order = RunConfig(pipeline.config, also=WRITTEN, sinks=(sink,))
+    order = RunConfig(pipeline.config, also=outputs_in_bag(), sinks=(sink,))
     run_here(pipeline, specs, order, {}, lambda event: None)
     for name, paths in sources.items():
         with (
@@ -183,7 +193,7 @@ def test_a_bag_is_finished_when_the_evaluation_ends_early(make_pipeline, tmp_pat
     pipeline = make_pipeline(error=InferenceError('no memory'))
     spec = BagSpec('drive', (source,), BagChoice(TOPIC), Selection())
     sink = MakeAnnotatedBag(tmp_path / 'out', {'drive': (source,)}, TOPIC)
-    order = RunConfig(pipeline.config, also=WRITTEN, sinks=(sink,))
+    order = RunConfig(pipeline.config, also=outputs_in_bag(), sinks=(sink,))
     with pytest.raises(InferenceError, match='no memory'):
         run_here(pipeline, [spec], order, {}, lambda event: None)
     with open_bag(tmp_path / 'out') as bag:

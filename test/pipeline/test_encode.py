@@ -26,8 +26,15 @@ from mfaranet_ros.core.frame import (
 from mfaranet_ros.core.labels import LabelClass, LabelSet, Role
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.decode import decode
-from mfaranet_ros.pipeline.encode import Style, parse_remap
-from mfaranet_ros.pipeline.messages import CameraInfo, Header, PointField, RegionOfInterest, Time
+from mfaranet_ros.pipeline.messages import (
+    CameraInfo,
+    Header,
+    PointField,
+    RegionOfInterest,
+    Time,
+    build,
+)
+from mfaranet_ros.pipeline.style import Style, parse_remap
 
 STAMP_NS = 1_700_000_000_123_456_789
 CAMERA_HEADER = Header(Time(1_700_000_000, 123_456_789), 'camera_front_optical')
@@ -142,13 +149,13 @@ def test_values_have_the_fields_of_their_message(name, rosbags_messages):
         assert set(fields) == names, type_name
         return type_name
 
-    assert encode.build(VALUES[name](), check) == VALUES[name]().TYPE
+    assert build(VALUES[name](), check) == VALUES[name]().TYPE
 
 
 @pytest.mark.parametrize('name', VALUES)
 def test_values_come_through_a_bag(name, rosbags_messages):
     value = VALUES[name]()
-    message = encode.build(value, rosbags_messages.make)
+    message = build(value, rosbags_messages.make)
     data = rosbags_messages.write(message, value.TYPE)
     read = rosbags_messages.read(data, value.TYPE)
     assert in_float32(plain(read)) == in_float32(plain(value))
@@ -158,8 +165,8 @@ def test_values_come_through_a_bag(name, rosbags_messages):
 @pytest.mark.parametrize('name', VALUES)
 def test_both_kinds_of_message_have_the_same_bytes(name, rosbags_messages, rclpy_messages):
     value = VALUES[name]()
-    one = rclpy_messages.write(encode.build(value, rclpy_messages.make), value.TYPE)
-    other = rosbags_messages.write(encode.build(value, rosbags_messages.make), value.TYPE)
+    one = rclpy_messages.write(build(value, rclpy_messages.make), value.TYPE)
+    other = rosbags_messages.write(build(value, rosbags_messages.make), value.TYPE)
     assert len(one) == len(other)
     # ROS leaves the gaps between the fields as they are in memory, rosbags writes zeros there.
     without_gaps = rosbags_messages.write(rosbags_messages.read(one, value.TYPE), value.TYPE)
@@ -548,7 +555,7 @@ def test_points_are_those_of_sensor_msgs_py(rclpy_messages):
         'sensor_msgs_py.point_cloud2', reason='sensor_msgs_py is not installed'
     )
     value = encode.points(RESULT, STYLE)
-    message = encode.build(value, rclpy_messages.make)
+    message = build(value, rclpy_messages.make)
     array = encode.points_array(RESULT, STYLE)
     assert library.create_cloud(message.header, message.fields, array) == message
 
@@ -558,9 +565,5 @@ def test_no_points(rosbags_messages):
     drivable = dataclasses.replace(RESULT.drivable, points=none)
     value = encode.points(dataclasses.replace(RESULT, drivable=drivable), STYLE)
     assert (value.width, value.row_step, value.data.size) == (0, 0, 0)
-    message = encode.build(value, rosbags_messages.make)
+    message = build(value, rosbags_messages.make)
     assert rosbags_messages.write(message, value.TYPE)
-
-
-def test_public_names_are_sorted():
-    assert encode.__all__ == sorted(encode.__all__)

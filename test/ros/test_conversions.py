@@ -12,9 +12,10 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 from mfaranet_ros.core.frame import Drivable, Frame, Points, Result, Timings
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.pipeline import encode
+from mfaranet_ros.pipeline.style import Style
 from mfaranet_ros.ros.conversions import to_message
 
-STYLE = encode.Style(get_label_set('camvid'))
+STYLE = Style(get_label_set('camvid'))
 
 
 def segmentation(count=7):

@@ -20,35 +20,22 @@ from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.evaluation.runs.score import Outcome
 from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline import encode
+from mfaranet_ros.pipeline.messages import build
 from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.pipeline.style import Style, parse_remap
-from mfaranet_ros.pipeline.topics import (
-    CAMERA_INFO_NAME,
-    DEBUG_STAGES,
-    LABEL_INFO_NAME,
-    RESULT_TOPICS,
-    ResultTopic,
-)
-
-WRITTEN = frozenset(
-    {
-        Output.MASK,
-        Output.OVERLAY,
-        Output.DRIVABLE_MASK,
-        Output.GRID,
-        Output.BOUNDARY,
-        Output.POINTS,
-    }
-)
-"""What is written of each frame: ask the pipeline for these."""
-
-COMPRESSED = frozenset({Output.OVERLAY})
-"""Images for people, written as jpeg below the topic's name, as image_transport does it."""
-
-LATCHED = frozenset({Output.GRID})
+from mfaranet_ros.pipeline.topics import STAGES, InBag, OutputTopic, When, stage_of, topics_of
 
 PREFIXES = ('/segmentation', '/offline')
 """The node's name, and the one that is taken where the recording has the node's topics already."""
+
+
+def outputs_in_bag() -> frozenset[Output]:
+    """Return what the pipeline must compute for the topics that are written into a bag."""
+    return frozenset().union(*(topic.needs for topic in _topics_in_bag()))
+
+
+def _topics_in_bag() -> list[OutputTopic]:
+    return [topic for topic in topics_of(When.RESULT) if topic.in_bag is not InBag.NOT]
 
 
 class AnnotatedBag:
@@ -109,34 +96,34 @@ class AnnotatedBag:
             raise SourceError(f'the recording has no image {number} of {self._camera.image.name}')
         time_ns = image.time_ns
         self._write_labels(result.stamp_ns, time_ns)
-        for topic in RESULT_TOPICS:
-            if topic.output in WRITTEN:
-                self._write_result(topic, result, time_ns)
+        for topic in _topics_in_bag():
+            self._write(topic, topic.encode(result, self._style), time_ns)
         if self._info is not None:
-            self._write(CAMERA_INFO_NAME, encode.camera_info(self._info, result), time_ns)
-        for name, elapsed_ms in _times_ms(stage_ms).items():
-            self._write(f'debug/{name}_ms', encode.debug_value(elapsed_ms), time_ns)
+            for topic in topics_of(When.CALIBRATED):
+                self._write(topic, topic.encode(self._info, result), time_ns)
+        times_ms = _times_ms(stage_ms)
+        for topic in topics_of(When.TIMED):
+            if (elapsed_ms := times_ms.get(stage_of(topic))) is not None:
+                self._write(topic, topic.encode(elapsed_ms), time_ns)
 
     def _write_labels(self, stamp_ns: int, time_ns: int) -> None:
         """Write once what the mask's values mean."""
         if not self._labels_written:
             header = encode.header(stamp_ns, '')
-            value = encode.label_info(self._style.label_set, self._style.remap, header)
-            self._write(LABEL_INFO_NAME, value, time_ns, latched=True)
+            for topic in topics_of(When.ACTIVATED):
+                value = topic.encode(self._style.label_set, self._style.remap, header)
+                self._write(topic, value, time_ns)
             self._labels_written = True
 
-    def _write_result(self, topic: ResultTopic, result: Result, time_ns: int) -> None:
-        value = topic.encode(result, self._style)
+    def _write(self, topic: OutputTopic, value: Any, time_ns: int) -> None:
+        """Write a value of messages.py, unless there is none."""
         if value is None:
             return
         name = topic.name
-        if topic.output in COMPRESSED:
+        if topic.in_bag is InBag.JPEG:
             name, value = f'{name}/compressed', _compressed(value)
-        self._write(name, value, time_ns, latched=topic.output in LATCHED)
-
-    def _write(self, name: str, value: Any, time_ns: int, *, latched: bool = False) -> None:
-        message = encode.build(value, self._writer.make)
-        self._writer.write(f'{self.prefix}/{name}', message, time_ns, latched=latched)
+        message = build(value, self._writer.make)
+        self._writer.write(f'{self.prefix}/{name}', message, time_ns, latched=topic.qos.latched)
 
     def _copy(self, number: int | None) -> BagMessage | None:
         """Copy messages up to the image of this number, and return it; None: all that are left."""
@@ -154,7 +141,7 @@ class AnnotatedBag:
 
 def _times_ms(stage_ms: Mapping[str, float]) -> dict[str, float]:
     """Return the times of the stages that the node would publish, and their sum."""
-    stages = {name: stage_ms[name] for name in DEBUG_STAGES if name in stage_ms}
+    stages = {name: stage_ms[name] for name in STAGES if name in stage_ms}
     return {PROCESSING: sum(stages.values()), **stages}
 
 

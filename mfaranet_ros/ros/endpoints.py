@@ -1,0 +1,59 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Which publishers and subscribers of a topic do not fit one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import (
+    DurabilityPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
+
+_UNRELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
+_UNLATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
+
+
+def node_of(end: Any) -> str:
+    """Return the full name of the node at one end of a topic."""
+    return f'{end.node_namespace.rstrip("/")}/{end.node_name}'
+
+
+def unserved_subscribers(node: Node, topic: str) -> Iterator[tuple[str, str]]:
+    """Yield who asks for more than a node's publisher of a topic offers, and for what."""
+    own = _own(node, node.get_publishers_info_by_topic(topic))
+    for end in node.get_subscriptions_info_by_topic(topic) if own else ():
+        if policy := _misfit(own.qos_profile, end.qos_profile):
+            yield node_of(end), policy
+
+
+def unusable_publishers(node: Node, topic: str) -> Iterator[tuple[str, str]]:
+    """Yield who offers less than a node's subscription of a topic asks for, and of what."""
+    own = _own(node, node.get_subscriptions_info_by_topic(topic))
+    for end in node.get_publishers_info_by_topic(topic) if own else ():
+        if policy := _misfit(end.qos_profile, own.qos_profile):
+            yield node_of(end), policy
+
+
+def _own(node: Node, ends: list[Any]) -> Any:
+    """Return the node's own end, whose profile is written as those of the others are."""
+    name = node.get_fully_qualified_name()
+    return next((end for end in ends if node_of(end) == name), None)
+
+
+def _misfit(offered: QoSProfile, asked: QoSProfile) -> str:
+    """Return the policy that does not fit, as QoS overrides call it, or ''."""
+    fits, reason = qos_check_compatible(offered, asked)
+    if fits != QoSCompatibility.ERROR:
+        return ''
+    if (offered.reliability, asked.reliability) == _UNRELIABLE:
+        return 'reliability'
+    if (offered.durability, asked.durability) == _UNLATCHED:
+        return 'durability'
+    return str(reason).strip('; ').removeprefix('ERROR: ')
