@@ -17,17 +17,11 @@ from mfaranet_ros.data.bags.cameras import choose_camera
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.data.pairing import Pairing
-<<<<<<< HEAD
-from mfaranet_ros.evaluation.report.annotate import WRITTEN, AnnotatedBag, MakeAnnotatedBag
-=======
-from mfaranet_ros.data.reader import open_bag
-from mfaranet_ros.data.writer import BagWriter
 from mfaranet_ros.evaluation.report.annotate import (
     AnnotatedBag,
     MakeAnnotatedBag,
     outputs_in_bag,
 )
->>>>>>> 66c95ab (Say everything about an output topic in one row, and in one table)
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import RunConfig, run_here
 from mfaranet_ros.evaluation.runs.sample import Selection
