@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -50,6 +51,7 @@ class Outputs:
             message_class(Float64Stamped.TYPE if stamped else topic.type_name),
             f'~/{topic.name}',
             qos_profile(topic.qos, volatile=_is_volatile(topic, config)),
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
         )
 
     def wanted(self) -> frozenset[Output]:
