@@ -7,11 +7,12 @@ MfaranetError
  +-- UnknownNameError   a model, backend, label set, device ... that does not exist
  +-- WeightsError       a weights file that is missing, broken or does not fit
  +-- CalibrationError   a camera calibration from which no ground can be computed
- +-- DecodeError        an image message that cannot be turned into a frame
+ +-- DecodeError        an image or image message that cannot be turned into a frame
  +-- StaleFrame         a frame that is older than latency.max_age_ms allows
  +-- InferenceError     the network failed on one frame, the next may succeed
  +-- SourceError        recorded images or videos that cannot be played or scored
  +-- OutputError        results that cannot be written (full disk, no permission)
+ +-- ClosedError        an object that is used after it was closed
  +-- ProcessError       a process that a tool started ended before its time
  +-- TrainingError      a training run that cannot go on
 
@@ -55,7 +56,7 @@ class CalibrationError(MfaranetError):
 
 
 class DecodeError(MfaranetError):
-    """An image message cannot be decoded; `reason` is the short name it is counted under."""
+    """An image cannot be turned into a frame; `reason` is the name it is counted under."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -86,6 +87,10 @@ class SourceError(MfaranetError):
 
 class OutputError(MfaranetError):
     """Results cannot be written, for example because the disk is full."""
+
+
+class ClosedError(MfaranetError):
+    """An object is used after its `close`."""
 
 
 class ProcessError(MfaranetError):

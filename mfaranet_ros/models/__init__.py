@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The zoo: networks as published, their registry and their weights (torch only)."""
+"""The networks as published, their registry and their weights."""
 
-from mfaranet_ros.models import early_fusion as early_fusion  # each family enters the registry
+from mfaranet_ros.models import early_fusion as early_fusion  # each family registers itself
 from mfaranet_ros.models import eseg as eseg
 from mfaranet_ros.models import mfaranet as mfaranet
 from mfaranet_ros.models import mmbconv_unet as mmbconv_unet

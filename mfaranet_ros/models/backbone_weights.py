@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Weights of others for a backbone: state_dicts of timm and torchvision, by their public names."""
+"""Pretrained weights for backbones: state_dicts of timm and torchvision."""
 
 from __future__ import annotations
 
@@ -14,24 +14,21 @@ from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.models.backbones import RESNET50, PlainResNet
 from mfaranet_ros.models.base import SegmentationModel
 from mfaranet_ros.models.efficientnet import B0, LITE0, LITE1, LITE3, EfficientNet
-from mfaranet_ros.models.weights_file import Weights, read_weights
+from mfaranet_ros.models.weights_file import Weights, listed, read_weights, same_kind
 
 _COUNTER = 'num_batches_tracked'
-"""Of batch normalisation; older files lack it, and nothing here reads it."""
-
-_SHOWN = 3
+"""A buffer of batch normalisation that older files lack and that nothing here reads."""
 
 Backbone = EfficientNet | PlainResNet
-"""What public weights fit. CLASSIFIER names the module of a file that is left out, HEAD those that
-a file may have and that the backbone has no need of."""
+"""The backbones that public weights fit. CLASSIFIER names the module of a file that is skipped,
+HEAD the modules that a file may have and the backbone does not use."""
 
 
 def load_backbone(model: SegmentationModel, weights: str | Path | Weights) -> Weights:
-    """Load a public network's weights into the backbone of a network; return what was read.
+    """Load public pretrained weights into a network's backbone; return what was read.
 
-    The classifier is left out. Raises ConfigError for a network without a public backbone, and
-    WeightsError, in one line, for a file that is broken or of another network; the network then
-    stays as it was.
+    The classifier is skipped. Raises ConfigError for a network without a public backbone, and
+    WeightsError, leaving the network unchanged, for a file that is broken or of another network.
     """
     backbone = _backbone_of(model)
     if not isinstance(weights, Weights):
@@ -48,7 +45,7 @@ def load_backbone(model: SegmentationModel, weights: str | Path | Weights) -> We
     broken = [name for name, tensor in wanted.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise WeightsError(
-            f'{weights.path} holds values that are not finite in {_listed(broken)}: the file is '
+            f'{weights.path} holds values that are not finite in {listed(broken)}: the file is '
             'damaged, give another one'
         )
     backbone.load_state_dict(wanted, strict=False)  # what is checked above is stricter
@@ -59,8 +56,8 @@ def _backbone_of(model: SegmentationModel) -> Backbone:
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, Backbone):
         raise ConfigError(
-            f'{model.name} has no backbone that weights of timm or torchvision fit: leave '
-            '--backbone-weights out, or give weights of the whole network with --weights'
+            f'{model.name} has no backbone that weights of timm or torchvision fit: omit '
+            '--backbone-weights, or give weights of the whole network with --weights'
         )
     return backbone
 
@@ -75,7 +72,7 @@ def _features(weights: Weights, backbone: Backbone) -> dict[str, Tensor]:
 
 
 def _differences(state: Mapping[str, Tensor], backbone: Backbone) -> list[str]:
-    """Return in words what a file lacks, has beyond, or has in another shape."""
+    """Describe what is missing, unexpected or of another shape in a file."""
     published = backbone.published()
     head = {name for name in published if name.split('.')[0] in backbone.HEAD}
     if not head & state.keys():
@@ -85,20 +82,16 @@ def _differences(state: Mapping[str, Tensor], backbone: Backbone) -> list[str]:
     others = [
         f'{n} {list(state[n].shape)} instead of {list(tensor.shape)}'
         for n, tensor in published.items()
-        if n in state and not _same_kind(state[n], tensor)
+        if n in state and not same_kind(state[n], tensor)
     ]
     found = ((missing, 'missing'), (unexpected, 'unexpected'), (others, 'of another shape'))
-    return [f'{len(names)} {word} ({_listed(names)})' for names, word in found if names]
-
-
-def _same_kind(theirs: Tensor, ours: Tensor) -> bool:
-    return theirs.shape == ours.shape and theirs.is_floating_point() == ours.is_floating_point()
+    return [f'{len(names)} {word} ({listed(names)})' for names, word in found if names]
 
 
 def _reason(weights: Weights, wrong: list[str]) -> str:
-    """Return which known network a file is of, or else how it differs."""
+    """Return which known network a file belongs to, or how it differs."""
     if weights.model is not None:
-        return f'it holds the whole of {weights.model}, which --weights takes'
+        return f'it holds the whole network {weights.model}: give it with --weights'
     for name, backbone in _known().items():
         if not _differences(_features(weights, backbone), backbone):
             return f'it holds {name}'
@@ -114,7 +107,7 @@ _SIZES = {
 """The EfficientNets of the zoo."""
 
 _RESNETS = {'ResNet-50': RESNET50}
-"""The ResNets of the zoo that are public as they are here."""
+"""The ResNets of the zoo with public weights of the same layout."""
 
 
 def _known() -> dict[str, Backbone]:
@@ -125,12 +118,7 @@ def _known() -> dict[str, Backbone]:
 
 
 def name_backbone(backbone: Backbone) -> str:
-    """Return the name that a backbone of the zoo is known by."""
+    """Return the common name of a backbone, such as ResNet-50."""
     shape: object = backbone.size if isinstance(backbone, EfficientNet) else backbone.resnet
     names: dict[object, str] = {known: name for name, known in {**_SIZES, **_RESNETS}.items()}
     return names[shape]
-
-
-def _listed(names: list[str]) -> str:
-    more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
-    return ', '.join(names[:_SHOWN]) + more

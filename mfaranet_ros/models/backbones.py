@@ -1,10 +1,10 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The ResNets that the networks stand on.
+"""The ResNets that networks use as backbones.
 
 Deep Residual Learning for Image Recognition (arXiv 1512.03385), as published or with the deep stem
 that PSPNet (arXiv 1612.01105) made common in segmentation: three 3x3 convolutions of 64, 64 and
-128 channels in place of one 7x7. Names are those of torchvision's ResNet.
+128 channels in place of one 7x7. Parameters are named as in torchvision.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class BasicBlock(nn.Module):
         self.downsample = shortcut(inputs, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, width, h / stride, w / stride) of x, float (N, inputs, h, w)."""
         out = self.relu(self.bn1(self.conv1(x)))  # (N, width, h / stride, w / stride)
         out = self.bn2(self.conv2(out))
         return self.relu(out + (x if self.downsample is None else self.downsample(x)))  # type: ignore[no-any-return]
@@ -53,6 +54,7 @@ class Bottleneck(nn.Module):
         self.downsample = shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, 4 * width, h / stride, w / stride) of x, float (N, inputs, h, w)."""
         out = self.relu(self.bn1(self.conv1(x)))  # (N, width, h, w)
         out = self.relu(self.bn2(self.conv2(out)))  # (N, width, h / stride, w / stride)
         out = self.bn3(self.conv3(out))  # (N, 4 * width, h / stride, w / stride)
@@ -60,7 +62,7 @@ class Bottleneck(nn.Module):
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """Return the projection of a block's shortcut, or None where the input fits as it is."""
+    """Return the projection of a block's shortcut, or None if the input already fits."""
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(
@@ -69,15 +71,15 @@ def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 
 STEM_CHANNELS = 128
-"""Of the deep stem."""
+"""Channels of the deep stem."""
 
 PLAIN_STEM_CHANNELS = 64
-"""Of the stem as published."""
+"""Channels of the original stem."""
 
 
 @dataclass(frozen=True)
 class ResNet:
-    """The kind of blocks of a ResNet, and how many of them each stage has."""
+    """The block type of a ResNet and the number of blocks in each stage."""
 
     block: type[BasicBlock] | type[Bottleneck]
     depths: tuple[int, int, int, int]
@@ -104,7 +106,7 @@ RESNET101 = ResNet(Bottleneck, (3, 4, 23, 3))
 
 
 def deep_stem() -> nn.Sequential:
-    """Return the stem: (N, 3, H, W) to (N, 128, H / 4, W / 4)."""
+    """Return the deep stem: (N, 3, H, W) to (N, 128, H / 4, W / 4)."""
     convolutions = nn.Sequential(
         nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False),  # (N, 64, H / 2, W / 2)
         nn.BatchNorm2d(64),
@@ -151,7 +153,7 @@ class PlainResNet(nn.Module):
         return features
 
     def published(self) -> dict[str, Tensor]:
-        """Return the public network's state_dict without the classifier, on the meta device."""
+        """Return the public network's state_dict of (meta, shape only) tensors, no classifier."""
         with torch.device('meta'):
             return PlainResNet(self.resnet).state_dict()
 
@@ -161,10 +163,10 @@ class PlainResNet(nn.Module):
 
 
 def initialise(*modules: nn.Module) -> None:
-    """Fill the convolutions of a backbone as ResNets are trained from scratch (arXiv 1502.01852).
+    """Initialise the convolutions of a backbone for training from scratch (arXiv 1502.01852).
 
-    Batch normalisation starts at one and zero by itself. On the meta device there is nothing to
-    fill, and asking for it would cost a second of imports.
+    Batch normalisation already starts at one and zero. Tensors on the meta device are skipped:
+    they hold no values, and torch would spend a second importing what fills them.
     """
     for module in modules:
         for layer in module.modules():

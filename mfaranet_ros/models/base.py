@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What every network of the zoo offers, whatever its family."""
+"""The base classes of all networks, and the outputs that training and inference share."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ALL_SCALES = (1, 2, 3, 4)
 
 @dataclass(frozen=True, eq=False)
 class StageOutputs:
-    """What each kept scale says of one batch, all aligned at stride 4.
+    """The outputs of each kept scale for one batch, all aligned at stride 4.
 
     scales: the kept scales; the tuples below are in their order.
-    scores: (N, C, h, w) each, with h = ceil(H / 4) and w = ceil(W / 4).
-    attentions: (N, C, h, w) each, 0 to 1; empty where there is one score, which needs none.
+    scores: float (N, C, h, w) each, with h = ceil(H / 4) and w = ceil(W / 4).
+    attentions: float (N, C, h, w) each, 0 to 1; empty for a single score, which needs none.
     boundaries: (N, 1, h, w) logits each; empty unless the network has its training heads.
     """
 
@@ -52,18 +52,20 @@ class SegmentationModel(nn.Module):
 
     name: its name in the registry, set by `create_model`.
     classes: number of classes C. scales: the kept scales, ascending. frozen: whether the
-    backbone stays as it is while the rest is trained.
-    Inputs are float (N, 3, H, W), RGB in 0..1, then normalised by the mean and std of the
-    weights; H and W may be any size.
+    backbone is excluded from training.
+    Inputs are float (N, 3, H, W), RGB in 0..1, normalised by the mean and std of the weights;
+    H and W may be any size.
+
+    A family derives from it and implements `stage_outputs`; docs/adding_a_network.md shows how.
     """
 
     name: str = ''
     BACKBONE: tuple[str, ...] = ()
-    """Names of the modules that make the backbone, which learns more slowly than the rest."""
+    """Names of the backbone's modules, which are trained at a lower learning rate."""
     ATTENTION_HEADS: tuple[str, ...] = ()
-    """Names of the modules that weigh the scales by their features."""
+    """Names of the modules that weigh the scales against each other."""
     TRAINING_HEADS: tuple[str, ...] = ()
-    """Names of the modules that only the loss needs; weights may lack all of them."""
+    """Names of the modules that only the loss uses; a weights file may omit all of them."""
 
     def __init__(self, *, classes: int, scales: tuple[int, ...] = ALL_SCALES) -> None:
         super().__init__()
@@ -72,21 +74,21 @@ class SegmentationModel(nn.Module):
         self.frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (N, C, H, W) at the input's size."""
+        """Return logits, float (N, C, H, W), at the size of the input x, float (N, 3, H, W)."""
         return resize(self.coarse_logits(x), x.shape[-2:])
 
     def coarse_logits(self, x: Tensor) -> Tensor:
-        """Return logits (N, C, ceil(H / 4), ceil(W / 4))."""
+        """Return logits, float (N, C, ceil(H / 4), ceil(W / 4))."""
         return self.stage_outputs(x).fused
 
     @abstractmethod
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return what training needs: the scores of every kept scale, and what fuses them."""
+        """Return the scores of every kept scale of x, float (N, 3, H, W), and what fuses them."""
 
     def freeze_backbone(self, frozen: bool = True) -> None:
-        """Keep the backbone from training, its batch normalisation too, or let it train again.
+        """Exclude the backbone, its batch normalisation included, from training, or include it.
 
-        No gradient is asked of it, so what it computes is not kept for the backward pass.
+        A frozen backbone needs no gradient, so its activations are not kept for the backward pass.
         """
         self.frozen = frozen
         for name in self.BACKBONE:
@@ -102,34 +104,49 @@ class SegmentationModel(nn.Module):
         return self
 
     def check_size(self, x: Tensor, stride: int) -> None:
-        """Raise ConfigError where a batch in training has a single cell at a stride.
+        """Raise ConfigError if a training batch (N, 3, H, W) has a single cell at a stride.
 
-        Batch normalisation is over all cells of a batch, and one has nothing to differ from.
+        Batch normalisation needs more than one value per channel.
         """
         if self.training and len(x) == 1 and max(x.shape[-2:]) <= stride:
             height, width = x.shape[-2:]
             raise ConfigError(
-                f'one image of {height}x{width} px is too small to train {self.name} on: give '
-                f'{stride + 1} px or more on one side, or two or more images at a time'
+                f'one image of {height}x{width} px is too small to train {self.name}: use '
+                f'{stride + 1} px or more on one side, or a batch of two or more images'
             )
 
-    @abstractmethod
-    def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the whole published network, on the meta device.
-
-        All scales and all training heads: a weights file may hold any of these names, whether or
-        not this network has them.
-        """
-
     def translate(self, names: Iterable[str]) -> dict[str, str]:
-        """Return this network's name for each name of a weights file; most are the same."""
+        """Return this network's parameter name for each name of a weights file."""
         return {name: name for name in names}
 
 
-def check_scales(scales: Iterable[int]) -> tuple[int, ...]:
-    """Return a set of kept scales in ascending order.
+class SingleScore(SegmentationModel):
+    """A network that scores its finest features only.
 
-    Raises ConfigError if it is empty, names a scale twice, or one that is not 1, 2, 3 or 4.
+    width: channels of these features. training_heads: with the boundary head of the loss.
+    """
+
+    TRAINING_HEADS = ('boundary_head',)
+
+    def __init__(self, width: int, *, classes: int, training_heads: bool = False) -> None:
+        super().__init__(classes=classes, scales=ALL_SCALES)
+        self.score = nn.Conv2d(width, classes, 1)
+        self.boundary_head = nn.Conv2d(width, 1, 1) if training_heads else None
+
+    def read(self, features: Tensor) -> StageOutputs:
+        """Return the score and the boundary of features, float (N, width, h, w), at stride 4."""
+        boundary = self.boundary_head
+        return StageOutputs(
+            scales=(1,),
+            scores=(self.score(features),),  # (N, C, h, w)
+            boundaries=() if boundary is None else (boundary(features),),  # (N, 1, h, w)
+        )
+
+
+def check_scales(scales: Iterable[int]) -> tuple[int, ...]:
+    """Return kept scales in ascending order.
+
+    Raises ConfigError if there are none, if one is given twice, or if one is not 1, 2, 3 or 4.
     """
     given = tuple(scales)
     if (

@@ -1,9 +1,9 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The bidirectional feature pyramid of EfficientDet (arXiv 1911.09070).
+"""The bidirectional feature pyramid network (BiFPN) of EfficientDet (arXiv 1911.09070).
 
 Each layer carries features from the coarsest level down to the finest and back up again. Where
-they meet, they are added with weights that are learned, positive, and sum up to one.
+they meet, they are added with learned, positive weights that sum to one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mfaranet_ros.models.layers import resize
 
 EPSILON = 1e-4
-"""Keeps the weights of a fusion finite where all of them are zero."""
+"""Keeps the normalised weights of a fusion finite if all of them are zero."""
 
 Activation = Callable[[], nn.Module]
 
@@ -30,7 +30,7 @@ class Fusion(nn.Module):
         self.weights = nn.Parameter(torch.ones(inputs))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Return the weighted sum of as many (N, C, h, w) as there are weights."""
+        """Return the weighted sum (N, C, h, w) of features of that shape, one per weight."""
         shares = self.shares().unbind()
         fused = features[0] * shares[0]
         for feature, share in zip(features[1:], shares[1:], strict=True):
@@ -38,7 +38,7 @@ class Fusion(nn.Module):
         return fused
 
     def shares(self) -> Tensor:
-        """Return what each input counts for, (inputs,): positive, with a sum of nearly one."""
+        """Return the normalised weight of each input, float (inputs,): positive, summing to 1."""
         positive = F.relu(self.weights)
         return positive / (positive.sum() + EPSILON)
 
@@ -54,7 +54,7 @@ def separable(channels: int, activation: nn.Module) -> nn.Sequential:
 
 
 class Node(nn.Module):
-    """A place of the pyramid where features meet."""
+    """A node of the pyramid: features of one size are fused and filtered."""
 
     def __init__(self, inputs: int, channels: int, activation: nn.Module) -> None:
         super().__init__()
@@ -62,12 +62,13 @@ class Node(nn.Module):
         self.conv = separable(channels, activation)
 
     def forward(self, *features: Tensor) -> Tensor:
+        """Return the fused and filtered features (N, C, h, w) of inputs of that shape."""
         fused: Tensor = self.conv(self.fusion(features))
         return fused
 
 
 class BiFPNLayer(nn.Module):
-    """One way down and up a pyramid of `levels` levels, the finest first."""
+    """One top-down and bottom-up pass over a pyramid of `levels` levels, the finest first."""
 
     def __init__(self, levels: int, channels: int, activation: Activation) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class BiFPNLayer(nn.Module):
         self.top = Node(2, channels, activation())
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return levels of the same sizes as these, (N, C, h / 2^k, w / 2^k) each."""
+        """Return levels of the same sizes as these, float (N, C, h / 2^k, w / 2^k)."""
         down = [levels[-1]]  # from the coarsest level to the finest
         for level, node in zip(reversed(levels[:-1]), reversed(self.down), strict=True):
             down.insert(0, node(level, resize(down[0], level.shape[-2:])))
@@ -87,5 +88,5 @@ class BiFPNLayer(nn.Module):
 
 
 def halve(x: Tensor) -> Tensor:
-    """Return the largest value of each 3x3 window, two cells apart: (N, C, ceil(h / 2), ...)."""
+    """Return 3x3 max pooling with stride 2: (N, C, h, w) to (N, C, ceil(h/2), ceil(w/2))."""
     return F.max_pool2d(x, 3, stride=2, padding=1)

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The one way to make a network by its name."""
+"""Creates networks by name."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ def create_model(
     weights: str | Path | None = None,
     training_heads: bool = False,
 ) -> SegmentationModel:
-    """Build a network by its registered name, in training mode as torch has it.
+    """Create a network by its registered name, in training mode as torch does.
 
-    classes: 1 to 255. scales: the kept ones, in any order. weights: a file to load, else the
-    parameters are random. training_heads: with the parts that only the loss needs.
-    Raises UnknownNameError, ConfigError, or WeightsError for a file that does not fit.
+    name: one of `list_models()`. classes: 1 to 255. scales: the scales to keep, in any order.
+    weights: a file to load; None: random initialisation. training_heads: add the heads that only
+    the loss uses.
+    Raises UnknownNameError for the name, ConfigError for classes or scales, WeightsError for a
+    file that does not fit.
     """
     entry = get_model_entry(name)
     kept = check_scales(scales)
     if type(classes) is not int or not 1 <= classes <= MAX_CLASSES:
         raise ConfigError(f'classes = {classes!r}: must be an integer from 1 to {MAX_CLASSES}')
     if not entry.has_scales and kept != ALL_SCALES:
-        raise ConfigError(f'scales {list(kept)}: {name} always uses all of its scales')
+        raise ConfigError(f'scales {list(kept)}: {name} always uses all of its scales, omit them')
     model = entry.build(classes, kept, training_heads)
     model.name = name
     if weights is not None:

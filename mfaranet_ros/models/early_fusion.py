@@ -1,12 +1,12 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Early Fusion: the features of a frozen classifier, fused first, then refined level by level.
+"""Early Fusion: features of a frozen classifier are fused first, then refined level by level.
 
 Gupta, Krishnamurthy and Singh, Early Fusion of Features for Semantic Segmentation (arXiv
-2402.06091). There is no public code. Its abstract and its first figure say: a ResNet-50 that is
-not trained along, which saves memory; its features at several scales, brought to fitting channels
-by 1x1 convolutions, go into a reverse HRNet; one more stream of high resolution is added. What
-reverse means, all widths and all numbers are our choice: docs/models.md lists them.
+2402.06091). There is no public code. The abstract and the first figure specify: a frozen
+ResNet-50, which saves memory; its features at several scales, adapted by 1x1 convolutions, go into a
+reverse HRNet; one more stream of high resolution is added. What reverse means, all widths and all numbers
+are our choice: docs/models.md lists them.
 
 Here it means HRNet (arXiv 1908.07919) in a mirror: every module first fuses all streams and then
 refines each of them, and from stage to stage the coarsest stream is dropped.
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from mfaranet_ros.models.backbones import (
@@ -26,16 +25,15 @@ from mfaranet_ros.models.backbones import (
     PlainResNet,
     initialise,
 )
-from mfaranet_ros.models.base import SegmentationModel, StageOutputs
+from mfaranet_ros.models.base import SegmentationModel, SingleScore, StageOutputs
 from mfaranet_ros.models.layers import resize
-from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_model
-from mfaranet_ros.models.single_score import SingleScore
+from mfaranet_ros.models.registry import register_model
 
 STRIDE = 32
-"""Of the coarsest stream."""
+"""Stride of the coarsest stream."""
 
 LEVELS = (0, 0, 1, 2, 3)
-"""The level of each stream, 0 at stride 4 to 3 at stride 32; the first one is the one more."""
+"""The level of each stream, 0 at stride 4 to 3 at stride 32; the first is the additional one."""
 
 STREAMS = (5, 5, 5, 4, 4, 4, 4, 3, 1)
 """How many streams leave each module: HRNet's 1, 4 and 3 modules the other way round."""
@@ -74,7 +72,7 @@ class EarlyFusion(SingleScore):
         self.freeze_backbone()
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return the one score, and the boundary, at stride 4."""
+        """Return the score and the boundary of x, float (N, 3, H, W), at stride 4."""
         self.check_size(x, STRIDE)
         features = self.backbone(x)  # at strides 2, 4, 8, 16 and 32
         streams = [adapt(f) for adapt, f in zip(self.adapt, features, strict=True)]
@@ -82,15 +80,9 @@ class EarlyFusion(SingleScore):
         (finest,) = self.fusions(streams)
         return self.read(finest)
 
-    def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the network with its training head, on the meta device."""
-        with torch.device('meta'):
-            whole = EarlyFusion(self.width, classes=self.classes, training_heads=True)
-        return whole.state_dict()
-
 
 class FusionModule(nn.Module):
-    """Fuses streams of some levels to streams of some of them, and refines each by itself."""
+    """Fuses streams into the streams of some of their levels and refines each of these."""
 
     def __init__(self, width: int, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         super().__init__()
@@ -108,7 +100,7 @@ class FusionModule(nn.Module):
         )
 
     def forward(self, streams: list[Tensor]) -> list[Tensor]:
-        """Return streams (N, width << level, h >> level, w >> level), the finest first."""
+        """Return the refined streams, finest first; level k is float (N, width * 2^k, h, w)."""
         refined = []
         for number, (exchanges, blocks) in enumerate(
             zip(self.exchanges, self.blocks, strict=True)
@@ -126,10 +118,10 @@ class FusionModule(nn.Module):
 
 
 def exchange(width: int, level: int, target: int, *, same: bool) -> nn.Module:
-    """Return what brings a stream of a level to the channels of another one.
+    """Return the layers that convert a stream of a level to the channels of a target level.
 
-    Down to a coarser one it is a 3x3 convolution for each halving; what is coarser is enlarged
-    after its 1x1 convolution. same: a stream to itself, which stays as it is.
+    To a coarser level: a 3x3 convolution of stride 2 for each halving. To a finer level: a 1x1
+    convolution, enlarged afterwards by the caller. same: the stream itself, unchanged.
     """
     if same:
         return nn.Identity()
@@ -152,9 +144,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Seque
     )
 
 
-_register = register_model(
-    paper='arXiv 2402.06091', mean=IMAGENET_MEAN, std=IMAGENET_STD, stride=STRIDE, has_scales=False
-)
+_register = register_model(stride=STRIDE, paper='arXiv 2402.06091')
 
 
 @_register

@@ -4,8 +4,8 @@
 
 EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (arXiv 1905.11946). Its
 Lite variants (Google, 2020) leave out squeeze and excitation, bound the activation at 6, and scale
-neither the stem nor the number of blocks of the first and the last stage. Names are those of
-timm's EfficientNet, and so is the padding: the same on both sides.
+neither the stem nor the number of blocks of the first and the last stage. Parameters
+are named and padding is symmetric as in timm.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ TAPS = (1, 2, 4, 6)
 
 @dataclass(frozen=True)
 class EfficientNetSize:
-    """How an EfficientNet is scaled from B0, and whether it is a Lite one."""
+    """The scaling of an EfficientNet relative to B0; lite: whether it is a Lite variant."""
 
     width: float = 1.0
     depth: float = 1.0
@@ -63,7 +63,7 @@ class EfficientNetSize:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages as scaled."""
+        """The scaled stages."""
         ends = (0, len(STAGES) - 1) if self.lite else ()
         return tuple(
             Stage(
@@ -100,7 +100,7 @@ def round_channels(channels: float) -> int:
 
 
 class SqueezeExcite(nn.Module):
-    """Weighs channels by what the whole image holds (arXiv 1709.01507)."""
+    """Squeeze and excitation: weights channels by their global mean (arXiv 1709.01507)."""
 
     def __init__(self, channels: int, reduced: int) -> None:
         super().__init__()
@@ -110,6 +110,7 @@ class SqueezeExcite(nn.Module):
         self.gate = nn.Sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return x, float (N, C, h, w), with each channel weighted."""
         mean = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         gate: Tensor = self.gate(self.conv_expand(self.act(self.conv_reduce(mean))))
         return x * gate
@@ -129,6 +130,7 @@ class DepthwiseSeparable(nn.Module):
         self.is_residual = stride == 1 and inputs == stage.channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, channels, h / stride, w / stride) of x, float (N, inputs, h, w)."""
         out = self.se(self.act1(self.bn1(self.conv_dw(x))))
         out = self.bn2(self.conv_pw(out))
         return out + x if self.is_residual else out  # type: ignore[no-any-return]
@@ -152,6 +154,7 @@ class InvertedResidual(nn.Module):
         self.is_residual = stride == 1 and inputs == stage.channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, channels, h / stride, w / stride) of x, float (N, inputs, h, w)."""
         out = self.act1(self.bn1(self.conv_pw(x)))  # (N, wide, h, w)
         out = self.se(self.act2(self.bn2(self.conv_dw(out))))  # (N, wide, h / stride, ...)
         out = self.bn3(self.conv_pwl(out))
@@ -159,7 +162,7 @@ class InvertedResidual(nn.Module):
 
 
 def depthwise(channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution of each channel for itself."""
+    """Return a depthwise convolution."""
     padding = kernel // 2
     return nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels, bias=False)
 
@@ -167,8 +170,8 @@ def depthwise(channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
 class EfficientNet(nn.Module):
     """The features of an EfficientNet.
 
-    size: which one. with_head: with the convolution before the classifier, which no features
-    need; its state_dict is then that of the public network without the classifier.
+    size: its scaling. with_head: include the convolution before the classifier, which the
+    features do not use; the state_dict is then the public network's without the classifier.
     """
 
     CLASSIFIER = 'classifier'
@@ -201,12 +204,12 @@ class EfficientNet(nn.Module):
         return features
 
     def published(self) -> dict[str, Tensor]:
-        """Return the public network's state_dict without the classifier, on the meta device."""
+        """Return the public network's state_dict of (meta, shape only) tensors, no classifier."""
         with torch.device('meta'):
             return EfficientNet(self.size, with_head=True).state_dict()
 
     def translate(self, name: str) -> str:
-        """Return timm's name of a parameter for torchvision's; any other stays as it is."""
+        """Translate a torchvision parameter name to timm's; other names are unchanged."""
         found = _TORCHVISION.fullmatch(name)
         if found is None:
             return name
@@ -229,7 +232,7 @@ _TORCHVISION_BLOCK = {
     '0.0.': 'conv_pw.', '0.1.': 'bn1.', '1.0.': 'conv_dw.', '1.1.': 'bn2.',
     '2.fc1.': 'se.conv_reduce.', '2.fc2.': 'se.conv_expand.', '3.0.': 'conv_pwl.', '3.1.': 'bn3.',
 }  # fmt: skip
-"""How the names of a block's layers begin in torchvision, and what they are here."""
+"""Prefixes of layer names in torchvision and their names here."""
 
 
 def _replaced(name: str, table: Mapping[str, str]) -> str:
@@ -240,7 +243,7 @@ def _replaced(name: str, table: Mapping[str, str]) -> str:
 
 
 def make_stage(size: EfficientNetSize, inputs: int, stage: Stage) -> nn.Sequential:
-    """Return the blocks of a stage; the first one has its stride."""
+    """Return the blocks of a stage; the first block applies the stride."""
     kind = DepthwiseSeparable if stage.expansion == 1 else InvertedResidual
     blocks = nn.Sequential(kind(size, inputs, stage, stage.stride))
     for _ in range(stage.blocks - 1):
@@ -249,9 +252,9 @@ def make_stage(size: EfficientNetSize, inputs: int, stage: Stage) -> nn.Sequenti
 
 
 def initialise(module: nn.Module) -> None:
-    """Fill convolutions as EfficientNets are: normal, its variance 2 over a filter's outputs.
+    """Initialise convolutions from a normal distribution of variance 2 / fan-out.
 
-    On the meta device there is nothing to fill.
+    Tensors on the meta device hold no values and are skipped.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d) and not layer.weight.is_meta:

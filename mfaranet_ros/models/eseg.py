@@ -1,19 +1,18 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""ESeg: semantic segmentation with a pyramid down to 1/512 of the image, and nothing atrous.
+"""ESeg: semantic segmentation with a feature pyramid down to stride 512 and no atrous convolution.
 
 Meng et al., Revisiting Multi-Scale Feature Fusion for Semantic Segmentation (arXiv 2203.12683).
-There is no public code. Its abstract says: levels P2 (stride 4) to P9 (stride 512), no atrous
+There is no public code. The abstract specifies: levels P2 (stride 4) to P9 (stride 512), no atrous
 convolution, no high internal resolution, all levels fused by a BiFPN. The backbones, the widths
 and repeats of each size, and all details are our choice: docs/models.md lists them.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from mfaranet_ros.models.base import SegmentationModel, StageOutputs
+from mfaranet_ros.models.base import SegmentationModel, SingleScore, StageOutputs
 from mfaranet_ros.models.bifpn import BiFPNLayer, Fusion, halve, separable
 from mfaranet_ros.models.efficientnet import (
     B0,
@@ -24,17 +23,16 @@ from mfaranet_ros.models.efficientnet import (
     EfficientNetSize,
 )
 from mfaranet_ros.models.layers import resize
-from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_model
-from mfaranet_ros.models.single_score import SingleScore
+from mfaranet_ros.models.registry import register_model
 
 LEVELS = 8
-"""P2 to P9: the four of the backbone, at strides 4 to 32, and four more that halve the last."""
+"""P2 to P9: four of the backbone, at strides 4 to 32, and four more, each half the last."""
 
 STRIDE = 512
-"""Of P9."""
+"""Stride of P9."""
 
 SMALL = 0.02
-"""Standard deviation of the first weights."""
+"""Standard deviation of the initial weights."""
 
 
 class ESeg(SingleScore):
@@ -70,7 +68,7 @@ class ESeg(SingleScore):
         make_small(self)
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return the one score, and the boundary, at stride 4."""
+        """Return the score and the boundary of x, float (N, 3, H, W), at stride 4."""
         return self.read(self.head(self._fuse(self.bifpn(self._levels(x)))))
 
     def _levels(self, x: Tensor) -> list[Tensor]:
@@ -96,18 +94,12 @@ class ESeg(SingleScore):
             fused = resize(fused, level.shape[-2:]) + level * share
         return fused
 
-    def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the network with its training head, on the meta device."""
-        with torch.device('meta'):
-            whole = ESeg(*self.shape, classes=self.classes, training_heads=True)
-        return whole.state_dict()
-
 
 def make_small(module: nn.Module) -> None:
-    """Fill the convolutions that batch normalisation follows with small weights, not depthwise.
+    """Give small initial weights to convolutions followed by batch normalisation, not depthwise.
 
-    Their size changes no answer, only how far a step of training turns them: one of Muon's is as
-    long for large weights as for small ones. docs/training.md has what came of it.
+    Their magnitude does not change the output, only how far a training step rotates them: Muon's
+    steps do not scale with the weights. docs/training.md reports the effect.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d) and layer.bias is None and layer.groups == 1:
@@ -115,30 +107,28 @@ def make_small(module: nn.Module) -> None:
 
 
 def _fill(weight: Tensor) -> None:
-    if not weight.is_meta:  # where there is nothing to fill
+    if not weight.is_meta:  # meta tensors hold no values
         nn.init.normal_(weight, 0.0, SMALL)
 
 
-_register = register_model(
-    paper='arXiv 2203.12683', mean=IMAGENET_MEAN, std=IMAGENET_STD, stride=STRIDE, has_scales=False
-)
+_register = register_model(stride=STRIDE, paper='arXiv 2203.12683')
 
 
 @_register
 def eseg_lite_s(classes: int, scales: tuple[int, ...], training_heads: bool) -> SegmentationModel:
-    """Build the small and fast network."""
+    """Build the small light network."""
     return ESeg(LITE0, 64, 3, classes=classes, training_heads=training_heads)
 
 
 @_register
 def eseg_lite_m(classes: int, scales: tuple[int, ...], training_heads: bool) -> SegmentationModel:
-    """Build the middle one of the light networks."""
+    """Build the medium light network."""
     return ESeg(LITE1, 80, 4, classes=classes, training_heads=training_heads)
 
 
 @_register
 def eseg_lite_l(classes: int, scales: tuple[int, ...], training_heads: bool) -> SegmentationModel:
-    """Build the largest of the light networks."""
+    """Build the large light network."""
     return ESeg(LITE3, 96, 5, classes=classes, training_heads=training_heads)
 
 

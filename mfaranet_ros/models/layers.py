@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The few layers that networks of several families share."""
+"""Layers shared by several families of networks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def conv_bn_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Return (N, C, H, W) features at another (height, width), bilinear with aligned corners.
 
-    Upwards and downwards alike: no pooling and no antialiasing.
+    Without antialiasing when downsampling.
     """
     return F.interpolate(x, size=(size[0], size[1]), mode='bilinear', align_corners=True)
 
 
 class FlowNet(nn.Module):
-    """Finds where each pixel of a fine map lies in the next coarser one.
+    """Estimates where each pixel of a fine map lies in the next coarser map.
 
     The semantic flow of SFNet (arXiv 2002.10120) without any normalisation or activation, as
     MFARANet uses it.
@@ -53,7 +53,7 @@ def sampling_grid(flow: Tensor) -> Tensor:
 
     The flow is divided by the full width and height, as in the authors' code: with corners at -1
     and 1, a flow of one moves about half a pixel. At least float32, because a float16
-    grid is off by up to an eighth of a pixel.
+    grid has errors of up to an eighth of a pixel.
     """
     height, width = flow.shape[-2:]
     dtype, device = torch.promote_types(flow.dtype, torch.float32), flow.device

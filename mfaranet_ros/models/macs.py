@@ -1,9 +1,9 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How large a network is, and how much it computes: the multiply-accumulates of its convolutions.
+"""Size of a network: its parameters, and the multiply-accumulates of its convolutions.
 
-Counted as the papers of this zoo do: convolutions only, without bias, normalisation, activation,
-resizing or warping. What they publish as giga is often 2^30.
+Counted as in the papers: convolutions only, without bias, normalisation, activation, resizing or
+warping. Papers often mean 2^30 by giga.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mfaranet_ros.models.create import create_model
 
 @dataclass(frozen=True)
 class ModelSize:
-    """A network's parameters, and its multiply-accumulates for one image."""
+    """The number of parameters and the multiply-accumulates for one image."""
 
     parameters: int
     macs: int
@@ -32,23 +32,24 @@ def measure_model(
 ) -> ModelSize:
     """Return the size of a network of the zoo, for an image of this height and width in pixels.
 
-    Raises ConfigError as `create_model` does, or if the image is of no size.
+    Raises ConfigError as `create_model` does, or for an empty image.
     """
-    with torch.device('meta'):  # nothing is filled with numbers, nor is memory taken
+    with torch.device('meta'):  # allocates and initialises nothing
         model = create_model(name, classes=classes, scales=scales)
     model.to_empty(device='cpu')
     return ModelSize(count_parameters(model), count_macs(model, height, width))
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return the number of a network's parameters, without the statistics of normalisation."""
+    """Return the number of trainable values of a network, without running statistics."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def count_macs(model: SegmentationModel, height: int, width: int) -> int:
     """Return the multiply-accumulates of one image of this height and width in pixels.
 
-    The network is run on a batch of no images: all sizes are what they are, nothing is computed.
+    The network is run on an empty batch: shapes are propagated, nothing is computed. Raises
+    ConfigError for an empty image.
     """
     if min(height, width) < 1:
         raise ConfigError(f'an image of {height}x{width} px: both sides must be 1 or more')

@@ -10,9 +10,9 @@ A ResNet gives features at strides 4, 8, 16 and 32. A top-down and a bottom-up p
 level is then warped, flow by flow, onto the finest one, and scored there; every class weighs the
 scales by its own attention.
 
-A network that keeps some of the scales has only the branches that reach one of them, with the
-weights they have in the whole network. One scale alone is the paper's pruned network: its own
-score, no attention.
+A network with only some of the scales has only the branches that reach one of them, with the
+weights of the whole network. A single scale is the paper's pruned network: its own score and no
+attention.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-import torch
 from torch import Tensor, nn
 
 from mfaranet_ros.models.backbones import (
@@ -33,13 +32,13 @@ from mfaranet_ros.models.backbones import (
 )
 from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs
 from mfaranet_ros.models.layers import FlowNet, conv_bn_relu, resize, warp
-from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_model
+from mfaranet_ros.models.registry import register_model
 
 WIDTH = 128
-"""Channels of every feature map of the decoder."""
+"""Channels of every feature map in the decoder."""
 
 STRIDE = 32
-"""Of the coarsest features."""
+"""Stride of the coarsest features."""
 
 
 class MFARANet(SegmentationModel):
@@ -53,7 +52,7 @@ class MFARANet(SegmentationModel):
     TRAINING_HEADS = ('boundary_heads',)
 
     warp: Callable[[Tensor, Tensor], Tensor] = staticmethod(warp)
-    """What samples features at a grid; a backend may put a quicker one in its place."""
+    """Samples features (N, C, h, w) at a grid (N, h, w, 2); backends may replace it."""
 
     def __init__(
         self,
@@ -92,7 +91,7 @@ class MFARANet(SegmentationModel):
         )
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return score, attention and boundary of each kept scale, aligned at stride 4."""
+        """Return score, attention and boundary of x, float (N, 3, H, W), for each kept scale."""
         self.check_size(x, STRIDE)
         aligned = self._align(self._aggregate(self._features(x)))  # (N, 128, h, w) each
         return StageOutputs(
@@ -140,18 +139,12 @@ class MFARANet(SegmentationModel):
             aligned.append(level)
         return aligned
 
-    def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the whole published network, on the meta device."""
-        with torch.device('meta'):
-            whole = MFARANet(self.backbone, classes=self.classes, training_heads=True)
-        return whole.state_dict()
-
     def translate(self, names: Iterable[str]) -> dict[str, str]:
         """Return this network's name for each name of a weights file.
 
         The authors' `MFARANet_Scale_Choice` nests the stages one deeper and names the attentions
-        otherwise. Where it has fewer than four of those, it does not say which scales they
-        belong to, so they keep their name and are refused as unexpected.
+        differently. With fewer than four attentions it does not say which scales they
+        belong to, so they keep their names and are reported as unexpected.
         """
         names = list(names)
         attentions = {name.split('.')[1] for name in names if name.startswith('ASFM_attentions.')}
@@ -168,7 +161,7 @@ _NESTED = re.compile(r'^(layer[1-4])\.0\.(\d+\.)')
 
 
 def _apply(heads: nn.ModuleDict, aligned: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return each head's answer to its kept scale; nothing where there are no heads."""
+    """Return the output of each head for its kept scale; empty if there are no heads."""
     if not heads:
         return ()
     return tuple(head(x) for head, x in zip(heads.values(), aligned, strict=True))
@@ -180,7 +173,7 @@ def score_head(classes: int) -> nn.Sequential:
 
 
 def attention_head(classes: int) -> nn.Sequential:
-    """Return the head that says how far each class relies on one scale, 0 to 1."""
+    """Return the head that weights the classes of one scale, (N, 128, h, w) to (N, C, h, w)."""
     return nn.Sequential(
         nn.Conv2d(WIDTH, WIDTH // 2, 3, padding=1, bias=False),  # (N, 64, h, w)
         nn.BatchNorm2d(WIDTH // 2),
@@ -191,16 +184,14 @@ def attention_head(classes: int) -> nn.Sequential:
     )
 
 
-_register = register_model(
-    paper='arXiv 2402.02286', mean=IMAGENET_MEAN, std=IMAGENET_STD, stride=STRIDE, has_scales=True
-)
+_register = register_model(stride=STRIDE, paper='arXiv 2402.02286', has_scales=True)
 
 
 @_register
 def mfaranet_resnet18(
     classes: int, scales: tuple[int, ...], training_heads: bool
 ) -> SegmentationModel:
-    """Build the paper's network."""
+    """Build the network of the paper, on ResNet-18."""
     return MFARANet(RESNET18, classes=classes, scales=scales, training_heads=training_heads)
 
 
@@ -216,5 +207,5 @@ def mfaranet_resnet50(
 def mfaranet_resnet101(
     classes: int, scales: tuple[int, ...], training_heads: bool
 ) -> SegmentationModel:
-    """Build the largest variant that the authors' code offers."""
+    """Build the largest variant of the authors' code."""
     return MFARANet(RESNET101, classes=classes, scales=scales, training_heads=training_heads)

@@ -1,33 +1,31 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""MMBConv U-Net: a U-Net whose branches are all equal, of inverted bottlenecks without 1x1.
+"""MMBConv U-Net: a U-Net with equal branches of inverted bottlenecks without 1x1 convolutions.
 
 Chen, Cai, Wu, Xiong and Park, Multi-Scale Semantic Segmentation with Modified MBConv Blocks (arXiv
-2402.04618). There is no public code. Its abstract and summaries of it say: a stem that reduces the
+2402.04618). There is no public code. The abstract and summaries specify: a stem that reduces the
 image four times, a U-Net whose branches have the same depth and channels at every resolution,
-and MBConv (arXiv 1801.04381) with 3x3 convolutions in place of its 1x1 ones. How many of
-everything is our choice: docs/models.md lists it.
+and MBConv (arXiv 1801.04381) with 3x3 convolutions in place of its 1x1 ones. All numbers
+of layers and channels are our choice: docs/models.md lists them.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from mfaranet_ros.models.base import SegmentationModel, StageOutputs
+from mfaranet_ros.models.base import SegmentationModel, SingleScore, StageOutputs
 from mfaranet_ros.models.efficientnet import initialise
 from mfaranet_ros.models.layers import resize
-from mfaranet_ros.models.registry import IMAGENET_MEAN, IMAGENET_STD, register_model
-from mfaranet_ros.models.single_score import SingleScore
+from mfaranet_ros.models.registry import register_model
 
 LEVELS = 5
-"""The branches, at strides 4 to 64."""
+"""Number of branches, at strides 4 to 64."""
 
 STRIDE = 64
-"""Of the coarsest branch."""
+"""Stride of the coarsest branch."""
 
 EXPANSION = 4
-"""How many times as wide an MMBConv is inside."""
+"""Ratio of the inner to the outer channels of an MMBConv."""
 
 
 class MMBConvUNet(SingleScore):
@@ -52,7 +50,7 @@ class MMBConvUNet(SingleScore):
         initialise(self)
 
     def stage_outputs(self, x: Tensor) -> StageOutputs:
-        """Return the one score, and the boundary, at stride 4."""
+        """Return the score and the boundary of x, float (N, 3, H, W), at stride 4."""
         self.check_size(x, STRIDE)
         x = self.stem(x)  # (N, width, h, w) with h = ceil(H / 4), w = ceil(W / 4)
         levels = []
@@ -64,15 +62,9 @@ class MMBConvUNet(SingleScore):
             x = up(resize(x, level.shape[-2:]) + level)
         return self.read(x)
 
-    def published(self) -> dict[str, Tensor]:
-        """Return the state_dict of the network with its training head, on the meta device."""
-        with torch.device('meta'):
-            whole = MMBConvUNet(*self.shape, classes=self.classes, training_heads=True)
-        return whole.state_dict()
-
 
 class MMBConv(nn.Module):
-    """Expanded by a 3x3 convolution, filtered channel by channel, projected by another 3x3."""
+    """A modified MBConv: 3x3 expansion, depthwise 3x3 convolution, 3x3 projection."""
 
     def __init__(self, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -85,12 +77,13 @@ class MMBConv(nn.Module):
         self.is_residual = stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C, h / stride, w / stride) of x, float (N, C, h, w)."""
         out = self.project(self.filter(self.expand(x)))  # (N, C, h / stride, w / stride)
         return out + x if self.is_residual else out  # type: ignore[no-any-return]
 
 
 def branch(width: int, depth: int, stride: int) -> nn.Sequential:
-    """Return the blocks of a branch on one way; the first one has the stride."""
+    """Return the blocks of a branch in one direction; the first block applies the stride."""
     return nn.Sequential(MMBConv(width, stride), *(MMBConv(width) for _ in range(depth - 1)))
 
 
@@ -103,9 +96,7 @@ def conv_bn_act(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> 
     )
 
 
-_register = register_model(
-    paper='arXiv 2402.04618', mean=IMAGENET_MEAN, std=IMAGENET_STD, stride=STRIDE, has_scales=False
-)
+_register = register_model(stride=STRIDE, paper='arXiv 2402.04618')
 
 
 @_register
@@ -120,7 +111,7 @@ def mmbconv_unet_s(
 def mmbconv_unet_m(
     classes: int, scales: tuple[int, ...], training_heads: bool
 ) -> SegmentationModel:
-    """Build the middle network."""
+    """Build the medium network."""
     return MMBConvUNet(96, 3, classes=classes, training_heads=training_heads)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The names of the zoo: every network enters here once, and is found by its name."""
+"""The registry of networks: each is registered once and created by its name."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from mfaranet_ros.core.errors import UnknownNameError
 from mfaranet_ros.models.base import SegmentationModel
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of R, G and B in 0..1, as customary for ImageNet backbones."""
+"""Mean of R, G and B in 0..1, the convention for ImageNet backbones."""
 
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Standard deviation of R, G and B in 0..1, as customary for ImageNet backbones."""
+"""Standard deviation of R, G and B in 0..1, the convention for ImageNet backbones."""
 
 Build = Callable[[int, tuple[int, ...], bool], SegmentationModel]
-"""Makes a network from the number of classes, the kept scales, and whether with training heads."""
+"""Builds a network from the number of classes, the kept scales, and whether to add training heads.
+"""
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What is known of a network without building it.
+    """What is known about a network before it is built.
 
-    mean, std: the normalisation its published weights expect, of R, G, B in 0..1.
-    stride: of its coarsest features; inputs of any size work, multiples of it waste nothing.
-    has_scales: whether it can be built with a part of its scales.
+    name: as `create_model` takes it. paper: its source, such as `arXiv 2402.02286`.
+    mean, std: normalisation of R, G, B in 0..1 that its published weights expect.
+    stride: of its coarsest features; any input size works, multiples of it need no padding.
+    has_scales: whether it can be built with only some of its scales.
+    build: makes it; called by `create_model`.
     """
 
     name: str
@@ -43,13 +46,17 @@ _ENTRIES: dict[str, ModelEntry] = {}
 
 def register_model(
     *,
-    paper: str,
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
     stride: int,
-    has_scales: bool,
+    paper: str = '',
+    mean: tuple[float, float, float] = IMAGENET_MEAN,
+    std: tuple[float, float, float] = IMAGENET_STD,
+    has_scales: bool = False,
 ) -> Callable[[Build], Build]:
-    """Return a decorator that enters a building function into the registry under its own name."""
+    """Return a decorator that registers a building function under the function's own name.
+
+    The function takes the number of classes, the kept scales and whether to add training heads,
+    and returns the network. The arguments here are fields of ModelEntry.
+    """
 
     def register(build: Build) -> Build:
         name = build.__name__

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Weights on their way into a network and out of it: found, checked, loaded, saved."""
+"""Weights of networks: finding, checking, loading and saving them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,19 @@ from torch import Tensor
 from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.models.base import SegmentationModel
+from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel
 from mfaranet_ros.models.registry import get_model_entry
-from mfaranet_ros.models.weights_file import SEAL, Weights, read_weights
+from mfaranet_ros.models.weights_file import SEAL, Weights, listed, read_weights, same_kind
 
 SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / 'weights'
-"""Where the weights that come with the package lie; its README says how they are named."""
-
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_SHOWN = 3
+"""The folder of the weights shipped with the package; its README explains their names."""
 
 
 def find_weights(model_name: str, given: str = '') -> Path:
-    """Return the weights file meant by a setting: a path, or the shipped one when it is empty.
+    """Return the path of a weights file: the given one, or the one shipped for the model.
 
-    A bare file name that is not in the working folder is looked for among the shipped weights.
-    Raises UnknownNameError for the model, WeightsError where none or several are shipped for it.
+    given: a path, or the bare name of a shipped file; empty: the one shipped for the model.
+    Raises UnknownNameError for the model, WeightsError if none or several are shipped for it.
     """
     get_model_entry(model_name)
     if given:
@@ -53,12 +50,13 @@ def find_weights(model_name: str, given: str = '') -> Path:
 
 
 def load_weights(model: SegmentationModel, weights: str | Path | Weights) -> Weights:
-    """Load a weights file, or what was read of one, into a network; return what was read.
+    """Load weights into a network; return what was read from the file.
 
-    Weights of the whole published network fit every set of kept scales, with or without training
-    heads; training heads that the file lacks altogether keep their random start. Anything else
-    that is missing, unexpected or of another shape is a WeightsError, and the network stays as
-    it was.
+    model: made by `create_model`. weights: a path, or what `read_weights` returned.
+    Weights of the whole published network fit any choice of scales, with or without training
+    heads; training heads that are missing from the file keep their random initialisation.
+    Raises WeightsError, and leaves the network unchanged, if anything else is missing,
+    unexpected or of another shape.
     """
     if not isinstance(weights, Weights):
         weights = read_weights(weights)
@@ -66,7 +64,7 @@ def load_weights(model: SegmentationModel, weights: str | Path | Weights) -> Wei
     names = model.translate(weights.state)
     state = {names[name]: tensor for name, tensor in weights.state.items()}
     if len(state) < len(weights.state):
-        raise WeightsError(f'{weights.path} holds some parameters twice, under two names')
+        raise WeightsError(f'{weights.path} holds some parameters twice, under different names')
     _check_fit(model, weights, state)
     wanted = {name: state[name] for name in model.state_dict() if name in state}
     _check_finite(weights, wanted)
@@ -81,11 +79,13 @@ def save_weights(
     label_set: LabelSet,
     facts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Save a network as float16 safetensors with what it is in the metadata; return the path.
+    """Save a network as a float16 safetensors file that describes itself; return the path.
 
-    The metadata also hold the sha256 of the tensors, which is compared when they are read.
-    facts: more metadata, such as `training`. The file is written aside and renamed, so an earlier
-    one stays whole if it fails. A tensor that float16 cannot hold stays float32.
+    Its metadata hold the model, label set, scales and normalisation, and the sha256 of the
+    tensors, which is checked on reading.
+    facts: additional metadata, such as `training`.
+    The file is replaced as a whole or not at all. A tensor that float16 cannot represent is saved
+    as float32.
     Raises ConfigError if label set or facts do not fit, WeightsError if the network holds values
     that are not finite, OutputError if the file cannot be written.
     """
@@ -93,10 +93,23 @@ def save_weights(
     metadata = _metadata(model, label_set, facts or {})
     broken = _not_finite(model.state_dict())
     if broken:
-        raise WeightsError(f'{path} is not saved: {_listed(broken)} hold values not finite')
+        raise WeightsError(
+            f'{path} is not saved: {listed(broken)} hold values that are not finite'
+        )
     state = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
     write_file(path, _sealed(safetensors.torch.save(state, metadata)))
     return path
+
+
+def published_state(model: SegmentationModel) -> dict[str, Tensor]:
+    """Return the state_dict of the whole published network, on the meta device.
+
+    It has all scales and all training heads: a weights file may hold any of these names, whether
+    or not this network has them.
+    """
+    with torch.device('meta'):
+        whole = get_model_entry(model.name).build(model.classes, ALL_SCALES, True)
+    return whole.state_dict()
 
 
 def _check_facts(model: SegmentationModel, weights: Weights) -> None:
@@ -117,18 +130,18 @@ def _other_classes(model: SegmentationModel, weights: Weights, classes: int) -> 
 
 
 def _check_fit(model: SegmentationModel, weights: Weights, state: Mapping[str, Tensor]) -> None:
-    ours, published = model.state_dict(), model.published()
+    ours, published = model.state_dict(), published_state(model)
     optional = [head for head in model.TRAINING_HEADS if not _has(state, head)]
     missing = [n for n in ours if n not in state and n.split('.')[0] not in optional]
     unexpected = [name for name in state if name not in published]
-    other = [n for n in state if n in published and not _same_kind(state[n], published[n])]
+    other = [n for n in state if n in published and not same_kind(state[n], published[n])]
     if not missing and not unexpected and not other:
         return
     if not missing and not unexpected:
         _check_classes(model, weights, [(state[name], published[name]) for name in other])
     shapes = [f'{n}: {_shape(state[n])} instead of {_shape(published[n])}' for n in other]
     parts = [
-        f'{len(found)} {word} ({_listed(found)})'
+        f'{len(found)} {word} ({listed(found)})'
         for found, word in (
             (missing, 'missing'),
             (unexpected, 'unexpected'),
@@ -166,17 +179,8 @@ def _check_classes(
         raise _other_classes(model, weights, given.pop())
 
 
-def _same_kind(theirs: Tensor, ours: Tensor) -> bool:
-    return theirs.shape == ours.shape and (theirs.dtype in _FLOATS) == ours.is_floating_point()
-
-
 def _shape(tensor: Tensor) -> str:
     return f'{list(tensor.shape)} {str(tensor.dtype).removeprefix("torch.")}'
-
-
-def _listed(found: list[str]) -> str:
-    more = f' and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
-    return ', '.join(found[:_SHOWN]) + more
 
 
 def _check_finite(weights: Weights, state: Mapping[str, Tensor]) -> None:
@@ -184,7 +188,7 @@ def _check_finite(weights: Weights, state: Mapping[str, Tensor]) -> None:
     if broken:
         raise WeightsError(
             f'{weights.path} holds values that are not finite in {len(broken)} of its tensors '
-            f'({_listed(broken)}): the training failed or the file is damaged, give other weights'
+            f'({listed(broken)}): the training failed or the file is damaged, give other weights'
         )
 
 
@@ -227,7 +231,7 @@ def _compact(tensor: Tensor) -> Tensor:
 def _sealed(data: bytes) -> bytes:
     """Return a safetensors file with the hash of its tensors in its metadata, and all sorted.
 
-    So equal weights have equal hashes: the library writes the metadata in an order that changes
+    Equal weights then give equal files: the library writes the metadata in an order that changes
     from run to run.
     """
     start = 8 + int.from_bytes(data[:8], 'little')

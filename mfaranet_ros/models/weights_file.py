@@ -1,11 +1,11 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a weights file of either kind, with distrust: nothing in it is run.
+"""Reads weights files without running anything in them.
 
-Ours are safetensors files that say what they are in their metadata. Published ones are torch
+Ours are safetensors files that describe themselves in their metadata. Published ones are torch
 checkpoints: a dictionary with a `state_dict` and more, or a bare state_dict, their names with or
-without the prefix `module.` that data-parallel training leaves. What a file is, is told from its
-first bytes, not from its name. It is read once, so the hash is that of what was loaded.
+without the prefix `module.` that data-parallel training adds. The kind of a file is detected from
+its first bytes, not from its name. It is read once, so the hash is that of what was loaded.
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ from mfaranet_ros.core.errors import WeightsError
 
 Triple = tuple[float, float, float]
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_SHOWN = 3
+
 SEAL = 'sha256'
 """The key of the metadata under which our files hold the sha256 of their tensors' bytes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What a weights file holds and says of itself; None where it does not say.
+    """The content of a weights file; None for what it does not state.
 
     sha256: of the whole file, hexadecimal.
-    state: tensors on the CPU by name, without the prefix `module.`.
-    mean, std: of R, G, B in 0..1, which images are normalised by. training: how it was trained.
-    scales: the scales of the network it was saved from.
+    state: tensors by name on the CPU, of any shape and dtype, without the prefix `module.`.
+    model, classes, label_set: what it was trained for. training: how it was trained.
+    mean, std: normalisation of R, G, B in 0..1. scales: those of the network it was saved from.
     """
 
     path: Path
@@ -57,7 +60,7 @@ def read_weights(path: str | Path) -> Weights:
     """Read a .safetensors file of ours or a published torch checkpoint.
 
     Raises WeightsError, in one line, if the file is missing, unreadable, truncated, foreign, or
-    holds anything that could run code; nothing of it is ever run.
+    holds anything that could run code; nothing in it is ever run.
     """
     path = Path(path).expanduser()
     data = _read_bytes(path)
@@ -92,6 +95,17 @@ def _read_bytes(path: Path) -> bytes:
     if not data:
         raise WeightsError(f'weights file {path} is empty: copy or download it again')
     return data
+
+
+def same_kind(theirs: Tensor, ours: Tensor) -> bool:
+    """Return whether two tensors agree in shape, and in being floating point or not (dtype)."""
+    return theirs.shape == ours.shape and (theirs.dtype in _FLOATS) == ours.is_floating_point()
+
+
+def listed(names: list[str]) -> str:
+    """Return the first names, and how many more there are, for one line of an error."""
+    more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
+    return ', '.join(names[:_SHOWN]) + more
 
 
 def _is_safetensors(data: bytes) -> bool:
@@ -129,7 +143,7 @@ def _parse_checkpoint(path: Path, data: bytes) -> object:
             _refuse_broken(path, error)
         raise WeightsError(
             f'{path} is refused: besides tensors it holds {found[1]!r}, which could run code; '
-            'nothing of it was run; give a file that holds only a state_dict'
+            'nothing was run; give a file that holds only a state_dict'
         ) from error
 
 
@@ -172,7 +186,7 @@ def _without_prefix(path: Path, entries: Mapping[str, Tensor]) -> dict[str, Tens
 
 
 class _Facts:
-    """Numbers that stand in a file's metadata as text."""
+    """Numbers in the metadata of a file, which are stored as text."""
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self._path = path
@@ -201,6 +215,6 @@ class _Facts:
 
     def _refuse(self, key: str) -> NoReturn:
         raise WeightsError(
-            f'{self._path} says {key} = {self._metadata[key]!r} in its metadata, '
-            'which is not a number or three: the file is broken'
+            f'{self._path} has {key} = {self._metadata[key]!r} in its metadata: must be numbers, '
+            'the file is broken'
         )

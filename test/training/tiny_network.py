@@ -46,10 +46,6 @@ class TinyNetwork(SegmentationModel):
             ),
         )
 
-    def published(self):
-        with torch.device('meta'):
-            return TinyNetwork(classes=self.classes, training_heads=True).state_dict()
-
 
 def _stage(inputs, stride):
     return nn.Sequential(
