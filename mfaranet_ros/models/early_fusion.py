@@ -4,9 +4,9 @@
 
 Gupta, Krishnamurthy and Singh, Early Fusion of Features for Semantic Segmentation (arXiv
 2402.06091). There is no public code. The abstract and the first figure specify: a frozen
-ResNet-50, which saves memory; its features at several scales, adapted by 1x1 convolutions, go into a
-reverse HRNet; one more stream of high resolution is added. What reverse means, all widths and all numbers
-are our choice: docs/models.md lists them.
+ResNet-50, which saves memory; its features at several scales, adapted by 1x1 convolutions, go into
+a reverse HRNet; one more stream of high resolution is added. What reverse means, all widths and
+all numbers are our choice: docs/models.md lists them.
 
 Here it means HRNet (arXiv 1908.07919) in a mirror: every module first fuses all streams and then
 refines each of them, and from stage to stage the coarsest stream is dropped.

@@ -64,7 +64,7 @@ def load_weights(model: SegmentationModel, weights: str | Path | Weights) -> Wei
     names = model.translate(weights.state)
     state = {names[name]: tensor for name, tensor in weights.state.items()}
     if len(state) < len(weights.state):
-        raise WeightsError(f'{weights.path} holds some parameters twice, under different names')
+        raise WeightsError(f'{weights.path} holds some parameters twice, under two names')
     _check_fit(model, weights, state)
     wanted = {name: state[name] for name in model.state_dict() if name in state}
     _check_finite(weights, wanted)
