@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the image of the README: a frame of the drive, what the network makes of it, the ground.
+"""Makes the image of the README: a frame of the scene, its segmentation, and the ground.
 
     ./dev run python docs/make_image.py
 
@@ -31,7 +31,7 @@ from mfaranet_ros.pipeline.style import Style
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
-OUTPUT = Path(__file__).resolve().parent / 'drive.jpg'
+OUTPUT = Path(__file__).resolve().parent / 'scene.jpg'
 JPEG_QUALITY = 88
 
 SEED, INDEX = 0, 150
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument('--model', default='mfaranet_resnet18', help='default: %(default)s')
     parser.add_argument('--labels', default='', help='label set, for a published .pth')
     parser.add_argument(
-        '--seed', type=int, default=SEED, help='of the drive; default: %(default)s'
+        '--seed', type=int, default=SEED, help='of the scene; default: %(default)s'
     )
     parser.add_argument('--frame', type=int, default=INDEX, help='default: %(default)s')
     parser.add_argument('--output', type=Path, default=OUTPUT, help='default: %(default)s')
@@ -75,14 +75,14 @@ def main() -> int:
 
 
 def make_image(config: PipelineConfig, seed: int = SEED, index: int = INDEX) -> Image:
-    """Segment one frame of the drive and return the panels."""
-    drive = SyntheticScene(seed)
-    ground = FixedGround(project_ground(drive.camera, config.ground))
+    """Segment one frame of the scene and return the panels."""
+    scene = SyntheticScene(seed)
+    ground = FixedGround(project_ground(scene.camera, config.ground))
     pipeline = build_processor(config, ground=ground)
-    drawn = drive.frame(index)
+    drawn = scene.frame(index)
     frame = Frame(drawn.rgb, 'rgb8', drawn.stamp_ns, 'camera')
     result = pipeline(frame, WANTED)
-    ground_truth = MetricGroundTruthFinder(drive, extent_of(config.ground)).at(index)
+    ground_truth = MetricGroundTruthFinder(scene, extent_of(config.ground)).at(index)
     style = Style(pipeline.label_set)
 
     def pixels(image: encode.Image) -> Image:
@@ -99,7 +99,7 @@ def make_image(config: PipelineConfig, seed: int = SEED, index: int = INDEX) -> 
         _captioned(
             _draw_grid(result.drivable.grid, outline_m, width_px), '~/drivable/grid, boundary'
         ),
-        _captioned(_draw_grid(ground_truth.grid, (), width_px), 'truth'),
+        _captioned(_draw_grid(ground_truth.grid, (), width_px), 'ground truth'),
     )
     return np.vstack([above, below])
 

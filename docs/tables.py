@@ -261,11 +261,11 @@ def _names(label_set: LabelSet, role: Role) -> list[str]:
     return [entry.name for entry in label_set.classes if entry.role == role]
 
 
-# -- the drive ---------------------------------------------------------------------------------
+# -- the scene ---------------------------------------------------------------------------------
 
 
 def presets_table() -> str:
-    """Return the presets of the drive with what each changes."""
+    """Return the presets of the scene with the options each changes."""
     rows = (
         (f'`{name}`', ' '.join(f'`{key}={yaml_value(value)}`' for key, value in values.items()))
         for name, values in PRESETS.items()
@@ -273,8 +273,8 @@ def presets_table() -> str:
     return markdown(('preset', 'changes'), rows)
 
 
-def drive_classes_table() -> str:
-    """Return what there is in the drive, and its class in each label set."""
+def scene_classes_table() -> str:
+    """Return the objects of the scene and the class of each in every label set."""
     sets = [get_label_set(name) for name in LABEL_SETS]
     rows = (
         (
@@ -283,7 +283,7 @@ def drive_classes_table() -> str:
         )
         for kind in Kind
     )
-    return markdown(('in the world', *(f'`{name}`' for name in LABEL_SETS)), rows)
+    return markdown(('object', *(f'`{name}`' for name in LABEL_SETS)), rows)
 
 
 # -- writing -----------------------------------------------------------------------------------
@@ -293,9 +293,9 @@ TABLES: dict[str, Callable[[], str]] = {
     'topics': topics_table,
     'parameters': lambda: parameter_table(ordered_settings(), live=True),
     'player parameters': lambda: parameter_table(settings_of(PlayerConfig), live=False),
-    'drive options': lambda: parameter_table(settings_of(SceneOptions), live=False, kind='option'),
-    'drive presets': presets_table,
-    'drive classes': drive_classes_table,
+    'scene options': lambda: parameter_table(settings_of(SceneOptions), live=False, kind='option'),
+    'scene presets': presets_table,
+    'scene classes': scene_classes_table,
     'scales': scales_table,
     'zoo': zoo_table,
     'roles': roles_table,
