@@ -20,8 +20,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
-from mfaranet_ros.cli.dds import find_shared, profile_to_set, profile_variable
 from mfaranet_ros.cli.settings import parse_boolean, parse_settings
+from mfaranet_ros.core.dds import find_shared, profile_to_set, profile_variable
 
 ARGUMENTS = {
     'camera': ('', 'namespace of the camera, in which the node lives too; empty: the root'),

@@ -30,7 +30,6 @@ NOT_YET = frozenset(
     {
         ('monitoring', 'adaptive'),
         ('data', 'evaluation'),
-        ('benchmark', 'cli'),
         ('data', 'torch'),
     }
 )

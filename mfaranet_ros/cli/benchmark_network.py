@@ -31,11 +31,11 @@ from mfaranet_ros.benchmark.run import Benchmark, GroundTruth, run_benchmark
 from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config, parse_size
-from mfaranet_ros.cli.video import write_image
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.data.images import GroundTruthReader, check_pairs, find_pairs, read_frame
+from mfaranet_ros.evaluation.report.video import write_image
 
 OPERATING_POINTS = '1,2,3,4 1,2 2 1'
 SIZE = '512x1024'

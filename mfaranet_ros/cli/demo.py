@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play the synthetic scene, images or a video through the node; show what it sees and how fast.
 
-Player, node and a recorder run as processes of their own and talk over ROS, as on a vehicle. Left
-behind are a video, three overlays, the metric grid as an image, and all figures as JSON. The
-scene comes with its ground truth, so that the figures also say how right the node was.
+Player, node and recorder run as separate processes and talk over ROS, as on a vehicle. The demo
+leaves a video, three overlays, the metric grid as an image, and all figures as JSON. The scene
+comes with its ground truth, so that the figures also say how accurate the node was.
 """
 
 from __future__ import annotations
@@ -17,18 +17,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from mfaranet_ros.cli.children import (
-    Child,
-    Children,
-    interrupted_by_signals,
-    ros_environment,
+from mfaranet_ros.benchmark.live_run import (
+    BOUNDARY,
+    DIAGNOSTICS,
+    GRID,
+    GROUND_TRUTH,
+    MASK,
+    OVERLAY,
+    AccuracyCounter,
+    LiveRun,
+    MetricComparison,
+    choose_numbers,
 )
-from mfaranet_ros.cli.demo_live import LiveLine
-from mfaranet_ros.cli.demo_metric import MetricComparison, compare_in_metres
-from mfaranet_ros.cli.demo_output import DemoOutput
-from mfaranet_ros.cli.demo_results import Results
+from mfaranet_ros.cli.demo_output import DemoOutput, Target
+from mfaranet_ros.cli.progress import Progress, track
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config
 from mfaranet_ros.core.config import PipelineConfig, Value, replace, settings_of, value_of
 from mfaranet_ros.core.errors import (
@@ -39,9 +44,16 @@ from mfaranet_ros.core.errors import (
     SourceError,
 )
 from mfaranet_ros.core.files import hash_files
+from mfaranet_ros.core.processes import (
+    Child,
+    Children,
+    interrupted_by_signals,
+    ros_environment,
+)
+from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.bags.recorder import RecordingStatus
 from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
 from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings
-from mfaranet_ros.data.wire import Record, read_records
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
 """What can be played, by the name of its argument and of the player's setting."""
@@ -50,16 +62,23 @@ NOMINAL_HFOV_DEG = 50.0
 NOMINAL_POSE: dict[str, Value] = {
     'ground.extrinsics': 'parameters', 'ground.z': 1.3, 'ground.pitch': 0.0,
 }  # fmt: skip
-"""A camera behind the windscreen of a car; what the images' own camera was, nobody says."""
+"""A camera behind the windscreen of a car, for images whose camera is not known."""
+
+CAMERA_INFO = '/camera_info'
 
 START_S = 180.0
-"""How long loading and warming up may take before the first image is played."""
-
-SAMPLE_EVERY = 4
-"""Of so many processed images of the scene one is compared with the ground truth in metres."""
+"""Time limit for loading and warming up, before the first mask."""
 
 DRAIN_S = 10.0
-"""How long the node may take to finish what it was sent."""
+"""Time limit for the node to finish what it was sent."""
+
+FINISH_S = 60.0
+"""Time limit for the recorder to complete its file."""
+
+LOOK_S = 0.1
+
+COMPARED = 25
+"""Frames compared in metres at most; the ground truth of one takes a third of a second."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         '--seconds', type=float, default=0.0, metavar='N',
-        help='end after so long at the latest; default: when all is played',
+        help='end after this long at the latest; default: at the end of the source',
     )  # fmt: skip
     parser.add_argument(
         '--out', type=Path, default=Path('out/demo'), metavar='DIR', help='default: out/demo'
@@ -97,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Play:
-    """One demo, checked: what is played and what the processes are told."""
+    """One demo, checked: what is played, and the parameters of the processes."""
 
     source: Source
     kind: str
@@ -126,28 +145,30 @@ def main(args: argparse.Namespace) -> int:
     What there was by then is written, however it ended. Raises MfaranetError.
     """
     play = prepare(args)
-    output = DemoOutput(
-        args.out, args.json, play.rate_hz, play.grid_note, palette=play.config.output.palette
+    target = Target(
+        args.out,
+        args.json or args.out / 'figures.json',
+        play.rate_hz,
+        play.grid_note,
+        play.config.output.palette,
     )
-    results = Results(
-        is_remapped=bool(play.config.output.class_remap),
-        ground_truth_labels=play.scene.drive.label_set if play.scene else '',
-        sample_every=SAMPLE_EVERY if play.scene else 0,
-    )
+    target.clear()
     problems: list[MfaranetError] = []
     exit_code = 0
-    with interrupted_by_signals():
-        try:
-            run(play, results, output)
-        except KeyboardInterrupt:
-            exit_code = 130
-        except ProcessError as error:
-            problems.append(error)
-        if not results.counts['mask'] and not problems and not exit_code:
-            problems.append(ProcessError(f'no mask was published: {_why_nothing(results)}'))
-        if results.counts['mask']:
+    with TemporaryDirectory(prefix='.recording.', dir=args.out) as folder:
+        recording = Path(folder).absolute() / 'run'
+        with interrupted_by_signals():
             try:
-                output.finish(results, _about(play), lambda: _in_metres(play, results))
+                _Run(play, recording).play()
+            except KeyboardInterrupt:
+                exit_code = 130
+            except ProcessError as error:
+                problems.append(error)
+            try:
+                write(play, target, recording)
+            except ProcessError as error:
+                if not problems and not exit_code:
+                    problems.append(error)
             except OutputError as error:
                 problems.append(error)
     if problems:
@@ -156,7 +177,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def prepare(args: argparse.Namespace) -> Play:
-    """Check all that can be checked before a process is started; raises MfaranetError."""
+    """Check everything before a process is started; raises MfaranetError."""
     kind = next((name for name in SOURCES if getattr(args, name)), 'scene')
     if args.rate < 0 or args.seconds < 0:
         raise ConfigError(f'--rate {args.rate:g} --seconds {args.seconds:g}: must not be negative')
@@ -204,22 +225,10 @@ def _prepare_scene(args: argparse.Namespace) -> Play:
     return Play(source, 'scene', rate_hz, player, config, 'camera as drawn')
 
 
-def _in_metres(play: Play, results: Results) -> MetricComparison | None:
-    """Return how the metric outputs agree with the ground truth, where there is one."""
-    if play.scene is None or not results.samples:
-        return None
-    return compare_in_metres(
-        play.scene.drive,
-        results.samples,
-        play.config.ground,
-        play.config.drivable.boundary_bearings,
-    )
-
-
 def _node_config(
     args: argparse.Namespace, rate_hz: float, pose: dict[str, Value]
 ) -> PipelineConfig:
-    """Return what the node is told; it runs elsewhere, so the path is absolute."""
+    """Return the config of the node; it runs elsewhere, so the path is absolute."""
     if args.weights is not None:
         args.weights = Path(args.weights).expanduser().absolute()
     ours = {**pose, 'diagnostics.expected_rate_hz': float(rate_hz)}
@@ -234,25 +243,17 @@ def _set(args: argparse.Namespace) -> set[str]:
 
 
 def _grid_note(args: argparse.Namespace, config: PipelineConfig) -> str:
-    """Say by which camera the grid was computed, so that nobody takes a guess for a measure."""
+    """Return which camera the grid was computed with, so that a guess is not taken as measured."""
     height = f'{config.ground.z:g} m high'
     if not args.calibration:
         return f'nominal camera of {NOMINAL_HFOV_DEG:g} deg, {height}:\ndistances are not measured'
     return f'calibrated camera, {height}{"" if "ground.z" in _set(args) else " (nominal)"}'
 
 
-def _why_nothing(results: Results) -> str:
-    status = results.status('segmentation: input')
-    said = 'the node said nothing of its input' if status is None else status.fact('message')
-    return f'{results.frames.sent} images were sent, {said}'
-
-
-def _hash(files: tuple[Path, ...]) -> str | None:
-    """Return the sha256 of what is played, `n/a` where a file of it is gone by now."""
-    try:
-        return hash_files(files) if files else None
-    except SourceError:
-        return 'n/a'
+def _why_nothing(run: LiveRun) -> str:
+    status = run.status('input')
+    said = 'the node reported nothing of its input' if status is None else status.message
+    return f'{run.counts().sent} images were sent, {said}'
 
 
 def _about(play: Play) -> dict[str, Any]:
@@ -271,101 +272,117 @@ def _about(play: Play) -> dict[str, Any]:
 # -- the run ----------------------------------------------------------------------------------
 
 
-def run(play: Play, results: Results, output: DemoOutput) -> None:
-    """Play from the first image to the last; raises ProcessError, OutputError."""
-    events: queue.SimpleQueue[Record | str | None] = queue.SimpleQueue()
-    with Children(ros_environment(), on_trouble=events.put) as children:
-        recorder = children.start('recorder', 'demo_recorder', {}, has_output=True)
-        reader = threading.Thread(target=_read, args=(recorder, events), daemon=True)
-        reader.start()
-        children.start('segmentation', 'segmentation_node', play.node)
-        player = children.start('player', 'player_node', play.player)
-        try:
-            _Stage(events, results, output, children, player).act()
-        finally:
-            children.end()
-            reader.join(1.0)
-            with suppress(queue.Empty):
-                while isinstance(event := events.get_nowait(), Record | str):
-                    if isinstance(event, Record):
-                        results.add(event)
+class _Run:
+    """Player, node and recorder while they run; raises ProcessError where one of them fails."""
 
+    def __init__(self, play: Play, recording: Path) -> None:
+        self._play, self._recording = play, recording
+        self._counts: dict[str, int] = {}
+        self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._began_s = time.monotonic()
+        self._is_playing = False
 
-def _read(recorder: Child, events: queue.SimpleQueue[Record | str | None]) -> None:
-    with recorder.output as stream:
-        for record in read_records(stream):
-            events.put(record)
-    events.put(None)
+    def play(self) -> None:
+        """Play from the first image to the last and end the processes."""
+        with (
+            Progress(0, 'frame') as progress,
+            Children(ros_environment(isolated=True), self._warnings.put) as children,
+        ):
+            recorder = children.start_node(
+                'recorder', 'bag_recorder', self._parameters, piped=True
+            )
+            threading.Thread(target=self._follow, args=(recorder,), daemon=True).start()
+            children.start_node('segmentation', 'segmentation_node', self._play.node)
+            player = children.start_node('player', 'player_node', self._play.player)
+            try:
+                self._watch(children, player, progress)
+            finally:
+                recorder.terminate()
+                recorder.wait(FINISH_S)
 
+    @property
+    def _parameters(self) -> dict[str, Value]:
+        topics: tuple[str, ...] = (DIAGNOSTICS, CAMERA_INFO, MASK, OVERLAY, GRID, BOUNDARY)
+        if self._play.source.has_ground_truth:
+            topics += (GROUND_TRUTH,)
+        return {'out': str(self._recording), 'topics': topics, 'wait_s': START_S}
 
-class _Stage:
-    """What is seen while the processes run: takes events, draws, and shows the live line."""
+    def _follow(self, recorder: Child) -> None:
+        """Take note of how many messages of each topic are recorded; in a thread."""
+        with suppress(ValueError):  # its pipe is closed
+            for line in recorder.output:
+                if line.startswith('{'):
+                    status = RecordingStatus.from_json(line)
+                    self._counts = {name: each.written for name, each in status.topics.items()}
 
-    def __init__(
-        self,
-        events: queue.SimpleQueue[Record | str | None],
-        results: Results,
-        output: DemoOutput,
-        children: Children,
-        player: Child,
-    ) -> None:
-        self._events = events
-        self._results = results
-        self._output = output
-        self._children = children
-        self._player = player
-        self._line = LiveLine()
-        self._said: list[str] = []
+    def _watch(self, children: Children, player: Child, progress: Progress) -> None:
+        while player.exit_code is None:
+            self._wait(children, progress)
+            if not self._masks and time.monotonic() > self._began_s + START_S:
+                raise ProcessError(f'no mask was published within {START_S:g} s')
+        self._drain(children, progress)
 
-    def act(self) -> None:
-        try:
-            self._until(self._is_playing, START_S, 'no image was played')
-            self._until(self._is_played, float('inf'), '')
-            ended_ns = time.time_ns()
-            self._until(lambda: self._is_drained(ended_ns), DRAIN_S, '')
-        finally:
-            self._line.close(self._results)
-
-    def _until(self, reached: Callable[[], bool], timeout_s: float, complaint: str) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not reached():
-            self._children.check()
-            self._take_events()
-            self._line.show(self._results)
-            if time.monotonic() > deadline:
-                if complaint:
-                    raise ProcessError(f'{complaint} within {timeout_s:g} s')
+    def _drain(self, children: Children, progress: Progress) -> None:
+        """Wait until two more diagnostics have come without a new mask between them."""
+        deadline_s = time.monotonic() + DRAIN_S
+        masks, seen = -1, 0
+        while time.monotonic() < deadline_s:
+            if self._masks != masks:
+                masks, seen = self._masks, self._counts.get(DIAGNOSTICS, 0)
+            if self._counts.get(DIAGNOSTICS, 0) > seen + 1:
                 return
+            self._wait(children, progress)
 
-    def _take_events(self) -> None:
-        """Take what came; wait a moment where nothing did."""
-        with suppress(queue.Empty):
-            event = self._events.get(timeout=0.1)
-            while True:
-                if isinstance(event, str):
-                    self._said.append(event)
-                elif isinstance(event, Record):
-                    self._results.add(event)
-                event = self._events.get_nowait()
-        for bundle, view in self._results.complete():
-            self._output.add(bundle, view, self._results)
-        if self._is_playing():
-            # Not before: what keeps a process from starting is said once, by the error.
-            for text in self._said:
-                self._line.say(text)
-            self._said.clear()
+    @property
+    def _masks(self) -> int:
+        return self._counts.get(MASK, 0)
 
-    def _is_playing(self) -> bool:
-        return self._results.counts['mask'] > 0 or self._is_played()
+    def _wait(self, children: Children, progress: Progress) -> None:
+        """Wait a moment and show how it stands."""
+        time.sleep(LOOK_S)
+        children.check()
+        seconds = time.monotonic() - self._began_s
+        sent = self._counts.get(CAMERA_INFO, 0)
+        state = f'in {sent}  out {self._masks}' if sent else 'starting'
+        progress.describe(f'{seconds:5.1f} s  {state}')
+        if not self._masks:
+            return  # what keeps a process from starting is said once, by the error
+        if not self._is_playing:
+            self._is_playing = True
+            progress.say(f'the first mask has come after {seconds:.1f} s')
+        while not self._warnings.empty():
+            progress.say(self._warnings.get())
 
-    def _is_played(self) -> bool:
-        return self._player.exit_code is not None
 
-    def _is_drained(self, ended_ns: int) -> bool:
-        """Whether the node has said, since the player ended, that nothing is left to do."""
-        status = self._results.status('segmentation: input')
-        return (
-            status is not None
-            and status.stamp_ns > ended_ns
-            and status.fact('frames_pending') == '0'
-        )
+def write(play: Play, target: Target, recording: Path) -> None:
+    """Draw and score what was recorded and write it; raises ProcessError, OutputError."""
+    if not recording.exists():
+        raise ProcessError('nothing was recorded')
+    with open_bag(recording) as bag:
+        run = LiveRun(bag)
+        if not run.stamps(MASK):
+            raise ProcessError(f'no mask was published: {_why_nothing(run)}')
+        config, scene = play.config, play.scene
+        label_set = None if config.output.class_remap else run.label_set
+        same_labels = label_set and (not scene or scene.drive.label_set == label_set.name)
+        accuracy = AccuracyCounter(label_set if same_labels else None)
+        metric = None
+        if scene is not None:
+            numbers = choose_numbers(run, COMPARED)
+            bearings = config.drivable.boundary_bearings
+            metric = MetricComparison(scene.drive, numbers, config.ground, bearings)
+        output = DemoOutput(target, run, label_set)
+        for frame in track(run.frames(), len(run.stamps(OVERLAY)), 'frame', 'drawing'):
+            output.add(frame)
+            accuracy.add(frame)
+            if metric is not None:
+                metric.add(frame)
+        output.finish(_about(play), accuracy, metric)
+
+
+def _hash(files: tuple[Path, ...]) -> str | None:
+    """Return the sha256 of what is played, `n/a` where a file of it is gone by now."""
+    try:
+        return hash_files(files) if files else None
+    except SourceError:
+        return 'n/a'

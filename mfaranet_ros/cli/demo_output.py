@@ -1,166 +1,148 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo leaves behind: a video, images, the figures, and a table of them.
+"""What the demo writes of a recorded run: a video, images, the figures, and a table of them.
 
-Each is written for itself, so that one that cannot be written costs none of the others.
+Each is written on its own, so that one that cannot be written costs none of the others.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfaranet_ros import __version__
-from mfaranet_ros.cli.contact_sheet import Legend, View, draw_grid_beside, draw_view
-from mfaranet_ros.cli.demo_metric import MetricComparison
-from mfaranet_ros.cli.demo_results import Bundle, Results, Samples
+from mfaranet_ros.benchmark.live_run import (
+    OVERLAY,
+    AccuracyCounter,
+    LiveFrame,
+    LiveRun,
+    MetricComparison,
+)
+from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.report import write_json
-from mfaranet_ros.cli.video import VideoWriter, write_image
 from mfaranet_ros.core.errors import OutputError
+from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.evaluation.metrics.metric import describe_metric, metric_figures
+from mfaranet_ros.evaluation.report.contact_sheet import (
+    Legend,
+    View,
+    draw_grid_beside,
+    draw_view,
+)
+from mfaranet_ros.evaluation.report.video import VideoWriter, write_image
 
 OVERLAYS = 3
-STEM = 'demo'
 OURS = ('demo.mp4', 'demo.avi', 'grid.png', 'figures.json', 'overlay_?.png')
 
 MOST_HELD = 50
-"""A result stays in the video until the next one, but not longer than so many images."""
-
-PACKAGES = ('numpy', 'opencv-python', 'torch', 'rclpy', 'rosbags', 'safetensors')
+"""Images for which a result stays in the video at most, until the next one."""
 
 
-class DemoOutput:
-    """Draws frames as they come and writes everything at the end.
+@dataclass(frozen=True)
+class Target:
+    """Where the demo writes. folder, json: of the files; rate_hz: of the video."""
 
-    palette: of the overlays, for their legend. What an earlier demo left in the folder is removed
-    first. Raises OutputError where the folder cannot be used.
-    """
+    folder: Path
+    json: Path
+    rate_hz: float
+    grid_note: str
+    palette: str = 'classes'
 
-    def __init__(
-        self,
-        folder: Path,
-        json_path: Path | None,
-        rate_hz: float,
-        grid_note: str,
-        *,
-        palette: str = 'classes',
-    ) -> None:
-        self._folder = folder
-        self._palette = palette
-        self._json_path = json_path or folder / 'figures.json'
-        self._rate_hz = rate_hz
-        self._grid_note = grid_note
-        self._video = VideoWriter(folder / STEM, rate_hz)
-        self._samples = Samples()
-        self._problems: list[str] = []
-        self._written: list[str] = []
-        self._first_ns = self._last_ns = 0
+    def clear(self) -> None:
+        """Make the folder and remove what an earlier demo left in it; raises OutputError."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             for pattern in OURS:
-                for file in folder.glob(pattern):
+                for file in self.folder.glob(pattern):
                     file.unlink()
         except OSError as error:
             raise OutputError(
-                f'cannot write to {folder}: {error.strerror}; give another --out DIR'
+                f'cannot write to {self.folder}: {error.strerror}; give another --out DIR'
             ) from error
 
-    # -- while it runs ----------------------------------------------------------------------
 
-    def add(self, bundle: Bundle, view: View, results: Results) -> None:
-        """Draw one frame; the video holds the one before until this one's time."""
-        self._first_ns = self._first_ns or bundle.stamp_ns
-        lines = self._lines(bundle, results)
-        self._samples.add((view, lines))
-        image = draw_view(view, self._legend(results), lines, self._grid_note)
+class DemoOutput:
+    """Draws the frames of a run one after the other and writes everything at the end.
+
+    label_set: of the masks; None where their values are not class ids.
+    """
+
+    def __init__(self, target: Target, run: LiveRun, label_set: LabelSet | None) -> None:
+        self._target, self._run = target, run
+        self._legend = None
+        if label_set is not None:
+            colors = label_set.role_palette if target.palette == 'roles' else label_set.palette
+            self._legend = Legend(label_set.names, colors)
+        self._video = VideoWriter(target.folder / 'demo', target.rate_hz)
+        self._problems: list[str] = []
+        self._written: list[str] = []
+        stamps = run.stamps(OVERLAY)
+        places = (int((number + 0.5) * len(stamps) / OVERLAYS) for number in range(OVERLAYS))
+        self._chosen = {stamps[place] for place in places} if stamps else set[int]()
+        self._first_ns = self._last_ns = 0
+        self._overlays = 0
+        self._with_grid: list[View] = []
+
+    def add(self, frame: LiveFrame) -> None:
+        """Draw a frame; the video holds the one before until this one's time."""
+        self._first_ns = self._first_ns or frame.stamp_ns
+        image = draw_view(frame.view, self._legend, self._lines(frame), self._target.grid_note)
         with self._noting_problems():
-            self._video.write(image, hold=self._missed(bundle.stamp_ns))
-        self._last_ns = bundle.stamp_ns
-
-    def _legend(self, results: Results) -> Legend | None:
-        labels = results.label_set
-        if labels is None:
-            return None
-        is_of_roles = self._palette == 'roles'
-        return Legend(labels.names, labels.role_palette if is_of_roles else labels.palette)
+            self._video.write(image, hold=self._missed(frame.stamp_ns))
+        self._last_ns = frame.stamp_ns
+        if frame.stamp_ns in self._chosen:
+            self._overlays += 1
+            path = self._target.folder / f'overlay_{self._overlays}.png'
+            with self._noting_problems(path):
+                write_image(path, image)
+            if frame.view.grid is not None:
+                self._with_grid.append(frame.view)
 
     def _missed(self, stamp_ns: int) -> int:
-        """How many images of the camera lie between this result and the one before."""
+        """Return how many images of the camera lie between this result and the one before."""
         if not self._last_ns:
             return 0
-        slots = round((stamp_ns - self._last_ns) * self._rate_hz / 1e9)
+        slots = round((stamp_ns - self._last_ns) * self._target.rate_hz / 1e9)
         return min(max(1, slots), MOST_HELD) - 1
 
-    def _lines(self, bundle: Bundle, results: Results) -> tuple[str, str]:
-        frames, model = results.frames, results.model()
-        dropped = sum(frames.dropped.values()) + frames.lost
-        times = (bundle.stamp_ns - self._first_ns) / 1e9
-        age = 'n/a' if bundle.age_ms is None else f'{bundle.age_ms:.0f} ms'
-        spread = results.latency_ms().get('processing_time', {})
-        node = '  '.join(f'{part} {spread[part]:.0f} ms' for part in ('p50', 'p95') if spread)
+    def _lines(self, frame: LiveFrame) -> tuple[str, str]:
+        model, ms = self._run.model(), frame.processing_ms
+        age = 'n/a' if frame.age_ms is None else f'{frame.age_ms:.0f} ms'
+        processing = 'n/a' if ms is None else f'p50 {ms[0]:.0f} ms  p95 {ms[1]:.0f} ms'
         return (
-            f'{times:.1f} s   capture to mask {age}   processing {node or "n/a"}   '
-            f'dropped {dropped}',
+            f'{(frame.stamp_ns - self._first_ns) / 1e9:.1f} s   capture to mask {age}   '
+            f'processing {processing}   dropped {frame.dropped}',
             f'{model.get("name", "?")}  scales {model.get("scales", "?")}  '
             f'{model.get("precision", "?")} on {model.get("device", "?")}',
         )
 
-    # -- at the end -------------------------------------------------------------------------
-
     def finish(
-        self,
-        results: Results,
-        about: dict[str, Any],
-        in_metres: Callable[[], MetricComparison | None] = lambda: None,
+        self, about: dict[str, Any], accuracy: AccuracyCounter, metric: MetricComparison | None
     ) -> None:
-        """Write all and print a table; raises OutputError, at the end, for what failed.
-
-        in_metres: compares with the ground truth in metres, once all frames are there.
-        """
-        for bundle, view in results.complete(all_of_them=True):
-            self.add(bundle, view, results)
-        metric = in_metres()
-        self._write_images(results, metric)
-        figures = make_figures(results, about, metric)
-        with self._noting_problems(self._json_path):
-            write_json(self._json_path, figures)
+        """Write the rest and print a table; raises OutputError, at the end, for what failed."""
+        view = metric.shown if metric is not None else None
+        if view is None and self._with_grid:
+            view = self._with_grid[len(self._with_grid) // 2]
+        if view is not None:
+            true_grid = metric.ground_truth if metric is not None else None
+            path = self._target.folder / 'grid.png'
+            with self._noting_problems(path):
+                write_image(path, draw_grid_beside(view, self._target.grid_note, true_grid))
+        with self._noting_problems(self._target.json):
+            write_json(self._target.json, make_figures(self._run, about, accuracy, metric))
         with self._noting_problems():
-            self._close_video()
-        print(make_table(results, self._written))
+            if (video := self._video.close()) is not None:
+                note = f' ({video.note})' if video.note else ''
+                self._written.append(f'{video.path}{note}')
+        print(make_table(self._run, accuracy, self._written))
         if metric is not None and metric.frames:
             print(f'against the ground truth in metres, {metric.frames} frames:')
             print(describe_metric(metric.counts))
         if self._problems:
             raise OutputError('; '.join(self._problems))
-
-    def _write_images(self, results: Results, metric: MetricComparison | None) -> None:
-        chosen = self._samples.spread(OVERLAYS)
-        for number, (view, lines) in enumerate(chosen, start=1):
-            image = draw_view(view, self._legend(results), lines, self._grid_note)
-            path = self._folder / f'overlay_{number}.png'
-            with self._noting_problems(path):
-                write_image(path, image)
-        with_grid = [view for view, _ in chosen if view.grid is not None]
-        shown = metric.shown if metric is not None and metric.shown is not None else None
-        if shown is not None or with_grid:
-            view = shown or with_grid[len(with_grid) // 2]
-            ground_truth = metric.ground_truth if metric is not None else None
-            image = draw_grid_beside(view, self._grid_note, ground_truth)
-            path = self._folder / 'grid.png'
-            with self._noting_problems(path):
-                write_image(path, image)
-
-    def _close_video(self) -> None:
-        written = self._video.close()
-        if written is not None:
-            note = f' ({written.note})' if written.note else ''
-            self._written.append(f'{written.path}{note}')
 
     @contextmanager
     def _noting_problems(self, path: Path | None = None) -> Iterator[None]:
@@ -176,41 +158,34 @@ class DemoOutput:
 
 
 def make_figures(
-    results: Results, about: dict[str, Any], metric: MetricComparison | None = None
+    run: LiveRun,
+    given: dict[str, Any],
+    accuracy: AccuracyCounter,
+    metric: MetricComparison | None = None,
 ) -> dict[str, Any]:
-    """Return all figures of the run, as JSON takes them."""
-    accuracy = results.accuracy()
+    """Return all figures of the run as JSON can hold them."""
+    found = accuracy.accuracy()
+    has_metric = metric is not None and metric.frames
     return {
-        **about,
-        'frames': dataclasses.asdict(results.frames),
-        'latency_ms': results.latency_ms(),
-        'accuracy': None if accuracy is None else dataclasses.asdict(accuracy),
-        'metric': None
-        if metric is None or not metric.frames
-        else {
+        **given,
+        'frames': dataclasses.asdict(run.counts()),
+        'latency_ms': run.latency_ms(),
+        'accuracy': None if found is None else dataclasses.asdict(found),
+        'metric': {
             'frames': metric.frames,
             'frames_unknown': metric.unknown,
             **metric_figures(metric.counts),
-        },
-        'model': results.model(),
-        'versions': _versions(),
-        'machine': f'{platform.platform()}, {os.cpu_count()} cores',
+        }
+        if metric is not None and has_metric
+        else None,
+        'model': run.model(),
+        'versions': about(),
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {'mfaranet_ros': __version__, 'python': platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = 'n/a'
-    return found
-
-
-def make_table(results: Results, written: Iterable[str]) -> str:
-    """Return what a person wants to know at the end."""
-    frames, latency, model = results.frames, results.latency_ms(), results.model()
+def make_table(run: LiveRun, accuracy: AccuracyCounter, written: Iterable[str]) -> str:
+    """Return the figures that a person wants to know."""
+    frames, latency, model = run.counts(), run.latency_ms(), run.model()
     reasons = ', '.join(f'{name} {count}' for name, count in sorted(frames.dropped.items()))
     dropped = sum(frames.dropped.values())
     rows = [
@@ -232,11 +207,11 @@ def make_table(results: Results, written: Iterable[str]) -> str:
             f'{model.get("precision", "n/a")} on {model.get("device", "n/a")}',
         )
     )
-    accuracy = results.accuracy()
-    if accuracy is not None and accuracy.miou is not None:
-        road = 'n/a' if accuracy.drivable_iou is None else f'{accuracy.drivable_iou:.3f}'
+    found = accuracy.accuracy()
+    if found is not None and found.miou is not None:
+        road = 'n/a' if found.drivable_iou is None else f'{found.drivable_iou:.3f}'
         rows.append(
-            ('truth', f'mIoU {accuracy.miou:.3f}, drivable {road}, {accuracy.frames} frames')
+            ('accuracy', f'mIoU {found.miou:.3f}, drivable IoU {road}, {found.frames} frames')
         )
     rows += [('written' if i == 0 else '', path) for i, path in enumerate(written)]
     return '\n'.join(f'{name:<22}{text}' for name, text in rows if text)

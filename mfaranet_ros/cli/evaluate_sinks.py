@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mfaranet_ros.cli.contact_sheet import Pixels
-from mfaranet_ros.cli.video import VideoWriter, write_image
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.labels import to_label_ids
+from mfaranet_ros.evaluation.report.contact_sheet import Pixels
 from mfaranet_ros.evaluation.report.frame_images import overlay
+from mfaranet_ros.evaluation.report.video import VideoWriter, write_image
 from mfaranet_ros.evaluation.runs.parts import flicker_share
 from mfaranet_ros.evaluation.runs.score import Outcome
 from mfaranet_ros.monitoring.monitor import PROCESSING

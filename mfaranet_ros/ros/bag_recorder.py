@@ -1,15 +1,14 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The node `bag_recorder`: writes topics into a bag as they come, and says what it lost.
+"""The node `bag_recorder`: writes topics into a bag as they arrive and counts what was lost.
 
-It tells how it stands by lines of JSON on standard output, the last one when the file is whole.
-A message is lost on the way here, which its publisher's sequence numbers tell, or here, when the
-disk is slower than the messages.
+It reports its status as lines of JSON on standard output, the last one when the file is complete.
+A message is lost before it arrives, which the publisher's sequence numbers show, or here, when
+the disk is slower than the messages.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -23,7 +22,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from mfaranet_ros.core.config import setting
 from mfaranet_ros.core.errors import ConfigError, MfaranetError, OutputError, SourceError
-from mfaranet_ros.data.bags.recorder import Recorder, Tally
+from mfaranet_ros.data.bags.recorder import Recorder, RecordingStatus, Tally, TopicStatus
 from mfaranet_ros.data.bags.storage import Topic
 from mfaranet_ros.data.bags.writer import LATCHED, BagWriter
 from mfaranet_ros.ros.conversions import message_class
@@ -34,34 +33,38 @@ from mfaranet_ros.ros.sequence import Gaps
 LOOK_S = 0.2
 TELL_S = 1.0
 DEPTH = 100
-"""So many messages of one topic the middleware may keep for us."""
+"""Messages of one topic that the middleware may keep for us."""
 
 LOST = 3
-"""The exit code of a recording that is whole but for what it lost."""
+"""The exit code where messages were lost; the file is complete otherwise."""
 
 
 @dataclass(frozen=True)
 class RecorderConfig:
     """The settings of the recorder."""
 
-    out: str = setting('', 'folder of the bag to write')
-    overwrite: bool = setting(False, 'replace a bag that is there')
+    out: str = setting('', 'folder to write the bag to')
+    overwrite: bool = setting(False, 'replace an existing bag')
     node: str = setting('segmentation', 'node whose outputs are recorded, with its namespace')
     topics: tuple[str, ...] = setting(
         (),
         'what is recorded: names below the node, or full ones; empty: all it publishes',
         items=str,
     )
-    inputs: bool = setting(False, 'record what the node listens to, too')
+    inputs: bool = setting(False, 'also record the topics that the node subscribes to')
     duration_s: float = setting(
-        0.0, 'end so long after all topics have appeared; 0: when asked to',
+        0.0, 'end this long after all topics have appeared; 0: when a signal comes',
         unit='s', low=0.0, high=1e9,
     )  # fmt: skip
     wait_s: float = setting(
-        30.0, 'how long the topics may take to appear', unit='s', low=0.0, high=1e9
+        30.0, 'time limit for the topics to appear', unit='s', low=0.0, high=1e9
     )
     queue_mb: float = setting(
-        256.0, 'so much may wait to be written', unit='MB', low=0.001, high=1e6
+        256.0,
+        'size of the queue of messages that wait to be written',
+        unit='MB',
+        low=0.001,
+        high=1e6,
     )
 
 
@@ -87,7 +90,7 @@ class BagRecorder(Node):
         self.config = Parameters(self, RecorderConfig()).config
         refuse_unknown(self)
         if not self.config.out:
-            raise ConfigError('out is empty: give the folder of the bag to write')
+            raise ConfigError('out is empty: give the folder to write the bag to')
         self._topics = NodeTopics(
             self, self.config.node, self.config.topics, inputs=self.config.inputs
         )
@@ -105,7 +108,7 @@ class BagRecorder(Node):
         self._is_closed = self._has_failed = False
 
     def start(self) -> None:
-        """It looks for the topics as soon as it spins."""
+        """Nothing to start: it looks for topics once it spins."""
 
     # -- which topics -----------------------------------------------------------------------
 
@@ -172,34 +175,27 @@ class BagRecorder(Node):
             self._put_early(now_ns)
             self._recorder.put(heard.topic, raw, now_ns)
         else:
-            self._early.append((heard.topic, raw))  # nobody has told /clock yet
+            self._early.append((heard.topic, raw))  # /clock has not been published yet
 
     def _put_early(self, now_ns: int) -> None:
-        """Record what came before there was a time to log it by."""
+        """Record what arrived before the clock was known."""
         for topic, raw in self._early:
             self._recorder.put(topic, raw, now_ns)
         self._early.clear()
 
     # -- how it stands ----------------------------------------------------------------------
 
-    def _tell(self, state: str) -> None:
+    def _status(self, state: str) -> RecordingStatus:
         topics = {}
         for name, heard in self._heard.items():
             tally = self._recorder.tallies.get(name, Tally())
-            topics[name] = {
-                'type': heard.topic.type,
-                'written': tally.written,
-                'lost_on_the_way': heard.missed,
-                'lost_by_overrun': tally.overrun,
-            }
-        said = {'state': state, 'path': str(self._path), 'topics': topics}
-        if self._unknown:
-            said['not_recorded'] = self._unknown
-        print(json.dumps(said), flush=True)
+            topics[name] = TopicStatus(
+                heard.topic.type, tally.written, heard.missed, tally.overrun
+            )
+        return RecordingStatus(state, str(self._path), topics, self._unknown)
 
-    def _lost(self) -> int:
-        overrun = sum(tally.overrun for tally in self._recorder.tallies.values())
-        return overrun + sum(heard.missed for heard in self._heard.values())
+    def _tell(self, state: str) -> None:
+        print(self._status(state).to_json(), flush=True)
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -211,7 +207,7 @@ class BagRecorder(Node):
         self._finish(2)
 
     def close(self) -> None:
-        """Write what waits, close the file and tell for the last time."""
+        """Write what waits, close the file and report for the last time."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -220,12 +216,14 @@ class BagRecorder(Node):
             self._recorder.finish()
         except OutputError as error:
             self._fail(error)
-        written = sum(tally.written for tally in self._recorder.tallies.values())
-        if not written:
+        status = self._status('written')
+        if status.written:
+            if status.lost:
+                self._finish(LOST)
+            self._tell('written')
+        else:
             _remove_empty(self._path)
-        elif self._lost():
-            self._finish(LOST)
-        self._tell('written' if written else 'empty')
+            self._tell('empty')
 
 
 def _matching(offered: Iterable[QoSProfile]) -> QoSProfile:

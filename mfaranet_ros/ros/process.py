@@ -163,11 +163,6 @@ def bag_recorder() -> None:
     sys.exit(run(module, 'BagRecorder', grace_s=WRITING_GRACE_S))
 
 
-def demo_recorder() -> None:
-    """Run the recorder of the demo."""
-    sys.exit(run('mfaranet_ros.ros.demo_recorder', 'DemoRecorder'))
-
-
 def wait_until_active() -> None:
     """Run the waiting for a lifecycle node."""
     sys.exit(run('mfaranet_ros.ros.wait_until_active', 'WaitUntilActive'))
@@ -177,7 +172,6 @@ EXECUTABLES = {
     'segmentation_node': segmentation_node,
     'player_node': player_node,
     'bag_recorder': bag_recorder,
-    'demo_recorder': demo_recorder,
     'wait_until_active': wait_until_active,
 }
 """What `python -m mfaranet_ros.ros NAME` runs; `ros2 run` knows the nodes by the same names."""

@@ -3,11 +3,13 @@
 """The figures of the transport benchmark and how they are told."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from mfaranet_ros.cli import benchmark_transport as transport
+from mfaranet_ros.benchmark import transport
 from mfaranet_ros.cli import main as command
+from mfaranet_ros.cli.benchmark_transport import table
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import OutputError
 
@@ -33,7 +35,7 @@ def test_table_shows_both_profiles():
         transport.summarise('shipped', 'rmw_x', 100, [12.5] * 99),
         transport.summarise('default', 'rmw_x', 100, []),
     ]
-    title, _, *rows = transport.table(LOAD, results).splitlines()
+    title, _, *rows = table(LOAD, results).splitlines()
     assert '2048x1024' in title
     assert '20 Hz' in title
     assert rows[0].split() == ['shipped', '99/100', '12.5', 'ms', '12.5', 'ms']
@@ -64,4 +66,4 @@ def test_figures_that_cannot_be_written_are_said(tmp_path):
 
 def test_full_disk_is_said():
     with pytest.raises(OutputError, match='No space left on device'):
-        write_json(transport.Path('/dev/full'), {})
+        write_json(Path('/dev/full'), {})

@@ -5,27 +5,25 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from live_recording import grid, image, status, write_run
 
+from mfaranet_ros.benchmark.live_run import AccuracyCounter, LiveRun
 from mfaranet_ros.cli import demo
-from mfaranet_ros.cli.children import Child, Children, ros_environment
-from mfaranet_ros.cli.demo_output import DemoOutput
-from mfaranet_ros.cli.demo_results import Results
-from mfaranet_ros.core.errors import ConfigError, MfaranetError, OutputError, SourceError
+from mfaranet_ros.cli.demo_output import DemoOutput, Target, make_table
+from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError
+from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.playback_sources import VideoFile
-from mfaranet_ros.data.wire import Record
 from mfaranet_ros.scenes.camera import SceneCamera
 
 FULL = Path('/dev/full')
@@ -133,114 +131,71 @@ def test_the_node_is_told_what_was_given_and_a_nominal_pose(images):
     assert '1.5 m high' in given.grid_note
 
 
-def test_what_the_user_has_set_in_the_environment_stays(monkeypatch):
-    for name in ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE',
-                 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):  # fmt: skip
-        monkeypatch.delenv(name, raising=False)
-    ours = ros_environment()
-    assert 1 <= int(ours['ROS_DOMAIN_ID']) <= 101
-    assert ours['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
-    profiles = {value for name, value in ours.items() if name.endswith('DEFAULT_PROFILES_FILE')}
-    assert [Path(profile).name for profile in profiles] == ['fastdds.xml']
-    monkeypatch.setenv('ROS_DOMAIN_ID', '7')
-    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', '/own.xml')
-    own = ros_environment()
-    assert own['ROS_DOMAIN_ID'] == '7'
-    assert 'FASTDDS_DEFAULT_PROFILES_FILE' not in own
-    assert own['FASTRTPS_DEFAULT_PROFILES_FILE'] == '/own.xml'
-
-
-# -- processes -----------------------------------------------------------------------------------
-
-
-def python(program):
-    return [sys.executable, '-c', program]
-
-
-@pytest.mark.parametrize(
-    ('program', 'text'),
-    [
-        ('import sys; sys.exit("error: no such folder")', 'no such folder'),
-        ('import sys; sys.exit("[ERROR] [1.2] [node]: cannot configure: no file")', 'no file'),
-        ('1 / 0', 'ZeroDivisionError'),
-        ('import os; os.kill(os.getpid(), 9)', 'node was ended by signal 9'),
-        ('import os; os._exit(3)', 'code 3: it said nothing'),
-        ('import sys; sys.exit("\\n".join(map(str, range(9999))))', '9998'),
-    ],
-)
-def test_a_child_that_fails_is_quoted(program, text):
-    child = Child('node', python(program), os.environ)
-    child.process.wait(PATIENCE_S)
-    with pytest.raises(MfaranetError, match=text) as caught:
-        child.check()
-    assert '\n' not in str(caught.value)
-    child.insist(1.0)
-
-
-def test_warnings_of_a_child_are_passed_on():
-    heard = []
-    program = 'import sys; print("[WARN] [1.2] [player]: a.jpg skipped", file=sys.stderr)'
-    child = Child('player', python(program), os.environ, heard.append)
-    child.process.wait(PATIENCE_S)
-    child.insist(1.0)
-    assert heard == ['player: a.jpg skipped']
-    child.check()
-
-
-def test_children_end_with_the_block_even_those_that_will_not(monkeypatch):
-    monkeypatch.setattr('mfaranet_ros.cli.children.GRACE_S', 1.0)
-    stubborn = (
-        'import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);'
-        'print("[WARN] [1.2] [x]: deaf", file=sys.stderr, flush=True); time.sleep(600)'
-    )
-    heard = []
-    with contextlib.suppress(KeyError), Children(os.environ, heard.append) as children:
-        for program in ('import time; time.sleep(600)', stubborn):
-            children._children.append(Child('x', python(program), os.environ, heard.append))
-        processes = [child.process for child in children._children]
-        while not heard:
-            time.sleep(0.01)
-        raise KeyError
-    assert [process.returncode for process in processes] == [-signal.SIGTERM, -signal.SIGKILL]
-
-
 # -- what it leaves behind -----------------------------------------------------------------------
 
 
-def some_results():
-    results = Results()
+@pytest.fixture
+def run(tmp_path_factory):
+    """A run of eight frames."""
+    entries = [status('segmentation: model', name='mfaranet_resnet18', scales='2')]
     for second in range(1, 9):
-        stamp_ns = second * 10**9
-        overlay = np.full((12, 16, 3), 20 * second, np.uint8)
-        facts = (('resolution_m', '0.5'), ('x_min_m', '0.0'), ('y_min_m', '-2.0'))
-        results.add(Record('mask', stamp_ns, stamp_ns, np.zeros((12, 16), np.uint8)))
-        results.add(Record('overlay', stamp_ns, stamp_ns, overlay))
-        results.add(Record('grid', stamp_ns, stamp_ns, np.zeros((8, 10), np.int8), facts))
-    return results
+        entries += [image('mask', second, 0), image('overlay', second, 20 * second), grid(second)]
+    with open_bag(write_run(tmp_path_factory.mktemp('run') / 'run', entries)) as bag:
+        yield LiveRun(bag)
+
+
+def write_output(run, target):
+    output, accuracy = DemoOutput(target, run, None), AccuracyCounter(None)
+    for frame in run.frames():
+        output.add(frame)
+    output.finish({'input': {'kind': 'images'}}, accuracy, None)
+
+
+def target_in(folder):
+    return Target(folder, folder / 'figures.json', 1.0, 'nominal')
 
 
 PRODUCTS = {'demo.mp4', 'figures.json', 'grid.png', 'overlay_1.png', 'overlay_2.png',
             'overlay_3.png'}  # fmt: skip
 
 
-def test_everything_is_written_and_what_was_there_before_is_gone(tmp_path):
+def test_everything_is_written_and_what_was_there_before_is_gone(tmp_path, run, capsys):
     (tmp_path / 'overlay_3.png').write_text('of yesterday')
     (tmp_path / 'demo.avi').write_text('of yesterday')
     (tmp_path / 'mine.png').write_text('not of the demo')
-    output = DemoOutput(tmp_path, None, 1.0, 'nominal')
+    target = target_in(tmp_path)
+    target.clear()
     assert [path.name for path in tmp_path.iterdir()] == ['mine.png']
-    output.finish(some_results(), {})
+    write_output(run, target)
     assert {path.name for path in tmp_path.iterdir()} == {*PRODUCTS, 'mine.png'}
     assert len(list(VideoFile(tmp_path / 'demo.mp4'))) == 8
+    figures = json.loads((tmp_path / 'figures.json').read_text())
+    assert (figures['input'], figures['accuracy']) == ({'kind': 'images'}, None)
+    assert figures['versions']['python']
+    assert 'mfaranet_resnet18, scales 2' in capsys.readouterr().out
+
+
+def test_the_table_has_every_figure(tmp_path):
+    entries = (
+        status('player: source', images_sent=10, images_skipped=1),
+        status('segmentation: input', frames_received=9, frames_processed=6,
+               dropped_replaced=2, dropped_stale=1),
+        status('segmentation: latency', processing_time_ms_p50=8.5, processing_time_ms_p95=9.5,
+               processing_time_ms_p99=9.9, processing_time_ms_max=12),
+    )  # fmt: skip
+    with open_bag(write_run(tmp_path / 'run', entries)) as bag:
+        table = make_table(LiveRun(bag), AccuracyCounter(None), ['out/demo/demo.mp4'])
+    for text in ('10 sent, 9 received, 6 processed, 3 dropped (replaced 2, stale 1), 1 lost',
+                 '1 images that could not be read', 'out/demo/demo.mp4', 'p50 8.5'):  # fmt: skip
+        assert text in table
 
 
 @pytest.mark.skipif(not FULL.exists(), reason='there is no /dev/full')
 @pytest.mark.parametrize('broken', sorted(PRODUCTS))
-def test_what_cannot_be_written_costs_none_of_the_others(tmp_path, capsys, broken):
-    output = DemoOutput(tmp_path, None, 1.0, 'nominal')
+def test_what_cannot_be_written_costs_none_of_the_others(tmp_path, run, capsys, broken):
     (tmp_path / broken).symlink_to(FULL)
     with pytest.raises(OutputError, match=rf'cannot write .*{broken}: No space left') as caught:
-        output.finish(some_results(), {})
+        write_output(run, target_in(tmp_path))
     assert str(caught.value).count('cannot write') == 1
     table = capsys.readouterr().out
     for name in PRODUCTS - {broken}:
@@ -320,7 +275,6 @@ class TestWhole:
         shown = list(VideoFile(tmp_path / 'demo.mp4'))
         assert frames['overlays_recorded'] <= len(shown) <= 2 * FRAMES
         assert 'mIoU' in out
-        assert ' dropped ' in err
 
     def test_interrupted_it_writes_what_there_is_and_ends_its_children(
         self, images, weights, tmp_path
@@ -329,11 +283,7 @@ class TestWhole:
             '--images', images, '--weights', weights, '--scales', '2', '--rate', '0.5',
             '--out', tmp_path,
         )  # fmt: skip
-        deadline = time.monotonic() + PATIENCE_S
-        while not (tmp_path / 'demo.mp4').exists():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        assert 'the first mask has come' in process.stderr.readline()
         children = children_of(process)
         assert len(children) == 3
         process.send_signal(signal.SIGINT)

@@ -6,17 +6,20 @@ import pytest
 
 from mfaranet_ros.cli import main as command
 from mfaranet_ros.cli import record
+from mfaranet_ros.data.bags.recorder import RecordingStatus, TopicStatus
 
 
 def topic(written, on_the_way=0, by_overrun=0):
-    return {
-        'type': 'std_msgs/msg/String', 'written': written, 'lost_on_the_way': on_the_way,
-        'lost_by_overrun': by_overrun,
-    }  # fmt: skip
+    return TopicStatus('std_msgs/msg/String', written, on_the_way, by_overrun)
 
 
 def figures(**topics):
-    return {'state': 'written', 'path': '/bag', 'topics': topics}
+    return RecordingStatus('written', '/bag', topics)
+
+
+def test_the_status_survives_the_pipe():
+    status = figures(mask=topic(30, 4, 1))
+    assert RecordingStatus.from_json(status.to_json()) == status
 
 
 def test_complete_is_said():
@@ -33,7 +36,9 @@ def test_losses_are_said_topic_by_topic():
 
 
 def test_nothing_is_said():
-    assert record.table(figures(mask=topic(0))).endswith('nothing came, so nothing was written')
+    assert record.table(figures(mask=topic(0))).endswith(
+        'no message arrived, so nothing was written'
+    )
 
 
 @pytest.mark.parametrize('option', ['--duration=-1', '--wait=-0.5'])

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from mfaranet_ros.cli import benchmark_transport as transport
+from mfaranet_ros.benchmark import transport
 from mfaranet_ros.cli import main as command
-from mfaranet_ros.cli.dds import find_shared
+from mfaranet_ros.core.dds import find_shared
 from mfaranet_ros.core.errors import ProcessError
 
 PROFILE = find_shared('config/fastdds.xml')
@@ -33,21 +33,21 @@ def test_benchmark_measures_both_profiles(tmp_path, capsys):
 
 def test_each_image_sent_is_told():
     told = []
-    transport.measure('shipped', PROFILE, SMALL, on_sent=lambda: told.append(1))
+    transport.measure_transport('shipped', PROFILE, SMALL, on_sent=lambda: told.append(1))
     assert len(told) == SMALL.frames
 
 
 def test_end_that_fails_is_said(monkeypatch, capfd):
     monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_that_does_not_exist')
     with pytest.raises(ProcessError, match='ended with code'):
-        transport.measure('shipped', PROFILE, SMALL)
+        transport.measure_transport('shipped', PROFILE, SMALL)
     capfd.readouterr()
 
 
 def test_nothing_getting_through_is_said(monkeypatch):
     monkeypatch.setattr(transport, 'READY_S', 0.1)
     with pytest.raises(ProcessError, match='nothing gets from publisher to subscriber'):
-        transport.measure('default', None, SMALL)
+        transport.measure_transport('default', None, SMALL)
 
 
 @pytest.mark.slow
@@ -60,5 +60,7 @@ def test_large_images_arrive_with_the_shipped_profile():
     received = 0
     for _ in range(2):
         if received < 80:
-            received = max(received, transport.measure('shipped', PROFILE, load).received)
+            received = max(
+                received, transport.measure_transport('shipped', PROFILE, load).received
+            )
     assert received >= 80

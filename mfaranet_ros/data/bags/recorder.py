@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.data.bags.storage import Topic
@@ -82,3 +84,53 @@ class Recorder:
             raise self.problem or error from error
         if self.problem is not None:
             raise self.problem
+
+
+@dataclass(frozen=True)
+class TopicStatus:
+    """One topic of a recording: messages written, lost before they arrived, and lost here."""
+
+    type: str
+    written: int
+    lost_on_the_way: int
+    lost_by_overrun: int
+
+    @property
+    def lost(self) -> int:
+        """How many messages are missing."""
+        return self.lost_on_the_way + self.lost_by_overrun
+
+
+@dataclass(frozen=True)
+class RecordingStatus:
+    """How a recording stands; the node `bag_recorder` prints it as a line of JSON.
+
+    state: waiting, recording, written or empty. topics: by name. not_recorded: topics whose types
+    are not installed, with those types.
+    """
+
+    state: str
+    path: str
+    topics: Mapping[str, TopicStatus]
+    not_recorded: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def written(self) -> int:
+        """Messages in the file."""
+        return sum(topic.written for topic in self.topics.values())
+
+    @property
+    def lost(self) -> int:
+        """Messages that are missing in it."""
+        return sum(topic.lost for topic in self.topics.values())
+
+    def to_json(self) -> str:
+        """Return it as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> RecordingStatus:
+        """Return it from its line."""
+        found = json.loads(line)
+        topics = {name: TopicStatus(**topic) for name, topic in found['topics'].items()}
+        return cls(found['state'], found['path'], topics, found['not_recorded'])

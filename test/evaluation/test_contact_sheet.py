@@ -7,7 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mfaranet_ros.cli.contact_sheet import (
+from mfaranet_ros.core.frame import GroundGrid
+from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.evaluation.report.contact_sheet import (
     CELL_COLORS,
     PANEL_WIDTH_PX,
     VIEW_HEIGHT_PX,
@@ -17,8 +19,6 @@ from mfaranet_ros.cli.contact_sheet import (
     draw_grid_beside,
     draw_view,
 )
-from mfaranet_ros.core.frame import GroundGrid
-from mfaranet_ros.core.labels import get_label_set
 
 CAMVID = get_label_set('camvid')
 LEGEND = Legend(CAMVID.names, CAMVID.palette)

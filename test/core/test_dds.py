@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mfaranet_ros.cli import dds
+from mfaranet_ros.core import dds
 from mfaranet_ros.core.errors import SourceError
 
 OLD, NEW = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The environment of the processes that tools start: which Fast DDS profile they run with."""
+"""The Fast DDS profile of a process: the user's own, or the shipped one for large images."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ OLD_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 NEW_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
 SHARED_MEMORY = '/dev/shm'
 LEAST_SHARED_MB = 256
-"""Room for the segments of camera, node and some listeners, 64 MB each."""
+"""Room for the shared-memory segments of camera, node and a few subscribers, 64 MB each."""
 
 OLD_DISTROS = ('humble', 'iron', 'jazzy')
 
 
 def find_shared(name: str) -> Path:
-    """Return a file that is installed beside the package, such as `config/fastdds.xml`.
+    """Return a file that is installed with the package, such as `config/fastdds.xml`.
 
-    It is looked for in the source tree and under share/mfaranet_ros of the ROS workspaces and of
-    this Python. Raises SourceError.
+    The source tree, the sourced ROS workspaces and this Python's prefix are searched in that
+    order. Raises SourceError.
     """
     prefixes = [*filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(':')), sys.prefix]
     source_tree = Path(__file__).resolve().parents[2]
@@ -42,10 +42,10 @@ def find_shared(name: str) -> Path:
 
 
 def profile_to_set(environment: Mapping[str, str]) -> Path | None:
-    """Return the shipped profile for large images where it should be set, else None.
+    """Return the shipped profile for large images if it should be set, else None.
 
-    The user's own stays; and where shared memory has no room for its segments Fast DDS could not
-    start with it, which a warning says.
+    A profile of the user's own stays. With too little shared memory for its segments Fast DDS
+    could not start, so a warning is logged instead.
     """
     if environment.get(NEW_VARIABLE) or environment.get(OLD_VARIABLE):
         return None
@@ -82,7 +82,7 @@ def with_profile(environment: Mapping[str, str], profile: Path | None) -> dict[s
 
 
 def profile_variable(environment: Mapping[str, str]) -> str:
-    """Return the variable Fast DDS reads: up to Jazzy the old one, which it warns of since."""
+    """Return the variable Fast DDS reads: up to Jazzy the old name, deprecated since."""
     distro = environment.get('ROS_DISTRO')
     is_old = distro in OLD_DISTROS if distro else _has_old_wheels()
     return OLD_VARIABLE if is_old else NEW_VARIABLE

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.cli import video
-from mfaranet_ros.cli.video import VideoWriter, write_image
 from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.data.playback_sources import VideoFile
+from mfaranet_ros.evaluation.report import video
+from mfaranet_ros.evaluation.report.video import VideoWriter, write_image
 
 FULL = Path('/dev/full')
 needs_full_disk = pytest.mark.skipif(not FULL.exists(), reason='there is no /dev/full')

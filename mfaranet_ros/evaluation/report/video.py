@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mfaranet_ros.cli.contact_sheet import Pixels
 from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.core.files import write_file
+from mfaranet_ros.evaluation.report.contact_sheet import Pixels
 
 CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG'}
 """Tried in this order; the second needs nothing but OpenCV itself."""
