@@ -17,8 +17,8 @@ from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import UnknownNameError
 from mfaranet_ros.core.frame import Drivable, GroundGrid
 from mfaranet_ros.core.labels import LabelSet, get_label_set
-from mfaranet_ros.data.bags.reader import Bag, BagMessage
 from mfaranet_ros.data.bags.playback import header_stamp_ns
+from mfaranet_ros.data.bags.reader import Bag, BagMessage
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.evaluation.report.contact_sheet import Pixels, View
