@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What can run the network: one file per backend, one row in the table below.
+"""What can run the network: one file per backend, one row in the table at the end.
 
 A backend takes a normalised tensor to coarse logits. What makes a network fast without changing
 its answer belongs in here, never in the model's own file.
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -25,13 +23,23 @@ from mfaranet_ros.backends.onnx_network import OnnxNetwork
 from mfaranet_ros.backends.openvino_backend import OpenVinoBackend, why_no_openvino
 from mfaranet_ros.backends.program import why_no_compiler
 from mfaranet_ros.backends.protocol import Backend, BackendInfo
+from mfaranet_ros.backends.registry import (
+    BACKENDS,
+    BackendEntry,
+    BackendRequest,
+    Choice,
+    register_backend,
+)
 from mfaranet_ros.backends.torch_backend import TorchBackend
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 
 __all__ = [
     'Backend',
+    'BackendEntry',
     'BackendInfo',
+    'BackendRequest',
+    'Choice',
     'CompiledBackend',
     'MockBackend',
     'OnnxBackend',
@@ -41,6 +49,7 @@ __all__ = [
     'check_runtime',
     'create_backend',
     'list_backends',
+    'register_backend',
     'resolve_device',
     'resolve_precision',
     'warm_up',
@@ -65,41 +74,40 @@ def create_backend(
     exist, ConfigError for one that this machine does not have.
     """
     check_runtime(config)
-    name = config.backend
-    if isinstance(model, OnnxNetwork) and name not in ('auto', 'onnx', 'openvino'):
-        raise ConfigError(
-            f'{model.path} is an ONNX file, which the backend {name!r} does not run: set '
-            'runtime.backend to onnx or auto, or give weights of another kind'
+    request = BackendRequest(config, model, classes, size)
+    entry = BACKENDS[config.backend] if config.backend != 'auto' else _choose(request)
+    if not entry.can_run(model):
+        what = (
+            f'{model.path} is an ONNX file, which'
+            if isinstance(model, OnnxNetwork)
+            else (f'{type(model).__name__} is a network that')
         )
-    if name == 'auto':
-        name, why = _choose(config, model, size)
-        _log.info('runtime.backend auto: %s, %s', name, why)
-    return _BACKENDS[name](_Order(config, model, classes, size))
+        able = ', '.join(other.name for other in BACKENDS.values() if other.can_run(model))
+        raise ConfigError(
+            f'{what} the backend {entry.name!r} does not run: set runtime.backend to {able} or '
+            'auto, or give weights of another kind'
+        )
+    try:
+        return entry.build(request)
+    except ImportError as error:
+        raise ConfigError(
+            f'the backend {entry.name!r} needs a package that is missing ({error}): '
+            f'{entry.install or "install it"}'
+        ) from error
 
 
-def _choose(
-    config: RuntimeConfig, model: nn.Module | None, size: tuple[int, int]
-) -> tuple[str, str]:
-    """Return the backend that auto stands for, and why.
-
-    Compiled, a network is said to be twice as fast as eager on a CPU with AMX, and was measured
-    to be 1.2 times as fast on one without, which is not worth a minute at the first start.
-    """
-    if isinstance(model, OnnxNetwork):
-        return 'onnx', 'since the weights are an ONNX file'
-    device = resolve_device(config.device)
-    if device.type == 'cpu' and not why_no_openvino():
-        return 'openvino', 'since it is the fastest on a CPU and needs no compiler'
-    if device.type == 'cpu' and 'amx_bf16' not in cpu_flags():
-        return 'torch', 'since compiling gains little on a CPU without AMX'
-    if not all(size):
-        return 'torch', 'since a compiled program needs input.height and input.width'
-    missing = why_no_compiler(device)
-    if missing and has_graphs(device):
-        return 'compiled', f'since a CUDA graph is the best there is: {missing}'
-    if missing:
-        return 'torch', f'since {missing}'
-    return 'compiled', 'since the size of the input is set and there is a compiler'
+def _choose(request: BackendRequest) -> BackendEntry:
+    """Return the first backend that auto may take, and log why it is that one."""
+    refused: list[str] = []
+    for entry in BACKENDS.values():
+        choice = entry.auto(request)
+        if choice.takes and entry.can_run(request.model):
+            why = choice.why + (f' ({"; ".join(refused)})' if refused else '')
+            _log.info('runtime.backend auto: %s, since %s', entry.name, why)
+            return entry
+        if choice.why:
+            refused.append(f'{entry.name}: {choice.why}')
+    raise ConfigError(f'no backend runs this network: {"; ".join(refused)}')
 
 
 def check_runtime(config: RuntimeConfig) -> None:
@@ -107,16 +115,16 @@ def check_runtime(config: RuntimeConfig) -> None:
 
     Raises UnknownNameError or ConfigError as `create_backend` does.
     """
-    if config.backend not in ('auto', *_BACKENDS):
-        raise UnknownNameError('backend', config.backend, ('auto', *_BACKENDS))
-    if config.backend == 'openvino':
-        return  # it has devices of its own
+    if config.backend not in ('auto', *BACKENDS):
+        raise UnknownNameError('backend', config.backend, ('auto', *BACKENDS))
+    if config.backend != 'auto' and BACKENDS[config.backend].own_devices:
+        return
     resolve_precision(config.precision, resolve_device(config.device))
 
 
 def list_backends() -> list[str]:
     """Return the names of all backends, sorted."""
-    return sorted(_BACKENDS)
+    return sorted(BACKENDS)
 
 
 def warm_up(backend: Backend, height: int, width: int) -> float:
@@ -130,35 +138,60 @@ def warm_up(backend: Backend, height: int, width: int) -> float:
     return (time.perf_counter_ns() - start_ns) / 1e6
 
 
-@dataclass(frozen=True)
-class _Order:
-    """What a backend is made of, as `create_backend` is given it."""
-
-    config: RuntimeConfig
-    model: nn.Module | None
-    classes: int
-    size: tuple[int, int]
-
-    def network(self) -> nn.Module:
-        """Return the model; raises ConfigError where there is none."""
-        if self.model is None:
-            name = self.config.backend
-            raise ConfigError(
-                f"backend {name!r} needs a model: give one, or use the backend 'mock'"
-            )
-        return self.model
+def _mock(request: BackendRequest) -> Backend:
+    device = resolve_device(request.config.device)
+    dtype = resolve_precision(request.config.precision, device)
+    return MockBackend(request.classes, device=device, dtype=dtype)
 
 
-def _mock(order: _Order) -> Backend:
-    device = resolve_device(order.config.device)
-    dtype = resolve_precision(order.config.precision, device)
-    return MockBackend(order.classes, device=device, dtype=dtype)
+def _auto_onnx(request: BackendRequest) -> Choice:
+    takes = isinstance(request.model, OnnxNetwork)
+    return Choice(takes, 'the weights are an ONNX file' if takes else '')
 
 
-_BACKENDS: dict[str, Callable[[_Order], Backend]] = {
-    'compiled': lambda order: CompiledBackend(order.config, order.network(), order.size),
-    'onnx': lambda order: OnnxBackend(order.config, order.network()),
-    'openvino': lambda order: OpenVinoBackend(order.config, order.network()),
-    'torch': lambda order: TorchBackend(order.config, order.network()),
-    'mock': _mock,
-}
+def _auto_openvino(request: BackendRequest) -> Choice:
+    if resolve_device(request.config.device).type != 'cpu':
+        return Choice(False, 'is for CPUs')
+    missing = why_no_openvino()
+    return Choice(not missing, missing or 'it is the fastest on a CPU and needs no compiler')
+
+
+def _auto_compiled(request: BackendRequest) -> Choice:
+    """Take it where it pays.
+
+    It was measured to be 1.2 times as fast as eager on a CPU without AMX, which is not worth a
+    minute at the first start.
+    """
+    device = resolve_device(request.config.device)
+    if device.type == 'cpu' and 'amx_bf16' not in cpu_flags():
+        return Choice(False, 'gains little on a CPU without AMX')
+    if not all(request.size):
+        return Choice(False, 'needs input.height and input.width')
+    missing = why_no_compiler(device)
+    if missing and has_graphs(device):
+        return Choice(True, f'a CUDA graph is the best there is: {missing}')
+    return Choice(not missing, missing or 'the size of the input is set and there is a compiler')
+
+
+for _entry in (
+    BackendEntry(
+        'onnx', 'ONNX Runtime', lambda r: OnnxBackend(r.config, r.network()),
+        runs_onnx=True, auto=_auto_onnx, install='pip install onnx onnxruntime',
+    ),
+    BackendEntry(
+        'openvino', 'OpenVINO, for CPUs and GPUs of Intel',
+        lambda r: OpenVinoBackend(r.config, r.network()),
+        runs_onnx=True, auto=_auto_openvino, own_devices=True,
+        install='pip install openvino onnx',
+    ),
+    BackendEntry(
+        'compiled', 'torch.compile, or a CUDA graph where there is no compiler',
+        lambda r: CompiledBackend(r.config, r.network(), r.size), auto=_auto_compiled,
+    ),
+    BackendEntry(
+        'torch', 'PyTorch as it is', lambda r: TorchBackend(r.config, r.network()),
+        auto=lambda r: Choice(True, 'it runs everywhere'),
+    ),
+    BackendEntry('mock', 'draws bands, for tests; no network runs', _mock),
+):  # fmt: skip
+    register_backend(_entry)

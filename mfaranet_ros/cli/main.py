@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mfaranet_ros import __version__
-from mfaranet_ros.core.errors import MfaranetError, UnknownNameError
+from mfaranet_ros.core.errors import MfaranetError
+from mfaranet_ros.core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,10 @@ class Verb:
     summary: str
 
 
-VERBS = {
+VERBS: Registry[Verb] = Registry('verb')
+"""Every verb by its name, in the order of `mfaranet --help`."""
+
+for _name, _verb in {
     'demo': Verb('mfaranet_ros.cli.demo', 'play the synthetic scene or images through the node'),
     'benchmark': Verb('mfaranet_ros.cli.benchmark', 'measure what this machine can do'),
     'evaluate': Verb('mfaranet_ros.cli.evaluate', 'score a network on images or bags'),
@@ -36,7 +40,16 @@ VERBS = {
     'train': Verb('mfaranet_ros.cli.train', 'train a network, or go on with a training'),
     'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),
     'models': Verb('mfaranet_ros.cli.models', 'list the networks, their size and weights'),
-}
+}.items():
+    VERBS[_name] = _verb
+
+
+def register_verb(name: str, module: str, summary: str) -> None:
+    """Add a verb; raises ConfigError for a name that is taken.
+
+    module: where its `add_arguments(parser)` and `main(args) -> int` are. summary: for --help.
+    """
+    VERBS[name] = Verb(module, summary)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,8 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:
-    if name not in VERBS:
-        raise UnknownNameError('verb', name, VERBS)
     verb = VERBS[name]
     module = importlib.import_module(verb.module)
     parser = argparse.ArgumentParser(prog=f'mfaranet {name}', description=module.__doc__)

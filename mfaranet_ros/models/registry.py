@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mfaranet_ros.core.errors import UnknownNameError
+from mfaranet_ros.core.registry import Registry
 from mfaranet_ros.models.base import SegmentationModel
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -41,7 +41,8 @@ class ModelEntry:
     build: Build = field(repr=False)
 
 
-_ENTRIES: dict[str, ModelEntry] = {}
+MODELS: Registry[ModelEntry] = Registry('model')
+"""Every network by its name."""
 
 
 def register_model(
@@ -55,12 +56,13 @@ def register_model(
     """Return a decorator that registers a building function under the function's own name.
 
     The function takes the number of classes, the kept scales and whether to add training heads,
-    and returns the network. The arguments here are fields of ModelEntry.
+    and returns the network. The arguments here are fields of ModelEntry. A name that
+    is taken raises ConfigError.
     """
 
     def register(build: Build) -> Build:
         name = build.__name__
-        _ENTRIES[name] = ModelEntry(name, paper, mean, std, stride, has_scales, build)
+        MODELS[name] = ModelEntry(name, paper, mean, std, stride, has_scales, build)
         return build
 
     return register
@@ -68,11 +70,9 @@ def register_model(
 
 def list_models() -> list[str]:
     """Return the names of all networks, sorted."""
-    return sorted(_ENTRIES)
+    return sorted(MODELS)
 
 
 def get_model_entry(name: str) -> ModelEntry:
     """Return the registry entry of a network; raises UnknownNameError with the nearest names."""
-    if name not in _ENTRIES:
-        raise UnknownNameError('model', name, _ENTRIES)
-    return _ENTRIES[name]
+    return MODELS[name]

@@ -202,7 +202,7 @@ def whole_only(monkeypatch) -> ModelEntry:
     entry = dataclasses.replace(
         registry.get_model_entry('mfaranet_resnet18'), name='plain', has_scales=False
     )
-    monkeypatch.setitem(registry._ENTRIES, 'plain', entry)
+    monkeypatch.setitem(registry.MODELS, 'plain', entry)
     return entry
 
 

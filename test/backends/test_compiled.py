@@ -129,6 +129,7 @@ def test_without_a_compiler_it_says_how_to_get_one(monkeypatch, make_toy):
 def test_auto_takes_the_best_and_says_why(
     filled, monkeypatch, caplog, make_toy, flags, compiler, size, wanted
 ):
+    monkeypatch.setattr(backends, 'why_no_openvino', lambda: 'for a test')
     monkeypatch.setattr(backends, 'cpu_flags', lambda: flags)
     monkeypatch.setattr(program, 'cpu_flags', lambda: flags)
     monkeypatch.setattr(program, 'get_program', None)

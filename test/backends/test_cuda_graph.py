@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import weakref
 
@@ -86,13 +87,14 @@ class TestChoice:
         ('no compiler', (0, 0), 'torch'),
     ])  # fmt: skip
     def test_auto_takes_a_graph_wherever_the_size_is_known(
-        self, monkeypatch, make_toy, missing, size, name
+        self, monkeypatch, caplog, make_toy, missing, size, name
     ):
         monkeypatch.setattr(backends, 'resolve_device', lambda name: torch.device('cuda', 0))
         monkeypatch.setattr(backends, 'why_no_compiler', lambda device: missing)
-        chosen, why = backends._choose(RuntimeConfig(), make_toy(), size)
-        assert chosen == name
-        assert missing in why or not all(size)
+        request = backends.BackendRequest(RuntimeConfig(), make_toy(), CLASSES, size)
+        with caplog.at_level(logging.INFO):
+            assert backends._choose(request).name == name
+        assert missing in caplog.text or not all(size)
 
 
 class TestWithoutCompiler:

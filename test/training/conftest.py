@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tiny data in the layouts they are published in, and a tiny network to train on them."""
 
+import copy
 import importlib.util
 from pathlib import Path
 
@@ -23,7 +24,7 @@ COLORS = np.array(
 @pytest.fixture
 def tiny_network(monkeypatch):
     """The name of a network that is in the zoo for one test."""
-    monkeypatch.setattr(registry, '_ENTRIES', dict(registry._ENTRIES))
+    monkeypatch.setattr(registry, 'MODELS', copy.copy(registry.MODELS))
     spec = importlib.util.spec_from_file_location('tiny_network', SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
