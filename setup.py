@@ -64,7 +64,9 @@ setup(
     ],
     entry_points={'console_scripts': ['mfaranet = mfaranet_ros.cli.main:main']},
     install_requires=[
+        'av>=12',
         'lz4>=4',
+        'mcap>=1.1',
         'numpy>=1.26,<3',
         'opencv-python>=4.6,<6',
         'PyYAML>=6',

@@ -29,8 +29,6 @@ FLOORS = (
 NOT_YET = frozenset(
     {
         ('monitoring', 'adaptive'),
-        ('data', 'evaluation'),
-        ('data', 'torch'),
     }
 )
 """Arrows that still point the wrong way while the house is being built; to be empty."""

@@ -24,6 +24,7 @@ OWN = {'mfaranet_ros'}
 TYPE_NAME = re.compile(r'([a-z][a-z0-9_]*)/(?:msg|srv|action)/[A-Z]\w*')
 
 ROSDEP_KEYS = {
+    'av': 'python3-av',
     'cv2': 'python3-opencv',
     'numpy': 'python3-numpy',
     'tf2_ros': 'tf2_ros_py',  # the Python module of that package has the name of the C++ one
@@ -35,7 +36,7 @@ ROSDEP_KEYS = {
 }
 """The rosdep keys of what is imported, where they are not its name."""
 
-WITHOUT_KEY = {'lz4', 'safetensors', 'zstandard'}
+WITHOUT_KEY = {'lz4', 'mcap', 'safetensors', 'zstandard'}
 """What rosdep does not know; package.xml says how to install it."""
 
 NOT_DECLARED = {'autoware_internal_debug_msgs', 'triton'}

@@ -18,7 +18,8 @@ from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Stopwatch
-from mfaranet_ros.data.images import GroundTruthReader, Pairs
+from mfaranet_ros.data.images import Pairs
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.run import evaluate
 from mfaranet_ros.models.macs import count_macs
 

@@ -34,7 +34,8 @@ from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.data.images import GroundTruthReader, check_pairs, find_pairs, read_frame
+from mfaranet_ros.data.images import check_pairs, find_pairs, read_frame
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.report.video import write_image
 
 OPERATING_POINTS = '1,2,3,4 1,2 2 1'

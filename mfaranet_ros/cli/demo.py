@@ -52,8 +52,9 @@ from mfaranet_ros.core.processes import (
 )
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.bags.recorder import RecordingStatus
-from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.data.image_sources import ImageFolder, Source
 from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings
+from mfaranet_ros.data.video import VideoFile
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
 """What can be played, by the name of its argument and of the player's setting."""

@@ -30,7 +30,8 @@ from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Output
 from mfaranet_ros.data.calibration_file import read_calibration
-from mfaranet_ros.data.images import GroundTruthReader, Pairs, check_pairs, find_pairs
+from mfaranet_ros.data.images import Pairs, check_pairs, find_pairs
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.report.annotate import MakeAnnotatedBag, outputs_in_bag
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import MakeSink

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 class MfaranetError(Exception):
     """Base of every error this package raises on purpose."""
 
+    def __str__(self) -> str:
+        """Return the message; what cannot be encoded, as in a file's name, is escaped."""
+        return super().__str__().encode(errors='backslashreplace').decode()
+
 
 class ConfigError(MfaranetError):
     """A setting does not exist, or its value is not allowed."""

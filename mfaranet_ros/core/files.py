@@ -33,7 +33,7 @@ def write_files(
     path = Path()
     try:
         for path, content in contents.items():
-            data = content.encode() if isinstance(content, str) else content
+            data = printable(content).encode() if isinstance(content, str) else content
             if parents:
                 path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and not path.is_file():  # such as /dev/stdout or a pipe
@@ -67,6 +67,11 @@ def unwritable(path: Path, error: OSError, advice: str = '') -> OutputError:
     """Return the error for a file or folder that cannot be written."""
     reason = f'cannot write {path}: {error.strerror or error}'
     return OutputError(f'{reason}; {advice}' if advice else reason)
+
+
+def printable(path: str | Path) -> str:
+    """Return a path as a text that can be printed and sent, whatever bytes its name holds."""
+    return str(path).encode(errors='backslashreplace').decode()
 
 
 def hash_files(paths: Iterable[Path]) -> str:

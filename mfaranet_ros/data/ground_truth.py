@@ -10,14 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.bags.reader import Bag, BagMessage
+import numpy as np
+from numpy.typing import NDArray
+
+from mfaranet_ros.core.errors import DecodeError, SourceError
+from mfaranet_ros.data.bags.reader import IMAGE, Bag, BagMessage
+from mfaranet_ros.data.labels import LabelReader
 from mfaranet_ros.data.stamps import NOTHING, Named, StampWatch, parse_stamp, stamp_text
+from mfaranet_ros.pipeline.decode import decode
+
+LABEL_ENCODINGS = ('mono8', '8UC1')
+"""The encodings of raw images whose values are class ids."""
 
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """What is true of one image: a message, or a png file of class ids; the other is None."""
+    """The ground truth of one image: a message, or a PNG file of class ids; the other is None."""
 
     stamp_ns: int
     name: str
@@ -34,6 +42,33 @@ class GroundTruth:
     @property
     def size_bytes(self) -> int:
         return 0 if self.message is None else len(self.message.raw)
+
+
+def read_labels(
+    ground_truth: GroundTruth, size: tuple[int, int], read: LabelReader
+) -> NDArray[np.uint8]:
+    """Return the class ids uint8 (H, W) of a label image; size: (height, width) of its image.
+
+    Raises SourceError, which names it, where it cannot be read or is no image of class ids.
+    """
+    if ground_truth.path is not None:
+        return read(ground_truth.path, size)
+    assert ground_truth.message is not None
+    topic = ground_truth.message.topic
+    where = f'{topic.name} at {ground_truth.name} s'
+    try:
+        message = ground_truth.message.message
+        if topic.type == IMAGE and message.encoding not in LABEL_ENCODINGS:
+            raise SourceError(
+                f'{where} has the encoding {message.encoding!r}: class ids are '
+                f'{" or ".join(LABEL_ENCODINGS)}'
+            )
+        frame = decode(message)
+    except DecodeError as error:
+        raise SourceError(f'{where} cannot be read: {error}') from error
+    if frame.encoding != 'mono8':
+        raise SourceError(f'{where} is a {frame.encoding} image: class ids are mono8')
+    return read.ids_of(where, frame.pixels[..., 0], size)
 
 
 class PendingLabels:

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Images and their ground truth in two folders: matched by name, checked, read.
+"""Image files: found in folders, matched with their ground truth, read and decoded.
 
 A network is only scored on all images or on none: what is missing or broken is named before
 anything is run.
@@ -9,7 +9,8 @@ anything is run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,21 +19,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.errors import ConfigError, DecodeError, SourceError
-from mfaranet_ros.core.frame import UNLABELED, Frame
-from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.data.labels import LARGEST_LABEL_ID, to_train_ids
+from mfaranet_ros.core.errors import DecodeError, SourceError
+from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.pipeline.decode import decode
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
-GROUND_TRUTH_SUFFIX = '.png'
-PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+COMPRESSED_FORMATS = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png'}
+"""The files that can be sent as they are, with their name in CompressedImage.format."""
 
-VOID_IDS = {'camvid': (11,)}
-"""The ids beside 255 that the common files of a label set give to pixels of no class."""
+IMAGE_SUFFIXES = (*COMPRESSED_FORMATS, '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
+GROUND_TRUTH_SUFFIX = '.png'
 
 SHOWN = 3
-"""So many files are named in one message."""
+"""The files that one message names."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _list_files(folder: Path, suffixes: Sequence[str], what: str) -> list[Path]:
     folder = folder.expanduser()
     if not folder.is_dir():
         raise SourceError(f'{folder} is no folder: give the folder of the {what}')
-    files = [file for file in folder.rglob('*') if file.suffix.lower() in suffixes]
+    files = [file for file in walk(folder) if file.suffix.lower() in suffixes]
     if not files:
         raise SourceError(f'{folder} holds none of {", ".join(suffixes)}: give the {what}')
     return files
@@ -139,63 +137,6 @@ def _check_complete(lonely: Iterable[str], what: str, missing: str) -> None:
         )
 
 
-class GroundTruthReader:
-    """Reads ground truth as class ids of a label set, 255 where a pixel is of no class.
-
-    ignored: further ids that mean no class; 255 and those of VOID_IDS always do.
-    Raises ConfigError where the layout's ids are not of this label set.
-    """
-
-    def __init__(self, label_set: LabelSet, layout: Layout, ignored: Iterable[int] = ()) -> None:
-        self._ids = to_train_ids() if layout.label_ids else np.arange(256, dtype=np.uint8)
-        self._allowed = np.zeros(256, bool)
-        if layout.label_ids:
-            if label_set.name != 'cityscapes':
-                raise ConfigError(
-                    f'the ground truth holds label ids of cityscapes, the labels are '
-                    f'{label_set.name}: '
-                    'give ground truth of the label set that the weights were trained on'
-                )
-            self._allowed[: LARGEST_LABEL_ID + 1] = True
-        self._allowed[: len(label_set)] = True
-        void = [UNLABELED, *VOID_IDS.get(label_set.name, ()), *ignored]
-        self._ids[void] = UNLABELED
-        self._allowed[void] = True
-        self._refused = (~self._allowed).astype(np.uint8)
-        self._set = label_set.name
-
-    def __call__(self, path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return uint8 (H, W) class ids; size: height and width of the image.
-
-        Raises SourceError, which names the file, if it is no 8-bit gray png, of another size, or
-        holds other ids.
-        """
-        data = read_bytes(path)
-        frame = decode_bytes(path, data)
-        # The name may lie; a png says its bit depth and colour type in the header.
-        if not data.startswith(PNG_SIGNATURE) or data[24:26] != b'\x08\x00':
-            raise SourceError(f'{path} must be an 8-bit gray png of class ids: convert it')
-        return self.ids_of(str(path), frame.pixels[..., 0], size)
-
-    def ids_of(
-        self, where: str, values: NDArray[np.uint8], size: tuple[int, int]
-    ) -> NDArray[np.uint8]:
-        """Return values (H, W) of a ground truth as class ids; where: what errors call it.
-
-        Raises SourceError if it is of another size than the image, or holds other ids.
-        """
-        if values.shape != size:
-            raise SourceError(f'{where} is {_in_px(values.shape)}, its image {_in_px(size)}')
-        if cv2.LUT(values, self._refused).any():
-            seen = np.bincount(values.ravel(), None, 256) > 0
-            outside = np.flatnonzero(~self._allowed & seen)
-            raise SourceError(
-                f'{where} holds the values {", ".join(map(str, outside))}, which are not of '
-                f'{self._set}: convert them, or have them ignored'
-            )
-        return np.asarray(cv2.LUT(values, self._ids), np.uint8)
-
-
 def read_frame(path: Path) -> Frame:
     """Read an image as the node would get it; raises SourceError, which names the file."""
     return decode_bytes(path, read_bytes(path))
@@ -203,7 +144,7 @@ def read_frame(path: Path) -> Frame:
 
 def check_pairs(
     pairs: Pairs,
-    read_ground_truth: GroundTruthReader,
+    read_ground_truth: Callable[[Path, tuple[int, int]], NDArray[np.uint8]],
     on_pair: Callable[[], object] = lambda: None,
 ) -> str:
     """Read every file once; return the sha256 of all of them, one after the other.
@@ -237,13 +178,66 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode_bytes(path: Path, data: bytes) -> Frame:
-    """Decode what was read from an image; raises SourceError, which names the file."""
+    """Decode what was read from an image file; raises SourceError, which names the file.
+
+    JPEG and PNG are decoded as the node decodes them, the others of IMAGE_SUFFIXES by OpenCV.
+    """
     header = SimpleNamespace(stamp=SimpleNamespace(sec=0, nanosec=0), frame_id='')
+    suffix = path.suffix.lower()
     try:
-        return decode(SimpleNamespace(header=header, format=path.suffix[1:], data=data))
+        if suffix not in IMAGE_SUFFIXES or suffix in COMPRESSED_FORMATS:
+            return decode(SimpleNamespace(header=header, format=suffix[1:], data=data))
+        return Frame(_decode_by_opencv(data), 'bgr8', 0, '')
     except DecodeError as error:
         reason = str(error).partition(';')[0]  # what follows is advice about cameras
         raise SourceError(f'{path} is broken: {reason}') from error
+
+
+def _decode_by_opencv(data: bytes) -> NDArray[np.uint8]:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as error:
+        raise DecodeError('data', ' '.join(str(error.err).split())) from error
+    if pixels is None:
+        raise DecodeError('data', 'it cannot be decoded')
+    return np.asarray(pixels)
+
+
+def to_rgb(frame: Frame) -> NDArray[np.uint8]:
+    """Return the pixels of a frame as RGB, uint8 (H, W, 3); a view where they are RGB already."""
+    if frame.encoding == 'rgb8':
+        return frame.pixels
+    return np.asarray(cv2.cvtColor(frame.pixels, _TO_RGB[frame.encoding]), np.uint8)
+
+
+_TO_RGB = {
+    'bgr8': cv2.COLOR_BGR2RGB,
+    'bgra8': cv2.COLOR_BGRA2RGB,
+    'rgba8': cv2.COLOR_RGBA2RGB,
+    'mono8': cv2.COLOR_GRAY2RGB,
+}
+
+
+def walk(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """Yield the files in a folder and below it; linked folders are followed, but not in circles.
+
+    above: device and inode of the folders it is in. Raises SourceError for a folder that cannot
+    be read.
+    """
+    try:
+        status = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise SourceError(f'{folder} cannot be read: {error.strerror or error}') from error
+    place = status.st_dev, status.st_ino
+    if place in above:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from walk(Path(entry.path), (*above, place))
+        else:
+            yield Path(entry.path)
 
 
 def _listed(texts: Sequence[str], separator: str = ', ') -> str:

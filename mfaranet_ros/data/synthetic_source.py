@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mfaranet_ros.data.calibration_file import UNSTAMPED
-from mfaranet_ros.data.playback_sources import SourceImage, Unreadable
+from mfaranet_ros.data.image_sources import SourceImage, Unreadable
 from mfaranet_ros.pipeline.messages import (
     CameraInfo,
     Header,

@@ -27,8 +27,8 @@ from mfaranet_ros.data.calibration_file import (
     nominal_camera_info,
     read_calibration,
 )
+from mfaranet_ros.data.image_sources import ImageCursor, Source, SourceImage
 from mfaranet_ros.data.playback_clock import Pace
-from mfaranet_ros.data.playback_sources import ImageCursor, Source, SourceImage
 from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings, mounting
 from mfaranet_ros.pipeline import encode, messages
 from mfaranet_ros.ros.conversions import message_class, to_message

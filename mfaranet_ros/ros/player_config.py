@@ -12,8 +12,9 @@ from mfaranet_ros.core.config import setting, settings_of
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.data.bags.playback import BagPlayback
 from mfaranet_ros.data.bags.reader import open_bag
-from mfaranet_ros.data.playback_sources import ImageFolder, Source, VideoFile
+from mfaranet_ros.data.image_sources import ImageFolder, Source
 from mfaranet_ros.data.synthetic_source import SceneSource
+from mfaranet_ros.data.video import VideoFile
 
 SOURCES: dict[str, Callable[[PlayerConfig], Source | BagPlayback]] = {
     'images': lambda config: ImageFolder(config.images),

@@ -21,16 +21,10 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
 from mfaranet_ros.core.labels import LabelSet, get_label_set
-from mfaranet_ros.data.images import GroundTruthReader, Pair, find_pairs, read_frame
+from mfaranet_ros.data.images import Pair, find_pairs, read_frame, to_rgb
 from mfaranet_ros.data.label_table import LabelCodes
+from mfaranet_ros.data.labels import GroundTruthReader, Pixels, ReadGroundTruth, read_camvid_colors
 from mfaranet_ros.training.config import DataConfig
-from mfaranet_ros.training.ground_truth import (
-    Pixels,
-    PlainGroundTruth,
-    ReadGroundTruth,
-    read_color_ground_truth,
-    to_rgb,
-)
 
 TRAIN, VALIDATION = 'train', 'val'
 
@@ -252,7 +246,7 @@ def _find_camvid_colors(
         (name, root / images / f'{name}.png', root / ground_truth / f'{name}_L.png')
         for name in _read_list(root / names)
     ]
-    return _listed_pairs(files), read_color_ground_truth
+    return _listed_pairs(files), read_camvid_colors
 
 
 def _find_pascal_context(
@@ -266,7 +260,7 @@ def _find_pascal_context(
         (name, root / images / f'{name}.jpg', root / ground_truth / f'{name}.png')
         for name in _read_list(root / names)
     ]
-    return _listed_pairs(files), PlainGroundTruth(label_set, first=1)
+    return _listed_pairs(files), GroundTruthReader(label_set, first=1)
 
 
 KINDS = {

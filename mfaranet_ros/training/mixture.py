@@ -32,24 +32,18 @@ from typing import Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
 from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.core.labels import LabelSet, get_label_set
-from mfaranet_ros.data.images import (
-    PNG_SIGNATURE,
-    Pair,
-    decode_bytes,
-    find_pairs,
-    read_bytes,
-)
+from mfaranet_ros.data.images import Pair, find_pairs, read_bytes
 from mfaranet_ros.data.label_table import (
     LabelCodes,
     LabelTable,
     identity_table,
     read_table,
 )
+from mfaranet_ros.data.labels import LabelReader, read_label_values
 from mfaranet_ros.training.config import DataConfig
 from mfaranet_ros.training.datasets import Dataset, Part, open_data
 from mfaranet_ros.training.losses import MAX_PARTIAL_CLASSES
@@ -88,49 +82,6 @@ class MixtureConfig:
 
     label_set: LabelSet
     sets: tuple[SetConfig, ...]
-
-
-@dataclass(frozen=True)
-class TableGroundTruth:
-    """Reads 8-bit gray PNG of the ids of a table as codes.
-
-    lookup: uint8 (256,), the code of each id. known: bool (256,), the ids that have a row.
-    """
-
-    table: str
-    lookup: NDArray[np.uint8]
-    known: NDArray[np.bool_]
-
-    def __call__(self, path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return the codes of a file, uint8 (H, W), see ReadTruth."""
-        values = read_ids(path)
-        if values.shape != size:
-            raise SourceError(
-                f'{path} is {values.shape[1]}x{values.shape[0]} px, its image {size[1]}x{size[0]} '
-                'px'
-            )
-        self.check(path, values)
-        codes: NDArray[np.uint8] = self.lookup[values]
-        return codes
-
-    def check(self, path: Path, values: NDArray[np.uint8]) -> None:
-        """Raise SourceError where ids have no row in the table."""
-        seen = np.flatnonzero((np.bincount(values.ravel(), minlength=256) > 0) & ~self.known)
-        if len(seen):
-            raise SourceError(
-                f'{path} holds the ids {", ".join(map(str, seen))}, which have no row in '
-                f'{self.table}: add them there (with no class where they are void)'
-            )
-
-
-def read_ids(path: Path) -> NDArray[np.uint8]:
-    """Return the ids of an 8-bit gray PNG, uint8 (H, W); raises SourceError, which names it."""
-    data = read_bytes(path)
-    frame = decode_bytes(path, data)
-    if not data.startswith(PNG_SIGNATURE) or data[24:26] != b'\x08\x00':
-        raise SourceError(f'{path} must be an 8-bit gray png of ids: convert it')
-    ids: NDArray[np.uint8] = frame.pixels[..., 0]
-    return ids
 
 
 def open_sets(config: DataConfig, threads: int) -> tuple[Dataset, Dataset]:
@@ -258,7 +209,8 @@ def _open_set(entry: SetConfig, table: LabelTable, codes: LabelCodes) -> tuple[P
     pairs = find_pairs(entry.root / entry.images, entry.root / entry.ground_truth).pairs
     known = np.zeros(256, bool)
     known[[*table.allowed, UNLABELED]] = True
-    reader = TableGroundTruth(table.name, codes.encode(table), known)
+    refused = f'have no row in {table.name}: add them there (with no class where they are void)'
+    reader = LabelReader(table.name, codes.encode(table), known, refused)
     out = _held_out_names(entry, [pair.name for pair in pairs])
     part = Part(entry.name, pairs, reader, entry.weight, entry.scale)
     return part.select(lambda name: name not in out), part.select(lambda name: name in out)
@@ -322,11 +274,12 @@ def _sha256(path: Path, known: dict[Path, str]) -> str:
 def _check_ids(parts: Sequence[Part], threads: int) -> None:
     """Raise SourceError where a label file cannot be read or holds ids without a row."""
 
-    def problem(job: tuple[TableGroundTruth, Pair]) -> str | None:
+    def problem(job: tuple[LabelReader, Pair]) -> str | None:
         reader, pair = job
         assert pair.ground_truth is not None
         try:
-            reader.check(pair.ground_truth, read_ids(pair.ground_truth))
+            values = read_label_values(pair.ground_truth)
+            reader.ids_of(str(pair.ground_truth), values, values.shape[:2])
         except SourceError as error:
             return str(error)
         return None

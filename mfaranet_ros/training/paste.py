@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.data.labels import Pixels
 from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
-from mfaranet_ros.training.ground_truth import Pixels
 
 LEAST_PX = 40
 """Smaller objects are not worth pasting."""

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.frame import UNLABELED
+from mfaranet_ros.data.labels import Pixels
 from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
-from mfaranet_ros.training.ground_truth import Pixels
 from mfaranet_ros.training.paste import Paste
 
 Random = np.random.Generator

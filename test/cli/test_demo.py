@@ -23,7 +23,7 @@ from mfaranet_ros.cli import demo
 from mfaranet_ros.cli.demo_output import DemoOutput, Target, make_table
 from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError
 from mfaranet_ros.data.bags.reader import open_bag
-from mfaranet_ros.data.playback_sources import VideoFile
+from mfaranet_ros.data.video import VideoFile
 from mfaranet_ros.scenes.camera import SceneCamera
 
 FULL = Path('/dev/full')

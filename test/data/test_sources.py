@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.data.playback_sources import (
+from mfaranet_ros.data.image_sources import (
     IMAGES_RATE_HZ,
     ImageCursor,
     ImageFolder,
     SourceImage,
     Unreadable,
-    VideoFile,
 )
+from mfaranet_ros.data.video import VideoFile
 
 SIZE = (24, 32)
 
@@ -144,10 +144,10 @@ def test_labels_of_other_images_are_no_ground_truth(images):
 @pytest.mark.parametrize(
     ('labels', 'text'),
     [
-        (np.zeros((10, 10), np.uint8), '10x10 px, the image 32x24'),
-        (np.zeros((*SIZE, 3), np.uint8), 'one channel'),
-        (np.zeros(SIZE, np.uint16), '8-bit'),
-        (None, 'cannot be decoded'),
+        (np.zeros((10, 10), np.uint8), '10x10 px, its image 32x24'),
+        (np.zeros((*SIZE, 3), np.uint8), 'gray or palette PNG'),
+        (np.full(SIZE, 256, np.uint16), 'holds the values 256, which are not of 8 bits'),
+        (None, 'is broken'),
     ],
     ids=['size', 'colour', 'depth', 'broken'],
 )

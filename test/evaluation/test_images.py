@@ -3,6 +3,8 @@
 """Images and ground truth on disk: matched, checked and read, and every broken one named."""
 
 import hashlib
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -12,12 +14,12 @@ from mfaranet_ros.core.errors import ConfigError, SourceError
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.data.images import (
     LAYOUTS,
-    GroundTruthReader,
     Layout,
     check_pairs,
     find_pairs,
     read_frame,
 )
+from mfaranet_ros.data.labels import GroundTruthReader
 
 CAMVID, CITYSCAPES = get_label_set('camvid'), get_label_set('cityscapes')
 PLAIN, LABEL_IDS = LAYOUTS[-1], LAYOUTS[1]
@@ -117,6 +119,19 @@ def test_two_images_of_one_name_are_refused(make_folders):
         find_pairs(*folders)
 
 
+def test_linked_folders_are_followed_and_circles_end(make_folders, tmp_path):
+    images, ground_truth = make_folders({'a.png': IMAGE}, {'a.png': GROUND_TRUTH})
+    for folder, content in ((images, IMAGE), (ground_truth, GROUND_TRUTH)):
+        elsewhere = tmp_path / f'elsewhere_{folder.name}'
+        elsewhere.mkdir()
+        (elsewhere / 'b.png').write_bytes(png(content))
+        (elsewhere / 'back').symlink_to(folder)
+        for name in ('first', 'second'):
+            (folder / name).symlink_to(elsewhere)
+    found = find_pairs(images, ground_truth)
+    assert [pair.name for pair in found.pairs] == ['a', 'first/b', 'second/b']
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SourceError, match='nowhere is no folder: give the folder of the images'):
         find_pairs(tmp_path / 'nowhere', tmp_path)
@@ -155,8 +170,44 @@ def test_label_ids_need_a_network_of_cityscapes():
         GroundTruthReader(CAMVID, LABEL_IDS)
 
 
-GRAY16 = png(GROUND_TRUTH.astype(np.uint16))
-ONE_BIT = png(GROUND_TRUTH % 2 * 255, cv2.IMWRITE_PNG_BILEVEL, 1)
+@pytest.mark.parametrize('bits', [1, 2, 4, 8, 16])
+@pytest.mark.parametrize('color_type', [0, 3], ids=['gray', 'palette'])
+def test_every_depth_and_palette_gives_the_stored_ids(tmp_path, bits, color_type):
+    if (bits, color_type) == (16, 3):
+        pytest.skip('a PNG has no palette of 16 bits')
+    values = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) % min(2**bits, 11)
+    path = tmp_path / 'a.png'
+    path.write_bytes(make_png(values, bits, color_type))
+    assert (GroundTruthReader(CAMVID, PLAIN)(path, SIZE) == values).all()
+
+
+def make_png(values, bits, color_type):
+    """Return a PNG of values (H, W) by the specification; a palette is of reversed grays."""
+
+    def chunk(name, data):
+        return (
+            struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+        )
+
+    height, width = values.shape
+    shifts = np.arange(bits)[::-1]
+    rows = np.packbits(
+        (values[..., None] >> shifts & 1).reshape(height, -1).astype(np.uint8), axis=1
+    )
+    header = struct.pack('>IIBBBBB', width, height, bits, color_type, 0, 0, 0)
+    palette = bytes(255 - entry // 3 for entry in range(3 * 2 ** min(bits, 8)))
+    return b''.join(
+        (
+            b'\x89PNG\r\n\x1a\n',
+            chunk(b'IHDR', header),
+            chunk(b'PLTE', palette) + chunk(b'tRNS', bytes(2)) if color_type == 3 else b'',
+            chunk(b'IDAT', zlib.compress(b''.join(b'\0' + row.tobytes() for row in rows))),
+            chunk(b'IEND', b''),
+        )
+    )
+
+
+GRAY16 = png(GROUND_TRUTH.astype(np.uint16) + 300)
 
 
 @pytest.mark.parametrize(
@@ -165,10 +216,9 @@ ONE_BIT = png(GROUND_TRUTH % 2 * 255, cv2.IMWRITE_PNG_BILEVEL, 1)
         (png(GROUND_TRUTH + 2), PLAIN, 'holds the values 12, which are not of camvid'),
         (png(GROUND_TRUTH * 20), PLAIN, 'holds the values 20, 40'),
         (png(GROUND_TRUTH[:, :5].copy()), PLAIN, 'is 5x6 px, its image 8x6 px'),
-        (png(IMAGE), PLAIN, 'must be an 8-bit gray png of class ids'),
-        (GRAY16, PLAIN, 'must be an 8-bit gray png'),
-        (ONE_BIT, PLAIN, 'must be an 8-bit gray png'),
-        (cv2.imencode('.jpg', GROUND_TRUTH)[1].tobytes(), PLAIN, 'must be an 8-bit gray png'),
+        (png(IMAGE), PLAIN, 'must be a gray or palette PNG of class ids'),
+        (GRAY16, PLAIN, 'holds the values 300, 301'),
+        (cv2.imencode('.jpg', GROUND_TRUTH)[1].tobytes(), PLAIN, 'must be a gray or palette PNG'),
         (png(GROUND_TRUTH)[:-20], PLAIN, 'is broken: '),
         (b'', PLAIN, 'is broken: '),
         (b'GIF89a nothing', PLAIN, 'is broken: '),

@@ -9,7 +9,8 @@ import pytest
 
 from mfaranet_ros.core.errors import InferenceError, SourceError
 from mfaranet_ros.core.labels import get_label_set
-from mfaranet_ros.data.images import GroundTruthReader, find_pairs
+from mfaranet_ros.data.images import find_pairs
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.metrics.tables import table
 from mfaranet_ros.evaluation.report.report import describe, figures
 from mfaranet_ros.evaluation.runs.run import evaluate

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.core.errors import OutputError
-from mfaranet_ros.data.playback_sources import VideoFile
+from mfaranet_ros.data.video import VideoFile
 from mfaranet_ros.evaluation.report import video
 from mfaranet_ros.evaluation.report.video import VideoWriter, write_image
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mfaranet_ros.core.config import PipelineConfig, replace
-from mfaranet_ros.data.images import GroundTruthReader, Pairs, find_pairs
+from mfaranet_ros.data.images import Pairs, find_pairs
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.run import evaluate
 from mfaranet_ros.models import find_weights, read_weights
 from mfaranet_ros.models.weights import SHIPPED_FOLDER

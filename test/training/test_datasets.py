@@ -8,7 +8,7 @@ import pytest
 
 from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
 from mfaranet_ros.core.labels import get_label_set
-from mfaranet_ros.data.labels import to_label_ids
+from mfaranet_ros.data.labels import CAMVID_COLORS, to_label_ids
 from mfaranet_ros.training.config import DataConfig
 from mfaranet_ros.training.datasets import (
     KINDS,
@@ -18,7 +18,6 @@ from mfaranet_ros.training.datasets import (
     open_data,
     open_dataset,
 )
-from mfaranet_ros.training.ground_truth import CAMVID_COLORS
 
 SIZE = (16, 24)
 

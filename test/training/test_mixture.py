@@ -138,7 +138,11 @@ def test_bad_entry_is_one_clear_line(make, case):
 
 
 BAD_TABLES = {
-    'id without a row': ('0 : 0\n1 : 3\n', SourceError, 'holds the ids 2, 3, which have no row'),
+    'id without a row': (
+        '0 : 0\n1 : 3\n',
+        SourceError,
+        'holds the values 2, 3, which have no row',
+    ),
     'unknown class': ('0 : Sky\n1 : Raod\n', ConfigError, "line 2: .*'Raod': did you mean 'Road'"),
     'id outside the classes': ('0 : 11\n', ConfigError, "line 1: .*'11'"),
 }

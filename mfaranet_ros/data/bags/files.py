@@ -75,7 +75,7 @@ def _in_folder(folder: Path) -> BagFiles:
     if (folder / METADATA).is_file():
         names = _listed(folder / METADATA)
         return BagFiles(tuple(_file(folder / name) for name in names))
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and _is_storage(path))
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and is_bag_file(path))
     if not paths:
         if any(path.suffix == '.bag' for path in folder.iterdir()):
             raise SourceError(f'{folder} holds bags of ROS 1: {CONVERT}')
@@ -86,7 +86,8 @@ def _in_folder(folder: Path) -> BagFiles:
     return BagFiles(tuple(_file(path) for path in paths), (note,))
 
 
-def _is_storage(path: Path) -> bool:
+def is_bag_file(path: Path) -> bool:
+    """Whether a file has the name of one of a bag."""
     return (Path(path.stem) if path.suffix == '.zstd' else path).suffix in SUFFIXES
 
 

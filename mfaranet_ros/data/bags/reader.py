@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import zstandard
 
 from mfaranet_ros.core.errors import DecodeError, SourceError
+from mfaranet_ros.core.files import printable
 from mfaranet_ros.core.frame import MessageLike
 from mfaranet_ros.data.bags.files import ZSTD, BagFile, find_files
 from mfaranet_ros.data.bags.opening import open_file
@@ -69,9 +70,9 @@ class Bag:
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
         found = find_files(paths)
-        self.name = ', '.join(str(path) for path in paths)
+        self.name = ', '.join(printable(path) for path in paths)
         self.files = tuple(file.path for file in found.files)
-        self.notes = found.notes
+        self.notes = tuple(printable(note) for note in found.notes)
         with ExitStack() as stack:
             self._storages = []
             for file in found.files:
@@ -97,7 +98,7 @@ class Bag:
 
         Ask again after reading: some damage is only found then.
         """
-        return '; '.join(storage.damage for storage in self._storages if storage.damage)
+        return printable('; '.join(filter(None, (storage.damage for storage in self._storages))))
 
     @property
     def span_ns(self) -> tuple[int, int]:

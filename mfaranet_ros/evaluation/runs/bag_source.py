@@ -19,12 +19,11 @@ from mfaranet_ros.core.errors import CalibrationError, SourceError
 from mfaranet_ros.core.frame import Frame, GroundGrid, MessageLike
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.data.bags.cameras import choose_camera
-from mfaranet_ros.data.bags.reader import IMAGE, IMAGES, open_bag
+from mfaranet_ros.data.bags.reader import IMAGES, open_bag
 from mfaranet_ros.data.bags.transforms import static_transforms
-from mfaranet_ros.data.ground_truth import GroundTruth, PairingReport
-from mfaranet_ros.data.images import GroundTruthReader
+from mfaranet_ros.data.ground_truth import GroundTruth, PairingReport, read_labels
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.data.pairing import Pairing, Shot
-from mfaranet_ros.evaluation.metrics.counts import Labels
 from mfaranet_ros.evaluation.runs.sample import (
     Entry,
     MetricGroundTruth,
@@ -37,8 +36,6 @@ from mfaranet_ros.pipeline.decode import decode
 
 OCCUPANCY_GRID = 'nav_msgs/msg/OccupancyGrid'
 POLYGON = 'geometry_msgs/msg/PolygonStamped'
-
-LABEL_ENCODINGS = ('mono8', '8UC1')
 
 
 @dataclass(frozen=True)
@@ -150,26 +147,12 @@ class BagSource:
         ground_truths = dict(zip(self._choice.ground_truths, shot.ground_truths, strict=True))
         with watch('truth'):
             labels, grid = ground_truths.get('labels'), ground_truths.get('grid')
-            ground_truth = self._labels(labels, frame) if labels else None
+            ground_truth = (
+                read_labels(labels, frame.size, self._read_ground_truth) if labels else None
+            )
             boundary_m = _boundary(ground_truths.get('boundary'))
             metric = MetricGroundTruth(_grid(grid), boundary_m) if grid else None
         return Sample(frame, ground_truth, self._mounting.view(shot, frame), metric, watch.ms)
-
-    def _labels(self, ground_truth: GroundTruth, frame: Frame) -> Labels:
-        if ground_truth.path is not None:
-            return self._read_ground_truth(ground_truth.path, frame.size)
-        assert ground_truth.message is not None
-        message, topic = ground_truth.message.message, ground_truth.message.topic
-        where = f'{topic.name} at {ground_truth.name} s'
-        if topic.type == IMAGE and message.encoding not in LABEL_ENCODINGS:
-            raise SourceError(
-                f'{where} has the encoding {message.encoding!r}: class ids are '
-                f'{" or ".join(LABEL_ENCODINGS)}'
-            )
-        found = decode(message)
-        if found.encoding != 'mono8':
-            raise SourceError(f'{where} is a {found.encoding} image: class ids are mono8')
-        return self._read_ground_truth.ids_of(where, found.pixels[..., 0], frame.size)
 
     def close(self) -> None:
         """Close the files."""
@@ -226,14 +209,23 @@ def _grid(ground_truth: GroundTruth) -> GroundGrid:
     message = ground_truth.message.message
     info = message.info
     origin, turn = info.origin.position, info.origin.orientation
-    if abs(turn.x) + abs(turn.y) + abs(turn.z) > 1e-6:
+    where = f'{ground_truth.message.topic.name} at {ground_truth.name} s'
+    if not abs(turn.x) + abs(turn.y) + abs(turn.z) <= 1e-6:
+        raise SourceError(f'{where} is turned: its axes must be those of the base frame')
+    height, width = int(info.height), int(info.width)
+    cells = np.asarray(message.data, np.int8)
+    if not height or not width or cells.size != height * width:
         raise SourceError(
-            f'{ground_truth.message.topic.name} at {ground_truth.name} s is turned: its axes '
-            f'must be those of '
-            'the base frame'
+            f'{where} has {width}x{height} cells by its header, its data are {cells.size}: '
+            'record it again'
         )
-    cells = np.asarray(message.data, np.int8).reshape(int(info.height), int(info.width))
-    return GroundGrid(cells, float(info.resolution), float(origin.x), float(origin.y))
+    numbers = (float(info.resolution), float(origin.x), float(origin.y))
+    if not np.isfinite(numbers).all() or numbers[0] <= 0:
+        raise SourceError(
+            f'{where} has a resolution of {numbers[0]:g} m at ({numbers[1]:g}, {numbers[2]:g}): '
+            'all must be finite, and the resolution above 0'
+        )
+    return GroundGrid(cells.reshape(height, width), *numbers)
 
 
 def _boundary(ground_truth: GroundTruth | None) -> NDArray[np.float64] | None:

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from mfaranet_ros.core.stopwatch import Stopwatch
-from mfaranet_ros.data.images import GroundTruthReader, Pair, Pairs, decode_bytes, read_bytes
+from mfaranet_ros.data.images import Pair, Pairs, decode_bytes, read_bytes
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.metric_folder import read_metric
 from mfaranet_ros.evaluation.runs.sample import Entry, Sample, Selection, Viewpoint
 

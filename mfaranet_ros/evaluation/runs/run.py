@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import InferenceError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.data.images import GroundTruthReader, Pair, Pairs, read_frame
+from mfaranet_ros.data.images import Pair, Pairs, read_frame
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 
 Labels = NDArray[np.uint8]

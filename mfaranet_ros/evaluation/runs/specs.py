@@ -13,7 +13,8 @@ from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.data.bags.files import find_files
 from mfaranet_ros.data.ground_truth import SourceReport
-from mfaranet_ros.data.images import GroundTruthReader, Layout, Pairs
+from mfaranet_ros.data.images import Layout, Pairs
+from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
 from mfaranet_ros.evaluation.runs.folder_source import FolderSource
 from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
