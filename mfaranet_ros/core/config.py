@@ -68,9 +68,13 @@ class RuntimeConfig:
     """What runs it."""
 
     backend: str = setting(
-        'auto', 'runtime: auto, torch, compiled, onnx; mock draws bands and is for tests'
+        'auto',
+        'what runs the network: auto, openvino, torch, compiled, onnx; mock draws bands, for tests',
     )
-    device: str = setting('auto', 'auto (cuda where there is one, else cpu), cpu, cuda, cuda:N')
+    device: str = setting(
+        'auto',
+        'auto (cuda where there is one, else cpu), cpu, cuda, cuda:N; openvino: intel_gpu, npu',
+    )
     precision: str = setting(
         'auto',
         'auto: float16 on cuda; on a cpu bfloat16 where it has instructions for it, else float32',
