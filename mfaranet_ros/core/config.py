@@ -69,7 +69,7 @@ class RuntimeConfig:
 
     backend: str = setting(
         'auto',
-        'what runs the network: auto, openvino, torch, compiled, onnx; mock draws bands, for tests',
+        'what runs the network: auto, openvino, torch, compiled, onnx; mock draws bands for tests',
     )
     device: str = setting(
         'auto',
