@@ -58,6 +58,8 @@ def load_network(config: ModelConfig) -> Network:
     _check_name(config, weights)
     model = create_model(config.name, classes=len(label_set), scales=config.scales)
     load_weights(model, weights)
+    if weights.temperature is not None:
+        model.divide_logits(weights.temperature)
     return Network(
         model.eval(), label_set, weights.mean or entry.mean, weights.std or entry.std, weights
     )

@@ -38,6 +38,7 @@ for _name, _verb in {
     'scene': Verb('mfaranet_ros.cli.scene', 'write the synthetic scene as images or a bag'),
     'record': Verb('mfaranet_ros.cli.record', 'write what the node publishes into a bag'),
     'train': Verb('mfaranet_ros.cli.train', 'train a network, or go on with a training'),
+    'calibrate': Verb('mfaranet_ros.cli.calibrate', 'calibrate the confidence of a network'),
     'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),
     'models': Verb('mfaranet_ros.cli.models', 'list the networks, their size and weights'),
 }.items():

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from mfaranet_ros.core.errors import ConfigError
@@ -66,6 +67,8 @@ class SegmentationModel(nn.Module):
     """Names of the modules that weigh the scales against each other."""
     TRAINING_HEADS: tuple[str, ...] = ()
     """Names of the modules that only the loss uses; a weights file may omit all of them."""
+    SCORE_HEADS: tuple[str, ...] = ()
+    """Names of the modules that score the classes: a 1x1 convolution each, no activation."""
 
     def __init__(self, *, classes: int, scales: tuple[int, ...] = ALL_SCALES) -> None:
         super().__init__()
@@ -84,6 +87,22 @@ class SegmentationModel(nn.Module):
     @abstractmethod
     def stage_outputs(self, x: Tensor) -> StageOutputs:
         """Return the scores of every kept scale of x, float (N, 3, H, W), and what fuses them."""
+
+    @torch.no_grad()
+    def divide_logits(self, temperature: float) -> None:
+        """Divide all logits by a temperature, once and for good, in the score heads' parameters.
+
+        The labels stay; above 1 the probabilities become less sure, below 1 surer.
+        Raises ConfigError for a network that does not name its score heads.
+        """
+        if not self.SCORE_HEADS:
+            raise ConfigError(
+                f'{self.name or type(self).__name__} names no score heads, so its confidence '
+                'cannot be calibrated: remove temperature from the metadata of its weights'
+            )
+        for name in self.SCORE_HEADS:
+            for parameter in self.get_submodule(name).parameters():
+                parameter.div_(temperature)
 
     def freeze_backbone(self, frozen: bool = True) -> None:
         """Exclude the backbone, its batch normalisation included, from training, or include it.
@@ -127,6 +146,7 @@ class SingleScore(SegmentationModel):
     """
 
     TRAINING_HEADS = ('boundary_head',)
+    SCORE_HEADS = ('score',)
 
     def __init__(self, width: int, *, classes: int, training_heads: bool = False) -> None:
         super().__init__(classes=classes, scales=ALL_SCALES)

@@ -50,6 +50,7 @@ class MFARANet(SegmentationModel):
     BACKBONE = ('layer0', 'layer1', 'layer2', 'layer3', 'layer4')
     ATTENTION_HEADS = ('HMSA_attentions',)
     TRAINING_HEADS = ('boundary_heads',)
+    SCORE_HEADS = ('multi_loss_head',)
 
     warp: Callable[[Tensor, Tensor], Tensor] = staticmethod(warp)
     """Samples features (N, C, h, w) at a grid (N, h, w, 2); backends may replace it."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ _SHOWN = 3
 SEAL = 'sha256'
 """The key of the metadata under which our files hold the sha256 of their tensors' bytes."""
 
+TEMPERATURE = 'temperature'
+"""The key of the metadata under which a calibrated network holds its temperature."""
+
 
 @dataclass(frozen=True, eq=False)
 class Weights:
@@ -42,6 +46,7 @@ class Weights:
     state: tensors by name on the CPU, of any shape and dtype, without the prefix `module.`.
     model, classes, label_set: what it was trained for. training: how it was trained.
     mean, std: normalisation of R, G, B in 0..1. scales: those of the network it was saved from.
+    temperature: what the logits are divided by so that confidence is calibrated.
     """
 
     path: Path
@@ -54,6 +59,7 @@ class Weights:
     std: Triple | None = None
     training: str | None = None
     scales: tuple[int, ...] | None = None
+    temperature: float | None = None
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -80,6 +86,7 @@ def read_weights(path: str | Path) -> Weights:
         std=facts.triple('std'),
         training=metadata.get('training'),
         scales=facts.integers('scales'),
+        temperature=facts.positive(TEMPERATURE),
     )
 
 
@@ -199,6 +206,14 @@ class _Facts:
     def integers(self, key: str) -> tuple[int, ...] | None:
         return self._numbers(key, int)
 
+    def positive(self, key: str) -> float | None:
+        values = self._numbers(key, float)
+        if values is None:
+            return None
+        if len(values) != 1 or not 0 < values[0] < math.inf:
+            self._refuse(key)
+        return cast('float', values[0])
+
     def triple(self, key: str) -> Triple | None:
         values = self._numbers(key, float)
         if values is not None and len(values) != 3:
@@ -215,6 +230,6 @@ class _Facts:
 
     def _refuse(self, key: str) -> NoReturn:
         raise WeightsError(
-            f'{self._path} has {key} = {self._metadata[key]!r} in its metadata: must be numbers, '
-            'the file is broken'
+            f'{self._path} has {key} = {self._metadata[key]!r} in its metadata: must be numbers '
+            'in range, the file is broken'
         )

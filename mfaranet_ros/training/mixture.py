@@ -14,6 +14,7 @@
         table: ../roads/idd_lite/to_cityscapes19.txt
         weight: 1
         hold_out: 150                    # the last so many by name; or a list of names; or all
+        validate: true                   # false: what is held out is not measured on either
         scale: 1.5                       # of images that are small for what they show
 
 Without a table the ids are those of the label set. What is held out is validated on. All is
@@ -62,8 +63,9 @@ class SetConfig:
     images, ground_truth: folders below root. table: to the label set that is trained, None where
     the ids are its own. weight: its share of the images that training sees, to those of the
     others.
-    hold_out: how many of the last images by name, or which, or `all`. scale: what the random
-    scales are multiplied by.
+    hold_out: how many of the last images by name, or which, or `all`. validate: whether the
+    network is measured on them, which labels that are another network's opinion are not fit for.
+    scale: what the random scales are multiplied by.
     """
 
     name: str
@@ -73,6 +75,7 @@ class SetConfig:
     table: Path | None = None
     weight: float = 1.0
     hold_out: int | str | tuple[str, ...] = 0
+    validate: bool = True
     scale: float = 1.0
 
 
@@ -132,6 +135,8 @@ def _read_set(entry: Any, where: str, folder: Path) -> SetConfig:
                 f'{where}: {key} = {value!r} must be a number above 0 (leave the data set out if '
                 'it is not to be seen)'
             )
+    if type(given.get('validate', True)) is not bool:
+        raise ConfigError(f'{where}: validate = {given["validate"]!r} must be true or false')
     hold_out = _hold_out(given.get('hold_out', 0), where)
     if hold_out == ALL and 'weight' in given:
         raise ConfigError(f'{where}: all of it is held out, so it has no weight: leave weight out')
@@ -193,12 +198,14 @@ def open_mixture(config: MixtureConfig, threads: int) -> tuple[Dataset, Dataset]
         ours, theirs = _open_set(entry, tables[entry.name], codes)
         train += [ours] if ours.pairs else []
         held_out += [theirs] if theirs.pairs else []
-    if not train or not held_out:
+    measured = {entry.name for entry in config.sets if entry.validate}
+    if not train or not measured & {part.name for part in held_out}:
         raise ConfigError(
             f'the mixture leaves nothing to {"validate" if train else "train"} on: '
             f'{"hold images out of a data set" if train else "hold out less"}'
         )
     _check_apart(train, held_out)
+    held_out = [part for part in held_out if part.name in measured]
     _check_ids([*train, *held_out], threads)
     return Dataset(codes, tuple(train)), Dataset(codes, tuple(held_out))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from mfaranet_ros.models import registry
 from mfaranet_ros.training.config import make_config
@@ -100,3 +101,52 @@ def make_tiny_config(make_folders, tiny_network):
         return make_config(recipe, {**TINY, **given, **(values or {})})
 
     return make
+
+
+# -- mixtures -------------------------------------------------------------------------------------
+
+COARSE = '0 : Sky\n1 : Road\n2 : Building, Tree\n3 : 4,7\n'
+"""What the ids of the second data set may be in camvid."""
+
+
+MIXTURE_COLORS = np.array([[i % 3, i // 3 % 3, i // 9] for i in range(11)], np.uint8) * 110
+"""Of camvid's classes in the images; anyone can learn them."""
+
+
+def make_set(root, count, classes, *, size=(32, 48), seed=0):
+    """Write images of blocks, whose colours are those of their classes; classes: by id."""
+    for number in range(count):
+        random = np.random.default_rng([seed, number])
+        blocks = random.choice(list(classes), (size[0] // 8, size[1] // 8)).astype(np.uint8)
+        labels = np.kron(blocks, np.ones((8, 8), np.uint8))
+        name = f'{number:03d}'
+        image = MIXTURE_COLORS[np.vectorize(classes.get)(labels)]
+        image[0, 0] = seed, number, 0
+        write(root / 'images' / f'{name}.png', image)
+        write(root / 'labels' / f'{name}.png', labels)
+
+
+@pytest.fixture
+def mixture_folder(tmp_path):
+    """Two data sets: `fine` with camvid's ids, `coarse` of another shape with a table."""
+    make_set(tmp_path / 'fine', 6, {number: number for number in range(11)}, seed=1)
+    make_set(tmp_path / 'coarse', 10, {0: 0, 1: 3, 2: 5, 3: 4, 255: 9}, size=(24, 32), seed=2)
+    (tmp_path / 'coarse.txt').write_text(COARSE)
+    return tmp_path
+
+
+@pytest.fixture
+def make_mixture(mixture_folder):
+    """Return what writes a mixture of both, changed as given, and returns its path."""
+
+    def make_file(fine=None, coarse=None, **top):
+        sets = [
+            {'name': 'fine', 'root': 'fine', 'weight': 2, **(fine or {})},
+            {'name': 'coarse', 'root': 'coarse', 'table': 'coarse.txt', 'hold_out': 3}
+            | (coarse or {}),
+        ]
+        path = mixture_folder / 'mixture.yaml'
+        path.write_text(yaml.safe_dump({'labels': 'camvid', 'sets': sets, **top}))
+        return path
+
+    return make_file

@@ -15,64 +15,13 @@ from mfaranet_ros.training.datasets import Cache, Dataset, Part, class_shares, c
 from mfaranet_ros.training.loop import train
 from mfaranet_ros.training.mixture import open_mixture, read_mixture
 
-COARSE = '0 : Sky\n1 : Road\n2 : Building, Tree\n3 : 4,7\n'
-"""What the ids of the second data set may be in camvid."""
-
-
-def write(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), np.ascontiguousarray(pixels))
-
-
-COLORS = np.array([[i % 3, i // 3 % 3, i // 9] for i in range(11)], np.uint8) * 110
-"""Of camvid's classes in the images; anyone can learn them."""
-
-
-def make_set(root, count, classes, *, size=(32, 48), seed=0):
-    """Write images of blocks, whose colours are those of their classes; classes: by id."""
-    for number in range(count):
-        random = np.random.default_rng([seed, number])
-        blocks = random.choice(list(classes), (size[0] // 8, size[1] // 8)).astype(np.uint8)
-        labels = np.kron(blocks, np.ones((8, 8), np.uint8))
-        name = f'{number:03d}'
-        image = COLORS[np.vectorize(classes.get)(labels)]
-        image[0, 0] = seed, number, 0
-        write(root / 'images' / f'{name}.png', image)
-        write(root / 'labels' / f'{name}.png', labels)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Two data sets: `fine` with camvid's ids, `coarse` of another shape with a table."""
-    make_set(tmp_path / 'fine', 6, {number: number for number in range(11)}, seed=1)
-    make_set(tmp_path / 'coarse', 10, {0: 0, 1: 3, 2: 5, 3: 4, 255: 9}, size=(24, 32), seed=2)
-    (tmp_path / 'coarse.txt').write_text(COARSE)
-    return tmp_path
-
-
-@pytest.fixture
-def make(folder):
-    """Return what writes a mixture of both, changed as given, and returns its path."""
-
-    def make_file(fine=None, coarse=None, **top):
-        sets = [
-            {'name': 'fine', 'root': 'fine', 'weight': 2, **(fine or {})},
-            {'name': 'coarse', 'root': 'coarse', 'table': 'coarse.txt', 'hold_out': 3}
-            | (coarse or {}),
-        ]
-        path = folder / 'mixture.yaml'
-        path.write_text(yaml.safe_dump({'labels': 'camvid', 'sets': sets, **top}))
-        return path
-
-    return make_file
-
 
 def open_file(path):
     return open_mixture(read_mixture(path), 2)
 
 
-def test_data_sets_are_read_through_their_tables(make):
-    training, held_out = open_file(make())
+def test_data_sets_are_read_through_their_tables(make_mixture):
+    training, held_out = open_file(make_mixture())
     assert [(part.name, len(part.pairs), part.weight) for part in training.parts] == [
         ('fine', 6, 2.0),
         ('coarse', 7, 1.0),
@@ -88,26 +37,26 @@ def test_data_sets_are_read_through_their_tables(make):
     assert held_out.codes == training.codes
 
 
-def test_the_last_by_name_are_held_out(make):
-    training, held_out = open_file(make())
+def test_the_last_by_name_are_held_out(make_mixture):
+    training, held_out = open_file(make_mixture())
     assert held_out.names == ('007', '008', '009')
     assert not {name.removeprefix('coarse/') for name in training.names[6:]} & {*held_out.names}
 
 
 @pytest.mark.parametrize(('hold_out', 'names'), [(['002', '005'], ('002', '005')), (1, ('009',))])
-def test_what_is_held_out_can_be_named(make, hold_out, names):
-    _, held_out = open_file(make(coarse={'hold_out': hold_out}))
+def test_what_is_held_out_can_be_named(make_mixture, hold_out, names):
+    _, held_out = open_file(make_mixture(coarse={'hold_out': hold_out}))
     assert held_out.names == names
 
 
-def test_a_data_set_can_be_for_validation_alone(make):
-    training, held_out = open_file(make(coarse={'hold_out': 'all'}))
+def test_a_data_set_can_be_for_validation_alone(make_mixture):
+    training, held_out = open_file(make_mixture(coarse={'hold_out': 'all'}))
     assert [part.name for part in training.parts] == ['fine']
     assert len(held_out) == 10
 
 
-def test_a_scale_of_a_data_set_reaches_its_samples(make):
-    training, _ = open_file(make(coarse={'scale': 1.5}))
+def test_a_scale_of_a_data_set_reaches_its_samples(make_mixture):
+    training, _ = open_file(make_mixture(coarse={'scale': 1.5}))
     assert {training.read(index).scale for index in range(6)} == {1.0}
     assert {training.read(index).scale for index in range(6, 13)} == {1.5}
 
@@ -130,10 +79,10 @@ BAD_ENTRIES = {
 
 
 @pytest.mark.parametrize('case', BAD_ENTRIES)
-def test_bad_entry_is_one_clear_line(make, case):
+def test_bad_entry_is_one_clear_line(make_mixture, case):
     fine, error, message = BAD_ENTRIES[case]
     with pytest.raises(error, match=message) as raised:
-        open_file(make(fine))
+        open_file(make_mixture(fine))
     assert '\n' not in str(raised.value)
 
 
@@ -149,11 +98,11 @@ BAD_TABLES = {
 
 
 @pytest.mark.parametrize('case', BAD_TABLES)
-def test_bad_table_is_one_clear_line(make, folder, case):
+def test_bad_table_is_one_clear_line(make_mixture, mixture_folder, case):
     text, error, message = BAD_TABLES[case]
-    (folder / 'coarse.txt').write_text(text)
+    (mixture_folder / 'coarse.txt').write_text(text)
     with pytest.raises(error, match=message) as raised:
-        open_file(make())
+        open_file(make_mixture())
     assert '\n' not in str(raised.value)
 
 
@@ -165,28 +114,28 @@ def test_bad_table_is_one_clear_line(make, folder, case):
         ({'x': 1}, ConfigError),
     ],
 )
-def test_bad_file_is_one_clear_line(make, top, error):
+def test_bad_file_is_one_clear_line(make_mixture, top, error):
     with pytest.raises(error) as raised:
-        open_file(make(**top))
+        open_file(make_mixture(**top))
     assert '\n' not in str(raised.value)
 
 
-def test_text_that_is_no_yaml(folder):
-    path = folder / 'x.yaml'
+def test_text_that_is_no_yaml(tmp_path):
+    path = tmp_path / 'x.yaml'
     path.write_text('a: [')
     with pytest.raises(ConfigError, match='cannot be read') as raised:
         read_mixture(path)
     assert '\n' not in str(raised.value)
 
 
-def test_nothing_held_out(make):
+def test_nothing_held_out(make_mixture):
     with pytest.raises(ConfigError, match='nothing to validate on'):
-        open_file(make(coarse={'hold_out': 0}))
+        open_file(make_mixture(coarse={'hold_out': 0}))
 
 
-def test_nothing_to_train_on(make):
+def test_nothing_to_train_on(make_mixture):
     both = {'hold_out': 'all'}
-    path = make(both, both)
+    path = make_mixture(both, both)
     text = yaml.safe_load(path.read_text())
     del text['sets'][0]['weight']
     path.write_text(yaml.safe_dump(text))
@@ -194,17 +143,17 @@ def test_nothing_to_train_on(make):
         open_file(path)
 
 
-def test_an_image_on_both_sides_is_found_whatever_its_name(make, folder):
-    source = folder / 'coarse' / 'images' / '008.png'
-    (folder / 'fine' / 'images' / '003.png').write_bytes(source.read_bytes())
+def test_an_image_on_both_sides_is_found_whatever_its_name(make_mixture, mixture_folder):
+    source = mixture_folder / 'coarse' / 'images' / '008.png'
+    (mixture_folder / 'fine' / 'images' / '003.png').write_bytes(source.read_bytes())
     with pytest.raises(ConfigError, match=r'1 held-out images .*coarse/008 is fine/003'):
-        open_file(make())
+        open_file(make_mixture())
 
 
-def test_two_labellings_of_one_folder_hold_out_the_same(make):
+def test_two_labellings_of_one_folder_hold_out_the_same(make_mixture):
     """The second one forgets to hold out, so it would train on what the first one validates on."""
     again = {'name': 'again', 'root': 'coarse', 'table': 'coarse.txt'}
-    path = make()
+    path = make_mixture()
     text = yaml.safe_load(path.read_text())
     text['sets'].append(again)
     path.write_text(yaml.safe_dump(text))
@@ -215,12 +164,12 @@ def test_two_labellings_of_one_folder_hold_out_the_same(make):
     assert len(open_file(path)[1]) == 6
 
 
-def test_partial_labels_of_too_many_classes(make, monkeypatch):
+def test_partial_labels_of_too_many_classes(make_mixture, monkeypatch):
     many = LabelSet(
         'many', tuple(LabelClass(i, f'c{i}', (0, 0, i), Role.GROUND) for i in range(63))
     )
     monkeypatch.setattr('mfaranet_ros.training.mixture.get_label_set', lambda name: many)
-    path = make()
+    path = make_mixture()
     (path.parent / 'coarse.txt').write_text('0 : 0\n1 : 1\n2 : 1,2\n3 : 3\n')
     with pytest.raises(ConfigError, match='limited to 62'):
         open_file(path)
@@ -240,8 +189,8 @@ def test_partial_pixels_are_shared_as_the_certain_ones():
     assert shares.sum() == pytest.approx(1.0)
 
 
-def test_shares_are_those_that_training_sees(make):
-    training, _ = open_file(make())
+def test_shares_are_those_that_training_sees(make_mixture):
+    training, _ = open_file(make_mixture())
     counts = count_classes(Cache(training, 1e9), 2)
     shares = class_shares(training, counts)
     per_image = [counts[:6].sum(0) / 6, counts[6:].sum(0) / 7]
@@ -253,9 +202,9 @@ def test_shares_are_those_that_training_sees(make):
 # -- a run ----------------------------------------------------------------------------------------
 
 
-def test_a_mixture_trains(make, tiny_network, tmp_path):
+def test_a_mixture_trains(make_mixture, tiny_network, tmp_path):
     values = {
-        'data.mixture': str(make()),
+        'data.mixture': str(make_mixture()),
         'data.threads': 2,
         'network.name': tiny_network,
         'augment.height': 32,

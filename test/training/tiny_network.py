@@ -22,6 +22,7 @@ class TinyNetwork(SegmentationModel):
 
     BACKBONE = ('layer0', 'layer1', 'layer2', 'layer3', 'layer4')
     TRAINING_HEADS = ('boundary_heads',)
+    SCORE_HEADS = ('heads',)
 
     def __init__(self, *, classes, training_heads=False):
         super().__init__(classes=classes, scales=(1, 2))
