@@ -26,13 +26,6 @@ FLOORS = (
 )
 """The rooms, from the roof to the ground."""
 
-NOT_YET = frozenset(
-    {
-        ('monitoring', 'adaptive'),
-    }
-)
-"""Arrows that still point the wrong way while the house is being built; to be empty."""
-
 ROS_PACKAGES = frozenset({
     'rclpy', 'rcl_interfaces', 'lifecycle_msgs', 'builtin_interfaces', 'rosgraph_msgs', 'std_msgs',
     'std_srvs', 'sensor_msgs', 'nav_msgs', 'geometry_msgs', 'diagnostic_msgs', 'vision_msgs',
@@ -84,9 +77,9 @@ def forbidden(source, name):
             other = room_of(imported)
             if other in ('', room) or room == '':
                 continue
-            if FLOOR_OF[other] <= FLOOR_OF[room] and (room, other) not in NOT_YET:
+            if FLOOR_OF[other] <= FLOOR_OF[room]:
                 wrong.add(imported)
-        elif (room, top) not in NOT_YET and top in outside:
+        elif top in outside:
             wrong.add(imported)
     return wrong
 

@@ -94,27 +94,6 @@ class OperatingPoint:
             raise ConfigError(f'operating point {str(self)!r}: {error}') from error
 
 
-@dataclass(frozen=True)
-class OperatingPointsState:
-    """What stands ready and what runs, for the diagnostics.
-
-    operating points: in words, the most costly first. measured_ms: of one frame on each when it
-    was built, None where it was not measured. number: of the operating point in force, from 0.
-    changes: how often another one came into force.
-    """
-
-    operating_points: tuple[str, ...]
-    measured_ms: tuple[float | None, ...]
-    number: int
-    adapt: bool
-    changes: int
-
-    @property
-    def operating_point(self) -> str:
-        """The operating point in force, in words."""
-        return self.operating_points[self.number]
-
-
 def parse_operating_point(text: str) -> OperatingPoint:
     """Return the operating point that a text stands for.
 

@@ -224,7 +224,7 @@ def _checked(out: Path) -> Path:
 
 
 def _write(out: Path, data: bytes, sidecar: Sidecar) -> None:
-    files = {out: data, sidecar_path(out): sidecar.to_json()}
+    files: dict[Path, bytes | str] = {out: data, sidecar_path(out): sidecar.to_json()}
     write_files(files, parents=True, advice=GIVE_ANOTHER)
 
 

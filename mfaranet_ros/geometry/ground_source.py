@@ -36,6 +36,10 @@ class PoseSource(Protocol):
         """
         ...
 
+    def clear(self) -> None:
+        """Forget poses that have a time, since the clock has jumped."""
+        ...
+
     def close(self) -> None:
         """Free what it listens with."""
         ...
@@ -51,6 +55,9 @@ class ParameterPoses:
         return MountingPose.from_xyz_rpy(
             config.x, config.y, config.z, config.roll, config.pitch, config.yaw
         )
+
+    def clear(self) -> None:
+        """Parameters have no time."""
 
     def close(self) -> None:
         """Nothing is open."""
@@ -100,8 +107,8 @@ class GroundSource:
         self.poses = poses or ParameterPoses()
         self._missing = missing
         self._info: MessageLike | None = None
-        self._key: tuple[Any, ...] | None = None
-        self._ground = Ground(None, missing)
+        self._calibration: tuple[Any, ...] | None = None
+        self._grounds: dict[tuple[int, int], Ground] = {}
 
     @property
     def camera_info(self) -> MessageLike | None:
@@ -121,11 +128,17 @@ class GroundSource:
             pose = self.poses.at(frame, config)
         except CalibrationError as error:
             return Ground(None, str(error))
-        key = (_content(info), frame.size, mask_size, config, pose)
-        if key != self._key:
-            self._ground = _project(info, pose, frame.size, mask_size, config)
-            self._key = key
-        return self._ground
+        calibration = (_content(info), frame.size, config, pose)
+        if calibration != self._calibration:
+            self._calibration = calibration
+            self._grounds = {}
+        if mask_size not in self._grounds:  # operating points may take turns at several sizes
+            self._grounds[mask_size] = _project(info, pose, frame.size, mask_size, config)
+        return self._grounds[mask_size]
+
+    def clear(self) -> None:
+        """Forget poses that have a time, since the clock has jumped."""
+        self.poses.clear()
 
     def close(self) -> None:
         """Free what the poses are listened for with."""

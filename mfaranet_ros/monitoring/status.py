@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mfaranet_ros.adaptive.operating_points import OperatingPointsState
 from mfaranet_ros.core.config import DiagnosticsConfig, LatencyConfig
 from mfaranet_ros.monitoring.monitor import (
     FUTURE_TOLERANCE_MS,
@@ -52,6 +51,26 @@ class Status:
     message: str
     values: tuple[tuple[str, str], ...]
 
+
+@dataclass(frozen=True)
+class OperatingPointsState:
+    """Which operating points are ready and which one is in force.
+
+    operating_points: their labels, the most costly first. measured_ms: time of one frame on each,
+    measured when it was built; None where it was not. number: the one in force, from 0.
+    adapt: whether it follows the latency. changes: how often it has changed.
+    """
+
+    operating_points: tuple[str, ...]
+    measured_ms: tuple[float | None, ...]
+    number: int
+    adapt: bool
+    changes: int
+
+    @property
+    def operating_point(self) -> str:
+        """The label of the operating point in force."""
+        return self.operating_points[self.number]
 
 def statuses(
     snapshot: Snapshot,

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
 from mfaranet_ros.core.config import GroundConfig
@@ -20,6 +23,14 @@ from mfaranet_ros.geometry.mounting import MountingPose
 MOVED_M = 1e-3
 MOVED_RAD = 1e-4
 """A transform that changes by less is the same one: the tables are not computed again."""
+
+STANDS_STILL_NS = 1_000_000_000
+"""A camera that has moved must stand still for this long before its pose is used again."""
+
+STATIC_LOOKUPS = 3
+"""Frames that find no transform in /tf_static before /tf is subscribed to as well."""
+
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def make_ground_source(node: Node, extrinsics: str) -> GroundSource:
@@ -44,45 +55,114 @@ def _use_tf(extrinsics: str) -> bool:
 
 
 class TfPoses:
-    """The mounting pose from TF, the same object for as long as the camera does not move."""
+    """The mounting pose from TF at the stamp of each frame.
+
+    Most cameras are mounted by /tf_static alone; /tf, which may be busy, is subscribed to only
+    where that does not join the two frames. While the camera moves there is no pose, since the
+    tables of the ground, which take up to half a second, would never be up to date.
+    """
 
     name = 'tf'
 
     def __init__(self, node: Node) -> None:
         import tf2_ros
+        from tf2_msgs.msg import TFMessage
 
+        self._node = node
+        self._message_type = TFMessage
         self._errors = tf2_ros.TransformException
-        self._buffer = tf2_ros.Buffer(node=node)
-        self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
-        self._found: dict[tuple[str, str], tuple[Any, Any, MountingPose]] = {}
+        self._buffer = tf2_ros.Buffer()  # without a node: it would create a service for good
+        self._static = node.create_subscription(
+            TFMessage, '/tf_static', self._take_static, LATCHED
+        )
+        self._moving: Any = None
+        self._lookups = 0
+        self._pose: _Still | None = None
+        self._last: _Still | None = None
+        self._moved_ns: int | None = None
 
     def at(self, frame: Frame, config: GroundConfig) -> MountingPose:
-        """Return the newest pose; raises CalibrationError where TF has none."""
-        base_frame, frame_id = config.base_frame, frame.frame_id
+        """Return the pose; raises CalibrationError where TF has none or the camera moves."""
+        now = self._lookup(config.base_frame, frame)
+        if self._pose is not None and self._pose.is_near(now):
+            return self._pose.pose
+        moved_ns = self._moved_ns
+        if self._last is None:
+            self._last = now
+        elif not self._last.is_near(now):
+            self._last, self._moved_ns = now, frame.stamp_ns
+        if moved_ns is not None and 0 <= frame.stamp_ns - moved_ns < STANDS_STILL_NS:
+            raise CalibrationError(
+                f'the transform {config.base_frame} <- {frame.frame_id!r} moves: the metric '
+                f'outputs return {STANDS_STILL_NS / 1e9:g} s after it stands still'
+            )
+        self._pose = now
+        return now.pose
+
+    def clear(self) -> None:
+        """Forget transforms of /tf, as after the clock jumped back."""
+        self._buffer.clear()
+        self._moved_ns = None
+
+    def close(self) -> None:
+        """Destroy the subscriptions."""
+        self._node.destroy_subscription(self._static)
+        if self._moving is not None:
+            self._node.destroy_subscription(self._moving)
+
+    def _lookup(self, base_frame: str, frame: Frame) -> _Still:
+        lookup, frame_id = self._buffer.lookup_transform, frame.frame_id
         try:
-            found = self._buffer.lookup_transform(base_frame, frame_id, Time()).transform
+            try:
+                found = lookup(base_frame, frame_id, Time(nanoseconds=frame.stamp_ns))
+            except self._errors:  # TF often comes later than the image: the newest there is
+                found = lookup(base_frame, frame_id, Time())
         except self._errors as error:
+            self._follow_moving()
             raise CalibrationError(
                 f'no transform {base_frame} <- {frame_id!r} in TF ({error}): publish it, or set '
                 'ground.extrinsics to parameters'
             ) from error
-        t, q = found.translation, found.rotation
-        translation, rotation = np.array((t.x, t.y, t.z)), np.array((q.x, q.y, q.z, q.w))
-        known = self._found.get((base_frame, frame_id))
-        if (
-            known is not None
-            and _near(known[0], translation, MOVED_M)
-            and (_near(known[1], rotation, MOVED_RAD))
-        ):
-            return known[2]
-        pose = MountingPose.from_transform(tuple(translation), tuple(rotation))
-        self._found[base_frame, frame_id] = translation, rotation, pose
-        return pose
+        t, q = found.transform.translation, found.transform.rotation
+        return _Still((base_frame, frame_id), (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
 
-    def close(self) -> None:
-        """Follow TF no more."""
-        self._listener.unregister()
+    def _follow_moving(self) -> None:
+        self._lookups += 1
+        if self._moving is None and self._lookups > STATIC_LOOKUPS:
+            self._moving = self._node.create_subscription(
+                self._message_type, '/tf', self._take_moving, 100
+            )
+
+    def _take_static(self, message: Any) -> None:
+        for transform in message.transforms:
+            self._buffer.set_transform_static(transform, 'tf_static')
+
+    def _take_moving(self, message: Any) -> None:
+        for transform in message.transforms:
+            self._buffer.set_transform(transform, 'tf')
 
 
-def _near(a: Any, b: Any, tolerance: float) -> bool:
-    return bool(np.abs(a - b).max() < tolerance)
+@dataclass(frozen=True)
+class _Still:
+    """A transform as it was found: translation in m, rotation as a quaternion x, y, z, w."""
+
+    frames: tuple[str, str]
+    translation: tuple[float, float, float]
+    rotation: tuple[float, float, float, float]
+
+    def is_near(self, other: _Still) -> bool:
+        """Return whether another transform is the same but for what does not matter."""
+        return (
+            self.frames == other.frames
+            and _near(self.translation, other.translation, MOVED_M)
+            and _near(self.rotation, other.rotation, MOVED_RAD)
+        )
+
+    @cached_property
+    def pose(self) -> MountingPose:
+        """The mounting pose; raises CalibrationError for one that makes no sense."""
+        return MountingPose.from_transform(self.translation, self.rotation)
+
+
+def _near(a: Sequence[float], b: Sequence[float], tolerance: float) -> bool:
+    return all(abs(x - y) < tolerance for x, y in zip(a, b, strict=True))

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The node's ears: the image and camera_info topics, and what the middleware says of them."""
+"""Subscribes to the camera: image and camera_info, and what the middleware reports of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -18,6 +18,19 @@ from mfaranet_ros.ros.sequence import Gaps
 
 NEWEST_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Matches every kind of publisher; the newest frame is the only one of interest."""
+
+
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+def _is_latched(publisher: Any) -> bool:
+    qos = publisher.qos_profile
+    durability, reliability = LATCHED.durability, LATCHED.reliability
+    return bool(qos.durability == durability and qos.reliability == reliability)
 
 
 def policy_name(event: Any) -> str:
@@ -51,8 +64,22 @@ class CameraInput:
         image_type, topic = Image, node.resolve_topic_name('image')
         if transport == 'compressed':
             image_type, topic = CompressedImage, topic + '/compressed'
+        self._on_camera_info = on_camera_info
+        self._latched: Any = None
         self._image = self._subscribe(image_type, topic, self._receive)
         self._camera_info = self._subscribe(CameraInfo, 'camera_info', on_camera_info)
+
+    def take_latched_camera_info(self) -> None:
+        """Ask for a CameraInfo that was published before, where a publisher keeps it.
+
+        Asking everybody would draw a QoS warning from each publisher that keeps none.
+        """
+        topic = self._camera_info.topic_name
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if self._latched is None and any(map(_is_latched, publishers)):
+            self._latched = self._node.create_subscription(
+                CameraInfo, topic, self._on_camera_info, LATCHED
+            )
 
     def _subscribe(self, message_type: Any, topic: str, callback: Callable[..., None]) -> Any:
         return self._node.create_subscription(
@@ -85,5 +112,8 @@ class CameraInput:
         self._on_image(message)
 
     def close(self) -> None:
+        """Unsubscribe."""
+        if self._latched is not None:
+            self._node.destroy_subscription(self._latched)
         self._node.destroy_subscription(self._camera_info)
         self._node.destroy_subscription(self._image)

@@ -39,6 +39,7 @@ class Outputs:
         self._publishers: dict[str, Any] = {}
         self._shown_grid: GroundGrid | None = None
         self._grid_frame = ''
+        self._grid_at_ns = 0
         if self._stamped:
             _require_autoware_messages()
         for topic in OUTPUT_TOPICS.values():
@@ -69,6 +70,9 @@ class Outputs:
             with watch(topic.stage):
                 self._send(topic.name, topic.encode(result, style))
         if result.drivable.grid is not None:
+            self._grid_at_ns = (
+                self._node.get_clock().now().nanoseconds
+            )  # before it counts as shown
             self._shown_grid, self._grid_frame = result.drivable.grid, style.base_frame
         if camera_info is not None:
             for topic in self._heard(When.CALIBRATED):
@@ -88,6 +92,14 @@ class Outputs:
         header = encode.header(stamp_ns, '')
         for topic in self._of(When.ACTIVATED):
             self._send(topic.name, topic.encode(label_set, style.remap, header))
+
+    def clear_old_grid(self, now_ns: int, timeout_ms: float) -> None:
+        """Clear the grid if it was published longer ago than this, whatever else is published."""
+        age_ns = now_ns - self._grid_at_ns
+        if age_ns < 0:  # the clock jumped back
+            self._grid_at_ns = now_ns
+        elif age_ns > timeout_ms * 1e6:
+            self.clear_grid(now_ns)
 
     def clear_grid(self, now_ns: int) -> None:
         """Replace the last grid by one whose cells are all unseen, so that nobody uses an old one.

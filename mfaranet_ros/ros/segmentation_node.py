@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The managed node `segmentation`: camera topic in, masks, drivable area and diagnostics out.
 
-The executor's thread only swaps the newest image into a mailbox; one worker thread decodes it,
-runs the pipeline and publishes. So parameters, services, lifecycle and diagnostics answer while
-a frame is on the device.
+The node keeps what only a node can do: mailbox, lifecycle, parameters, publishing; the way of a
+frame is in pipeline/processor.py. The executor's thread only swaps the newest image into a
+mailbox, and one worker thread processes and publishes it. So parameters, services, lifecycle and
+diagnostics answer while a frame is on the device.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from mfaranet_ros.adaptive.adaptive_pipeline import BUILT_FROM, AdaptivePipeline
 from mfaranet_ros.adaptive.operating_points import check_change
-from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.config import PipelineConfig, value_of
 from mfaranet_ros.core.errors import DecodeError, InferenceError, MfaranetError, StaleFrame
-from mfaranet_ros.core.frame import Frame, Result
+from mfaranet_ros.core.frame import Result
 from mfaranet_ros.core.stopwatch import Laps, Stopwatch
 from mfaranet_ros.core.worker import Worker
 from mfaranet_ros.geometry.ground_source import GroundSource
@@ -31,7 +35,6 @@ from mfaranet_ros.monitoring.monitor import NOBODY, PROCESSING, Condition, Level
 from mfaranet_ros.pipeline.build import Facts, build_processor, memory_facts
 from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.pipeline.style import Style, parse_remap
-from mfaranet_ros.ros.adaptive_pipeline import AdaptivePipeline
 from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.clock_watch import ClockWatch
@@ -40,9 +43,12 @@ from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.outputs import Outputs
 from mfaranet_ros.ros.parameters import NodeConfig, Parameters, refuse_unknown
 
+logger = logging.getLogger(__name__)
+
 WATCH_PERIOD_S = 0.1
 THROTTLE_S = 5.0
 FRAME_IN_HAND_S = 5.0
+BUILD_IN_HAND_S = 5.0
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -65,7 +71,7 @@ class SegmentationNode(LifecycleNode):
         super().__init__('segmentation', **node_arguments)
         self._finish = finish
         self._build_pipeline = build_pipeline
-        self._operating_points: AdaptivePipeline | None = None
+        self._pipeline: AdaptivePipeline | None = None
         self._outputs: Outputs | None = None
         self._ground: GroundSource | None = None
         self._input: CameraInput | None = None
@@ -81,8 +87,10 @@ class SegmentationNode(LifecycleNode):
         self._logs = forward_logs(self.get_logger())
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         self.create_service(SetBool, '~/enable', self._enable)
-        self.create_timer(WATCH_PERIOD_S, self._watch_for_silence)
-        self._clock_watch = ClockWatch(self, self.monitor.clock_jumped)
+        # On a steady clock, which also runs while simulated time stands still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
+        self._clock_watch = ClockWatch(self, self._clock_jumped)
 
     # -- lifecycle --------------------------------------------------------------------------
 
@@ -95,49 +103,73 @@ class SegmentationNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, build, warm up and test everything a frame will need."""
+        return self._attempt('configure', self._configure, self._release)
+
+    def _configure(self) -> None:
         config, node_config = self._settings.config, self._node_settings.config
-        try:
-            self._ground = make_ground_source(self, config.ground.extrinsics)
-            self._outputs = Outputs(self, node_config)
-            self._operating_points = AdaptivePipeline(self, self.monitor, config, self._build)
-            self._style = self._make_style(config)
-        except MfaranetError as error:
-            self.get_logger().error(f'cannot configure: {error}')
-            self.monitor.set_condition('model', 'configure', Condition(Level.ERROR, str(error)))
-            self._release()
-            self._diagnostics.publish()
-            return FAILURE
-        self.monitor.set_condition('model', 'configure', None)
+        self._ground = make_ground_source(self, config.ground.extrinsics)
+        self._outputs = Outputs(self, node_config)
+        self._pipeline = AdaptivePipeline(config, self._build)
+        self._style = self._make_style(config)
         self._enter('inactive')
-        facts = ', '.join(f'{name} {value}' for name, value in self._operating_points.facts)
+        facts = ', '.join(f'{name} {value}' for name, value in self._pipeline.facts)
         self.get_logger().info(f'configured: {facts}')
-        return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the camera, unless ~/enable has switched the node off."""
+        return self._attempt('activate', self._activate, self._deactivate)
+
+    def _activate(self) -> None:
         self._active = True
-        self._outputs.publish_labels(self._operating_points.label_set, self._style, self._now_ns())
+        self._outputs.publish_labels(self._pipeline.label_set, self._style, self._now_ns())
         self._open()
         self.get_logger().info('active')
+
+    def _attempt(
+        self, name: str, transition: Callable[[], None], undo: Callable[[], None]
+    ) -> TransitionCallbackReturn:
+        """Make a transition; whatever it raises becomes a failure whose reason is told."""
+        try:
+            transition()
+        except Exception as error:
+            known = isinstance(error, MfaranetError)
+            text = str(error) if known else f'{type(error).__name__}: {error}'
+            text = ' '.join(text.split())
+            self.get_logger().error(f'cannot {name}: {text}')
+            if not known:
+                logger.error('unexpected error', exc_info=error)
+            undo()
+            self.monitor.set_condition('model', 'transition', Condition(Level.ERROR, text))
+            self._diagnostics.publish()
+            return FAILURE
+        self.monitor.set_condition('model', 'transition', None)
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = False
-        self._shut('inactive')
+        """Unsubscribe from the camera; the network stays loaded."""
+        self._deactivate()
         self.get_logger().info('inactive')
         return SUCCESS
 
+    def _deactivate(self) -> None:
+        self._active = False
+        self._shut('inactive')
+
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the network and everything else that on_configure made."""
         self._release()
         self._enter('unconfigured')
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything for good."""
         self.close()
         self._enter('finalized')
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.get_logger().error('a transition failed unexpectedly: back to unconfigured')
+        """Free what is left, so that the node can be configured again."""
+        self.get_logger().error('a transition failed: the node is unconfigured again')
         self._active = False
         self._release()
         self._enter('unconfigured')
@@ -180,11 +212,16 @@ class SegmentationNode(LifecycleNode):
         self._enter(state)
 
     def _release(self) -> None:
+        """Free what on_configure made, in mirror order."""
         self._shut('unconfigured')
-        for part in (self._outputs, self._ground, self._operating_points):
+        if self._pipeline is not None:
+            self._pipeline.close(BUILD_IN_HAND_S)
+        for part in (self._outputs, self._ground):
             if part is not None:
                 part.close()
-        self._outputs = self._ground = self._operating_points = None
+        self._pipeline = self._outputs = self._ground = None
+        for name in ('change', 'left out'):
+            self.monitor.set_condition('model', name, None)
 
     def _enter(self, state: str) -> None:
         self.monitor.set_state(state, self._now_ns())
@@ -209,66 +246,61 @@ class SegmentationNode(LifecycleNode):
             self._drop('replaced')
 
     def _handle(self, message: Any) -> None:
-        """Bring one image all its way; runs in the worker's thread."""
-        wanted, watch = self._outputs.wanted(), Stopwatch()
+        """Process and publish one image; runs in the worker's thread."""
+        wanted = self._outputs.wanted()
         if not wanted:
             return self._drop(NOBODY)
-        lap = Laps()
-        with self._operating_points.frame() as processor:
+        lap, watch = Laps(), Stopwatch()
+        with self._pipeline.frame() as processor:
             try:
                 result = processor(message, wanted)
             except StaleFrame as stale:
-                self._see(stale.frame)
-                if stale.timings.inference_ms is not None:
-                    self._operating_points.account(stale.timings, lap())
+                self.monitor.frame_seen(look_at(stale.frame))
+                self._pipeline.account(stale.frame, stale.timings, lap())
                 return self._drop('stale')
-            self._see(result.frame)
-            self._set_calibration_problem(result.drivable.problem)
             with watch('publish'):
                 self._outputs.publish(result, self._style, self._ground.camera_info, watch)
-        processing_ms = lap()
-        self._operating_points.account(result.timings, processing_ms)
+            processing_ms = lap()
+            self._pipeline.account(result.frame, result.timings, processing_ms)
         self._account(result, {PROCESSING: processing_ms, **watch.ms})
         return None
 
-    def _see(self, frame: Frame) -> None:
-        self._operating_points.camera = frame.size
-        self.monitor.frame_seen(look_at(frame))
-
-    def _set_calibration_problem(self, problem: str) -> None:
-        condition = Condition(Level.WARN, problem) if problem else None
-        self.monitor.set_condition('input', 'calibration', condition)
-
     def _account(self, result: Result, own_ms: dict[str, float]) -> None:
+        """Tell monitor and debug topics of a frame that was published."""
         now_ns, stage_ms = self._now_ns(), {**dict(result.timings.items()), **own_ms}
+        problem = result.drivable.problem
+        condition = Condition(Level.WARN, problem) if problem else None
+        self.monitor.frame_seen(look_at(result.frame))
         self.monitor.frame_processed(stage_ms, result.stamp_ns, now_ns, time.monotonic_ns())
         self.monitor.set_condition('model', 'inference', None)
-        self._outputs.publish_times(stage_ms, (now_ns - result.stamp_ns) / 1e6, result.stamp_ns)
+        self.monitor.set_condition('input', 'calibration', condition)
+        latency_ms = (now_ns - result.stamp_ns) / 1e6
+        self._outputs.publish_times(stage_ms, latency_ms, result.stamp_ns)
 
     def _drop(self, reason: str, text: str = '') -> None:
         self.monitor.frame_dropped(reason, self._now_ns(), text)
 
     def _fail(self, error: Exception) -> None:
         """Count a frame that failed; the worker goes on with the next one."""
-        logger, text = self.get_logger(), str(error)
+        ros_logger, text = self.get_logger(), str(error)
         if isinstance(error, DecodeError):
             self._drop(f'decode_{error.reason}', text)
-            logger.warning(f'image refused: {text}', throttle_duration_sec=THROTTLE_S)
+            ros_logger.warning(f'image refused: {text}', throttle_duration_sec=THROTTLE_S)
             return
         expected = isinstance(error, InferenceError)
         self._drop('inference' if expected else 'internal', text)
         self.monitor.set_condition('model', 'inference', Condition(Level.ERROR, text))
-        logger.error(f'frame dropped: {text}', throttle_duration_sec=THROTTLE_S)
+        ros_logger.error(f'frame dropped: {text}', throttle_duration_sec=THROTTLE_S)
         if not expected:
-            logging.getLogger(__name__).error('unexpected error', exc_info=error)
+            logger.error('unexpected error', exc_info=error)
 
     # -- around the frames ------------------------------------------------------------------
 
     def _take_over(self, config: PipelineConfig) -> None:
         """Use changed settings from the next frame on."""
         self.monitor.configure(config.latency)
-        if self._operating_points is not None:
-            self._operating_points.configure(config)
+        if self._pipeline is not None:
+            self._pipeline.configure(config)
             self._style = self._make_style(config)
 
     def _build(self, config: PipelineConfig) -> FrameProcessor:
@@ -276,8 +308,13 @@ class SegmentationNode(LifecycleNode):
         processor = self._build_pipeline(config)
         return dataclasses.replace(processor, ground=self._ground, now_ns=self._now_ns)
 
+    def _clock_jumped(self, now_ns: int, is_back: bool) -> None:
+        self.monitor.clock_jumped(now_ns, is_back)
+        if self._ground is not None:
+            self._ground.clear()
+
     def _make_style(self, config: PipelineConfig) -> Style:
-        label_set = self._operating_points.label_set
+        label_set = self._pipeline.label_set
         return Style(
             label_set=label_set,
             remap=parse_remap(config.output.class_remap, label_set),
@@ -286,12 +323,24 @@ class SegmentationNode(LifecycleNode):
             base_frame=config.ground.base_frame,
         )
 
-    def _watch_for_silence(self) -> None:
-        """Clear the grid when no newer one has come for too long."""
-        timeout_ms = self._settings.config.diagnostics.input_timeout_ms
-        age_ms = self.monitor.output_age_ms(self._now_ns())
-        if self._outputs is not None and age_ms is not None and age_ms > timeout_ms:
-            self._outputs.clear_grid(self._now_ns())
+    def _watch(self) -> None:
+        """Look after what must not stay as it is: an old grid, parameters that were refused."""
+        if self._outputs is not None:
+            timeout_ms = self._settings.config.diagnostics.input_timeout_ms
+            self._outputs.clear_old_grid(self._now_ns(), timeout_ms)
+        if self._input is not None and self._ground.camera_info is None:
+            self._input.take_latched_camera_info()
+        if self._pipeline is not None and (running := self._pipeline.take_refused()):
+            self._restore_parameters(running)
+
+    def _restore_parameters(self, running: PipelineConfig) -> None:
+        """Set the parameters back to what runs, where what they asked for cannot be built."""
+        names = BUILT_FROM if running.latency.adapt else BUILT_FROM[:2]
+        values = {name: value_of(running, name) for name in names}
+        self.set_parameters_atomically([
+            Parameter(name, value=list(value) if isinstance(value, tuple) else value)
+            for name, value in values.items()
+        ])  # fmt: skip
 
     def _report(self) -> Iterable[status.Status]:
         config = self._settings.config
@@ -301,19 +350,36 @@ class SegmentationNode(LifecycleNode):
                 'input', 'publishers',
                 None if self._input.publishers else Condition(Level.ERROR, nobody),
             )  # fmt: skip
+        state = None
+        if self._pipeline is not None:
+            state = self._pipeline.state()
+            self._report_changes(self._pipeline)
         if self._outputs is not None:
             self._report_subscribers(self._outputs)
         snapshot = self.monitor.snapshot(self._now_ns())
-        state = self._operating_points.state() if self._operating_points is not None else None
         return status.statuses(
             snapshot, config.latency, config.diagnostics, self._model_facts(), state
         )
 
+    def _report_changes(self, pipeline: AdaptivePipeline) -> None:
+        """Say which operating points are being built, could not be, or were left out."""
+        change = left_out = None
+        if building := pipeline.building:
+            text = f'{", ".join(building)} is being built beside what runs'
+            change = Condition(Level.OK, text)
+        elif pipeline.problem:
+            change = Condition(Level.WARN, pipeline.problem)
+        if pipeline.left_out:
+            text = f'left out of the operating points: {"; ".join(pipeline.left_out)}'
+            left_out = Condition(Level.WARN, text)
+        self.monitor.set_condition('model', 'change', change)
+        self.monitor.set_condition('model', 'left out', left_out)
+
     def _model_facts(self) -> Facts:
-        if self._operating_points is None or self._ground is None:
+        if self._pipeline is None or self._ground is None:
             return (('name', self._settings.config.model.name),)
         extrinsics = ('extrinsics', self._ground.poses.name)
-        return (*self._operating_points.facts, extrinsics, *memory_facts())
+        return (*self._pipeline.facts, extrinsics, *memory_facts())
 
     def _warn_of_publisher(self, text: str) -> None:
         self.monitor.set_condition('input', 'qos', Condition(Level.ERROR, text))

@@ -7,12 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mfaranet_ros.adaptive.operating_points import OperatingPointsState
 from mfaranet_ros.core.config import DiagnosticsConfig, LatencyConfig
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.monitoring.health import look_at
 from mfaranet_ros.monitoring.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
-from mfaranet_ros.monitoring.status import Status, statuses
+from mfaranet_ros.monitoring.status import OperatingPointsState, Status, statuses
 
 MS = 10**6
 LATENCY = LatencyConfig(budget_ms=50.0, max_consecutive_delay_ms=300.0)

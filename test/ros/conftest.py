@@ -13,6 +13,7 @@ import pytest
 rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 import rcl_interfaces.msg  # noqa: E402
+from builtin_interfaces.msg import Time  # noqa: E402
 from rcl_interfaces.msg import ParameterType, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import GetParameters, SetParameters  # noqa: E402
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks  # noqa: E402
@@ -20,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 DOMAINS = 100
@@ -87,6 +89,24 @@ def values_of(status):
     return {entry.key: entry.value for entry in status.values}
 
 
+class SimulatedClock:
+    """A /clock that stands still between two settings."""
+
+    def __init__(self, node):
+        self._publisher = node.create_publisher(Clock, '/clock', 10)
+
+    def set(self, seconds, node):
+        """Set the time and wait until a node has it."""
+        sec, nanosec = divmod(round(seconds * 1e9), 10**9)
+        message = Clock(clock=Time(sec=sec, nanosec=nanosec))
+
+        def arrived():
+            self._publisher.publish(message)
+            return node.get_clock().now().nanoseconds == sec * 10**9 + nanosec
+
+        wait_until(arrived, f'the time {seconds}')
+
+
 class Vehicle:
     """Everything around the node under test, spun in threads of its own."""
 
@@ -139,6 +159,10 @@ class Vehicle:
         node.start()
         self._spin(node)
         return node
+
+    def simulated_clock(self):
+        """Return a /clock that stands where the test sets it."""
+        return SimulatedClock(self.node)
 
     def send(self, *, stamp_ns=None, size=SIZE, **changes):
         """Publish one image that differs from all others and return its stamp in ns."""
@@ -228,6 +252,12 @@ def vehicle(monkeypatch):
     yield vehicle
     vehicle.close()
     rclpy.try_shutdown(context=context)
+
+
+@pytest.fixture(name='camera_info')
+def camera_info_fixture():
+    """Return the function that makes a calibration."""
+    return camera_info
 
 
 @pytest.fixture(scope='session')

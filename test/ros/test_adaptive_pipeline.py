@@ -155,10 +155,10 @@ def test_scales_may_change_while_nothing_is_configured_or_active(vehicle):
     node = vehicle.start(build=works.build, autostart=False)
     assert vehicle.set_parameter('model.scales', integer_array_value=[2]).successful
     node.trigger_configure()
-    assert node._operating_points.state().operating_point == '2'
+    assert node._pipeline.state().operating_point == '2'
     assert vehicle.set_parameter('model.scales', integer_array_value=[3]).successful
     vehicle.wait_until(
-        lambda: node._operating_points.state().operating_point == '3', 'the change while inactive'
+        lambda: node._pipeline.state().operating_point == '3', 'the change while inactive'
     )
 
 
@@ -239,7 +239,7 @@ def test_the_node_steps_down_also_where_every_result_comes_too_late(vehicle):
         return stream.masks
 
     vehicle.wait_until(published, 'a mask of the cheaper operating point')
-    assert node._operating_points.state().operating_point == OPERATING_POINTS[1]
+    assert node._pipeline.state().operating_point == OPERATING_POINTS[1]
     assert node.monitor.snapshot(0).dropped['stale'] >= 3
 
 

@@ -95,6 +95,31 @@ def test_a_failing_configuration_is_a_worded_failure_and_can_be_tried_again(
     assert node.count_publishers('/segmentation/mask') == 0
 
 
+@pytest.mark.parametrize('where', ['configure', 'activate'])
+def test_whatever_a_transition_raises_is_a_worded_failure(vehicle, monkeypatch, where):
+    node = vehicle.start(autostart=False)
+    name = {'configure': 'make_ground_source', 'activate': 'CameraInput'}[where]
+
+    def fail(*arguments, **more):
+        raise RuntimeError('topic types\ndo not fit')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f'mfaranet_ros.ros.segmentation_node.{name}', fail)
+        if where == 'activate':
+            assert change(vehicle, Transition.TRANSITION_CONFIGURE)
+            assert not change(vehicle, Transition.TRANSITION_ACTIVATE)
+            assert state(vehicle) == State.PRIMARY_STATE_INACTIVE
+        else:
+            assert not change(vehicle, Transition.TRANSITION_CONFIGURE)
+            assert state(vehicle) == State.PRIMARY_STATE_UNCONFIGURED
+    texts = [condition.text for condition in node.monitor.snapshot(0).conditions['model']]
+    assert texts == ['RuntimeError: topic types do not fit']
+    if where == 'configure':
+        assert change(vehicle, Transition.TRANSITION_CONFIGURE)
+    assert change(vehicle, Transition.TRANSITION_ACTIVATE)
+    assert not node.monitor.snapshot(0).conditions['model']
+
+
 def test_autostart_that_fails_ends_the_process_with_a_failure(vehicle):
     codes = []
     node = vehicle.start(autostart=False, parameters={'model.scales': [2]})

@@ -219,7 +219,9 @@ def test_latecomers_get_the_last_grid(vehicle):
 
 
 def test_the_grid_is_cleared_once_when_the_input_goes_silent(vehicle):
-    node = vehicle.start(parameters={'diagnostics.input_timeout_ms': 400.0})
+    node = vehicle.start(
+        parameters={'diagnostics.input_timeout_ms': 400.0, 'latency.max_age_ms': 0.0}
+    )
     grids = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid)
     vehicle.matched()
     vehicle.calibrate()
@@ -231,6 +233,51 @@ def test_the_grid_is_cleared_once_when_the_input_goes_silent(vehicle):
     assert stamp_ns(grids[1]) > stamp_ns(grids[0])
     time.sleep(1.0)
     assert len(grids) == 2
+
+
+@pytest.mark.parametrize(
+    'worse', [{'height': 48, 'width': 64}, {'k': [0.0] * 9}], ids=['size', 'uncalibrated']
+)
+def test_the_grid_is_cleared_when_the_calibration_is_lost_while_images_go_on(vehicle, worse):
+    """On a simulated clock, which stands still between two images."""
+    clock = vehicle.simulated_clock()
+    node = vehicle.start(parameters={'use_sim_time': True, 'latency.max_age_ms': 0.0})
+    grids = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid)
+    masks = vehicle.listen('/segmentation/mask', Image)
+    vehicle.matched()
+    clock.set(1.0, node)
+    vehicle.calibrate()
+    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
+    first = node._ground.camera_info
+    vehicle.send(stamp_ns=10**9)
+    vehicle.wait_until(lambda: grids, 'a grid')
+    vehicle.calibrate(**worse)
+    vehicle.wait_until(lambda: node._ground.camera_info is not first, 'the bad calibration')
+    for tenths in range(11, 20):
+        clock.set(tenths / 10, node)
+        vehicle.send(stamp_ns=tenths * 10**8)
+        vehicle.wait_until(lambda n=tenths - 9: len(masks) == n, 'a mask')
+    assert len(grids) == 1  # not yet older than diagnostics.input_timeout_ms
+    clock.set(2.1, node)
+    vehicle.wait_until(lambda: len(grids) == 2, 'the grid to be cleared')
+    assert set(grids[1].data) == {-1}
+    late = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid, LATCHED)
+    vehicle.wait_until(lambda: late, 'what a late subscriber gets')
+    assert set(late[0].data) == {-1}
+    vehicle.calibrate()
+    vehicle.wait_until(lambda: node._ground.camera_info.k[0], 'the good calibration')
+    vehicle.wait_until(lambda: node._ground.camera_info.width == vehicle.size[1], 'its size')
+    vehicle.send(stamp_ns=21 * 10**8)
+    vehicle.wait_until(lambda: len(grids) == 3, 'a grid again')
+    assert 0 in grids[2].data
+
+
+def test_a_calibration_that_was_latched_before_the_node_came_is_taken(vehicle):
+    vehicle.node.destroy_publisher(vehicle.info)
+    vehicle.info = vehicle.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
+    vehicle.calibrate()
+    node = vehicle.start()
+    vehicle.wait_until(lambda: node._ground.camera_info, 'the latched calibration')
 
 
 # -- freshness -----------------------------------------------------------------------------------
