@@ -72,6 +72,7 @@ class OperatingPointsState:
         """The label of the operating point in force."""
         return self.operating_points[self.number]
 
+
 def statuses(
     snapshot: Snapshot,
     latency: LatencyConfig,
