@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from mfaranet_ros.core.config import PipelineConfig
     from mfaranet_ros.core.errors import (
         CalibrationError,
+        ClosedError,
         ConfigError,
         DecodeError,
         InferenceError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         OutputError,
         ProcessError,
         SourceError,
+        StaleFrame,
         TrainingError,
         UnknownNameError,
         WeightsError,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         Output,
         Points,
         Result,
+        Timings,
     )
     from mfaranet_ros.core.labels import (
         LabelClass,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         list_label_sets,
         register_label_set,
     )
+    from mfaranet_ros.data.calibration_file import read_calibration
     from mfaranet_ros.geometry.camera import CameraModel
     from mfaranet_ros.geometry.mounting import MountingPose
     from mfaranet_ros.models import (
@@ -59,11 +63,14 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         register_model,
         save_weights,
     )
+    from mfaranet_ros.pipeline.segmenter import Segmenter
+    from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 __all__ = [
     'UNLABELED',
     'CalibrationError',
     'CameraModel',
+    'ClosedError',
     'ConfigError',
     'DecodeError',
     'Drivable',
@@ -82,8 +89,12 @@ __all__ = [
     'Result',
     'Role',
     'SegmentationModel',
+    'Segmenter',
     'SourceError',
     'StageOutputs',
+    'StaleFrame',
+    'SyntheticScene',
+    'Timings',
     'TrainingError',
     'UnknownNameError',
     'WeightsError',
@@ -92,6 +103,7 @@ __all__ = [
     'list_label_sets',
     'list_models',
     'load_weights',
+    'read_calibration',
     'register_label_set',
     'register_model',
     'save_weights',
@@ -102,23 +114,27 @@ __version__ = '0.1.0'
 _MODULES = {
     'core.config': ('PipelineConfig',),
     'core.errors': (
-        'CalibrationError', 'ConfigError', 'DecodeError', 'InferenceError', 'MfaranetError',
-        'OutputError', 'ProcessError', 'SourceError', 'TrainingError', 'UnknownNameError',
-        'WeightsError',
+        'CalibrationError', 'ClosedError', 'ConfigError', 'DecodeError', 'InferenceError',
+        'MfaranetError', 'OutputError', 'ProcessError', 'SourceError', 'StaleFrame',
+        'TrainingError', 'UnknownNameError', 'WeightsError',
     ),
     'core.frame': (
         'UNLABELED', 'Drivable', 'Frame', 'GroundGrid', 'Output', 'Points', 'Result',
+        'Timings',
     ),
     'core.labels': (
         'LabelClass', 'LabelSet', 'Role', 'get_label_set', 'list_label_sets',
         'register_label_set',
     ),
+    'data.calibration_file': ('read_calibration',),
     'geometry.camera': ('CameraModel',),
     'geometry.mounting': ('MountingPose',),
     'models': (
         'SegmentationModel', 'StageOutputs', 'create_model', 'list_models', 'load_weights',
         'register_model', 'save_weights',
     ),
+    'pipeline.segmenter': ('Segmenter',),
+    'scenes.synthetic_scene': ('SyntheticScene',),
 }  # fmt: skip
 """Where each public name is defined."""
 

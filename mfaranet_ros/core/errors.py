@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from mfaranet_ros.core.frame import Frame, Timings
 
 
+LISTED = 20
+"""Longest list of names that an error shows in full beside the nearest names."""
+
+
 class MfaranetError(Exception):
     """Base of every error this package raises on purpose."""
 
@@ -42,13 +46,19 @@ class ConfigError(MfaranetError):
 
 
 class UnknownNameError(ConfigError):
-    """A name that must come from a list does not; the nearest names are in the message."""
+    """A name is not in the list it must come from; the message holds the nearest names.
+
+    kind: what is named, such as `model`. name: the given one. known: the allowed names. A long
+    list is left out of the message if some of its names are near the given one.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         near = get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f'did you mean {" or ".join(map(repr, near))}? ' if near else ''
-        super().__init__(f'unknown {kind} {name!r}: {hint}choose from {", ".join(known)}')
+        parts = [f'did you mean {" or ".join(map(repr, near))}?'] if near else []
+        if not near or len(known) <= LISTED:
+            parts.append(f'choose from {", ".join(known)}')
+        super().__init__(f'unknown {kind} {name!r}: {" ".join(parts)}')
 
 
 class WeightsError(MfaranetError):
