@@ -93,7 +93,7 @@ NO_BAG = {
     ros1_in_mcap: "holds messages of 'ros1'",
     other_database: 'it is no bag',
     metadata(storage_identifier='rocksdb'): "by the plugin 'rocksdb': choose from mcap, sqlite3",
-    metadata(compression_format='lz4'): "compressed by 'lz4': known is zstd",
+    metadata(compression_format='lz4'): "compressed by 'lz4': choose from zstd",
     metadata(relative_file_paths=['other.mcap']): 'lists other.mcap, which is not there',
     metadata(relative_file_paths=[]): 'lists no file',
     broken_metadata: 'metadata.yaml cannot be read .*reindex',
@@ -156,13 +156,102 @@ def test_an_unknown_type_without_definition_is_named(recordings, tmp_path):
         assert len(list(bag.messages())) == 3
 
 
-def test_one_topic_of_two_types_is_refused(recordings, tmp_path):
+@pytest.mark.parametrize('files', [1, 2])
+def test_a_topic_of_two_types_is_refused_only_where_it_is_asked_for(recordings, tmp_path, files):
     kit = recordings
-    image = kit.Entry('/x', kit.IMAGE, 1, kit.image_message(kit.sample_image(1), 1))
-    info = kit.Entry('/x', kit.CAMERA_INFO, 2, kit.camera_info(2))
-    paths = [kit.write_mcap(tmp_path / f'{item.time_ns}', [item]) for item in (image, info)]
-    with pytest.raises(SourceError, match='messages of two types'):
-        open_bag(paths)
+    image = kit.Entry('/diag', kit.IMAGE, 1, kit.image_message(kit.sample_image(1), 1))
+    info = kit.Entry('/diag', kit.CAMERA_INFO, 2, kit.camera_info(2))
+    entries = [*kit.drive(2), image, info]
+    if files == 1:
+        paths = [two_types_in_one_file(kit, tmp_path / 'both', entries)]
+    else:
+        paths = [
+            kit.write_mcap(tmp_path / 'a', entries[:-1]),
+            kit.write_mcap(tmp_path / 'b', [info]),
+        ]
+    with open_bag(paths) as bag:
+        assert [item.topic.name for item in bag.messages()].count('/cam/image_raw') == 2
+        assert '/diag' not in bag.topics
+        assert bag.notes == (
+            f'/diag has messages of two types, {kit.IMAGE} and {kit.CAMERA_INFO}: not read',
+        )
+        assert not bag.truncated
+        with pytest.raises(SourceError, match='/diag has messages of two types'):
+            bag.topic('diag')
+
+
+def two_types_in_one_file(kit, path, entries):
+    """Write one file by the library mcap, whose channels are by topic and type."""
+    from mcap.writer import Writer
+
+    path = path.with_suffix('.mcap')
+    with path.open('wb') as file:
+        writer = Writer(file)
+        writer.start(profile='ros2', library='test')
+        for entry in entries:
+            text, _ = kit.STORE.generate_msgdef(entry.type, ros_version=2)
+            schema = writer.register_schema(entry.type, 'ros2msg', text.encode())
+            channel = writer.register_channel(entry.topic, 'cdr', schema)
+            writer.add_message(channel, entry.time_ns, bytes(entry.raw), entry.time_ns)
+        writer.finish()
+    return path
+
+
+# -- parts of which nothing can be read ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [
+        (b'', 'is an empty file'),
+        (None, 'No such file'),
+        (b'\x89MCAP0\r\n' + bytes(20), 'ends before its first topic'),
+        (b'nonsense', 'is not a bag'),
+        ('folder', 'Is a directory'),
+    ],
+    ids=['empty', 'gone', 'cut', 'nonsense', 'folder'],
+)
+@pytest.mark.parametrize('dead', [0, 1, 2])
+def test_a_dead_part_is_named_and_the_others_are_read(recordings, tmp_path, content, said, dead):
+    paths = [
+        recordings.write_mcap(
+            tmp_path / f'x_{number}', recordings.drive(6)[6 * number : 6 * number + 6]
+        )
+        for number in range(3)
+    ]
+    (tmp_path / 'metadata.yaml').write_text(metadata_of([path.name for path in paths]))
+    paths[dead].unlink()
+    if content == 'folder':
+        paths[dead].mkdir()
+    elif content is not None:
+        paths[dead].write_bytes(content)
+    with open_bag(tmp_path) as bag:
+        assert len(list(bag.messages(['/cam/image_raw']))) == 4
+        assert said in bag.truncated
+        assert f'x_{dead}.mcap' in bag.truncated
+
+
+def test_of_dead_parts_alone_each_is_named(tmp_path):
+    for name in ('a.mcap', 'b.db3'):
+        (tmp_path / name).write_bytes(b'')
+    with pytest.raises(SourceError, match=r'a\.mcap is an empty file.*b\.db3 is an empty file'):
+        open_bag(tmp_path)
+
+
+def metadata_of(names, storage='mcap'):
+    return yaml.safe_dump({
+        'rosbag2_bagfile_information': {
+            'version': 5, 'storage_identifier': storage, 'relative_file_paths': names,
+            'compression_format': '', 'compression_mode': '',
+        }
+    })  # fmt: skip
+
+
+def test_an_empty_storage_identifier_is_no_reason_to_refuse(recordings, tmp_path):
+    path = recordings.write_mcap(tmp_path / 'x_0', recordings.drive(2))
+    (tmp_path / 'metadata.yaml').write_text(metadata_of([path.name], ''))
+    with open_bag(tmp_path) as bag:
+        assert len(list(bag.messages(['/cam/image_raw']))) == 2
 
 
 def test_a_broken_message_is_one_error_of_its_own(bag):

@@ -113,6 +113,19 @@ def test_any_name_of_a_folder_a_video_and_a_bag_is_read(recordings, tmp_path, na
         assert len(list(recording)) == 1
 
 
+@pytest.mark.parametrize('storage', ['MCAP', 'SQLITE3'])
+def test_a_name_with_a_percent_sign_is_not_another_folder(recordings, tmp_path, storage):
+    for name, count in (('path%41', 2), ('pathA', 4)):
+        # The writer of rosbags takes such a name apart itself.
+        bag = recordings.write_rosbags(tmp_path / f'{count}', recordings.drive(count), storage)
+        (file,) = (path for path in bag.iterdir() if path.suffix != '.yaml')
+        (tmp_path / name).mkdir()
+        file.rename(tmp_path / name / f'a_0{file.suffix}')
+    for name, count in (('path%41', 2), ('pathA', 4)):
+        with open_recording(tmp_path / name) as recording:
+            assert len(list(recording)) == count
+
+
 def test_what_is_refused_is_refused_in_one_line(folder, tmp_path):
     for path, said in (
         (tmp_path / 'gone', 'gone: no such file'),

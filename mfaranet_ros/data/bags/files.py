@@ -52,29 +52,52 @@ class BagFile:
 
 @dataclass(frozen=True)
 class BagFiles:
-    """The files of a recording in order, and what is to be said of them."""
+    """The files of a recording in order.
+
+    notes: what is odd about them. dead: what is wrong with parts of which nothing can be read.
+    """
 
     files: tuple[BagFile, ...]
     notes: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
 
 
 def find_files(paths: Iterable[str | Path]) -> BagFiles:
     """Return the files of one recording: of a folder, of one file, or of several files or folders.
 
-    Raises SourceError where nothing is, or something else than a bag of ROS 2.
+    Raises SourceError where nothing is, or something else than a bag of ROS 2. Parts that are
+    missing, empty or no bag are named in `dead` where there are others to read.
     """
     given = [Path(path).expanduser() for path in paths]
     if not given:
         raise SourceError(f'no bag is given: {GIVE}')
-    found = [_in_folder(path) if path.is_dir() else BagFiles((_file(path),)) for path in given]
+    found = [
+        _in_folder(path) if path.is_dir() else _parts([path], may_miss=False) for path in given
+    ]
     files = dict.fromkeys(file for part in found for file in part.files)
-    return BagFiles(tuple(files), tuple(note for part in found for note in part.notes))
+    dead = tuple(text for part in found for text in part.dead)
+    if not files:
+        raise SourceError('; '.join(dead))
+    return BagFiles(tuple(files), tuple(note for part in found for note in part.notes), dead)
+
+
+def _parts(paths: Iterable[Path], *, may_miss: bool, notes: tuple[str, ...] = ()) -> BagFiles:
+    """Return what can be opened of these files; may_miss: one that is missing is a dead part."""
+    files, dead = [], []
+    for path in paths:
+        try:
+            files.append(_file(path))
+        except SourceError as error:
+            if not may_miss and not (path.is_file() and is_bag_file(path)):
+                raise
+            dead.append(str(error))
+    return BagFiles(tuple(files), notes, tuple(dead))
 
 
 def _in_folder(folder: Path) -> BagFiles:
     if (folder / METADATA).is_file():
         names = _listed(folder / METADATA)
-        return BagFiles(tuple(_file(folder / name) for name in names))
+        return _parts((folder / name for name in names), may_miss=True)
     paths = sorted(path for path in folder.iterdir() if path.is_file() and is_bag_file(path))
     if not paths:
         if any(path.suffix == '.bag' for path in folder.iterdir()):
@@ -83,7 +106,7 @@ def _in_folder(folder: Path) -> BagFiles:
             f'{folder} is not a bag, it has neither {METADATA} nor .mcap or .db3 files: {GIVE}'
         )
     note = f'{folder} has no {METADATA}: its recording did not end as it should'
-    return BagFiles(tuple(_file(path) for path in paths), (note,))
+    return _parts(paths, may_miss=True, notes=(note,))
 
 
 def is_bag_file(path: Path) -> bool:
@@ -97,7 +120,7 @@ def _listed(metadata: Path) -> list[str]:
         content = yaml.safe_load(metadata.read_text(encoding='utf-8'))
         info: dict[str, Any] = content['rosbag2_bagfile_information']
         names = [Path(name).name for name in info['relative_file_paths']]
-        storage = str(info['storage_identifier'])
+        storage = str(info['storage_identifier'] or '')
         compression = str(info.get('compression_format') or '').lower()
     except (
         OSError,
@@ -112,19 +135,20 @@ def _listed(metadata: Path) -> list[str]:
             f'{metadata} cannot be read ({type(error).__name__}: {text}): restore it by '
             '`ros2 bag reindex`, or remove it, then the files are read as they are'
         ) from error
-    if storage not in STORAGES:
+    if storage and storage not in STORAGES:  # `ros2 bag reindex` of Humble leaves it empty
         raise SourceError(
             f'{metadata.parent} is stored by the plugin {storage!r}: choose from '
             f'{", ".join(STORAGES)}; convert it by `ros2 bag convert`'
         )
     if compression not in COMPRESSIONS:
         raise SourceError(
-            f'{metadata.parent} is compressed by {compression!r}: known is zstd (and lz4 within '
-            'mcap); convert it by `ros2 bag convert`'
+            f'{metadata.parent} is compressed by {compression!r}: choose from zstd, and within '
+            'mcap lz4; convert it by `ros2 bag convert`'
         )
     if not names:
         raise SourceError(f'{metadata} lists no file: the bag is empty, nothing was recorded')
-    if missing := [name for name in names if not (metadata.parent / name).is_file()]:
+    missing = [name for name in names if not (metadata.parent / name).is_file()]
+    if missing == names:
         raise SourceError(
             f'{metadata} lists {", ".join(missing)}, which is not there: restore it, or give the '
             'files that are there one by one'

@@ -1,39 +1,27 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Opens one file of a recording: by rosbags if it is whole, else what is left of it is read."""
+"""Opens one file of a recording: by its index if it is sound, else what is left of it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
-from rosbags.interfaces import Connection, MessageDefinitionFormat
-from rosbags.rosbag2 import Reader, ReaderError
 
 from mfaranet_ros.core.errors import OutputError, SourceError
 from mfaranet_ros.data.bags.files import BagFile
-from mfaranet_ros.data.bags.mcap_scan import ScannedMcap, has_index
+from mfaranet_ros.data.bags.mcap import IndexedMcap, ScannedMcap
+from mfaranet_ros.data.bags.sqlite import ScannedSqlite, SqliteFile
 from mfaranet_ros.data.bags.sqlite_pages import is_whole
-from mfaranet_ros.data.bags.sqlite_scan import ScannedSqlite
-from mfaranet_ros.data.bags.storage import Record, Storage, Topic
+from mfaranet_ros.data.bags.storage import Storage
 
-_ENCODINGS = {
-    MessageDefinitionFormat.MSG: 'ros2msg',
-    MessageDefinitionFormat.IDL: 'ros2idl',
-    MessageDefinitionFormat.NONE: '',
-}
-
-WHOLE: dict[str, Callable[[Path], bool]] = {
-    'mcap': has_index,
-    'sqlite3': is_whole,
-}
-"""Whether a file is one that rosbags can read, as far as its ends say."""
+SOUND: dict[str, Callable[[Path], Storage]] = {'mcap': IndexedMcap, 'sqlite3': SqliteFile}
+"""What reads a sound file; it raises an error for any other."""
 
 SCANNERS: dict[str, Callable[[Path], Storage]] = {'mcap': ScannedMcap, 'sqlite3': ScannedSqlite}
-"""What reads a file of which rosbags makes nothing."""
+"""What reads what there is of any other file."""
 
 
 def open_file(file: BagFile, scratch: Path) -> Storage:
@@ -49,7 +37,9 @@ def open_file(file: BagFile, scratch: Path) -> Storage:
 
 def _open(path: Path, kind: str) -> Storage:
     try:
-        return WholeFile(path) if WHOLE[kind](path) else SCANNERS[kind](path)
+        if kind == 'sqlite3' and not is_whole(path):
+            return ScannedSqlite(path)
+        return SOUND[kind](path)
     except SourceError:
         raise
     except Exception as error:  # what decoders make of damage is of many kinds
@@ -63,57 +53,8 @@ def _scan(path: Path, kind: str, reason: Exception) -> Storage:
         raise
     except Exception as error:
         raise SourceError(
-            f'{path} cannot be read: {reason}; it is damaged, record anew'
+            f'{path} cannot be read: {reason}; it is damaged, record it again'
         ) from error
-
-
-class WholeFile:
-    """A file that rosbags can read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._reader = Reader(path)
-        self._reader.open()
-        self.topics = tuple(_topic(connection) for connection in self._reader.connections)
-        self.damage = ''
-
-    @property
-    def span_ns(self) -> tuple[int, int] | None:
-        reader = self._reader
-        return (reader.start_time, reader.end_time - 1) if reader.message_count else None
-
-    def records(
-        self, topics: frozenset[str], start_ns: int | None, stop_ns: int | None
-    ) -> Iterator[Record]:
-        wanted = [item for item in self._reader.connections if item.topic in topics]
-        if not wanted:
-            return
-        messages = self._reader.messages(wanted, start_ns, stop_ns)
-        while True:
-            try:
-                connection, time_ns, raw = next(messages)
-            except StopIteration:
-                return
-            except Exception as error:  # as above
-                self.damage = f'{self._path.name} is damaged, the rest of it is not read: {error}'
-                return
-            yield Record(connection.topic, time_ns, raw)
-
-    def close(self) -> None:
-        with suppress(ReaderError):
-            self._reader.close()
-
-
-def _topic(connection: Connection) -> Topic:
-    return Topic(
-        connection.topic,
-        connection.msgtype,
-        connection.msgcount,
-        _ENCODINGS[connection.msgdef.format],
-        connection.msgdef.data,
-        connection.ext.serialization_format,
-        tuple(connection.ext.offered_qos_profiles),
-    )
 
 
 def _not_written_back(path: Path) -> str:

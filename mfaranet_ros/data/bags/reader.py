@@ -71,17 +71,28 @@ class Bag:
     def __init__(self, paths: Sequence[str | Path]) -> None:
         found = find_files(paths)
         self.name = ', '.join(printable(path) for path in paths)
-        self.files = tuple(file.path for file in found.files)
-        self.notes = tuple(printable(note) for note in found.notes)
+        self._dead = [*found.dead]
         with ExitStack() as stack:
-            self._storages = []
+            self._storages, files = [], []
             for file in found.files:
-                storage = open_file(file, _scratch(file, stack))
+                try:
+                    storage = open_file(file, _scratch(file, stack))
+                except SourceError as error:
+                    self._dead.append(str(error))
+                    continue
                 stack.callback(storage.close)
                 self._storages.append(storage)
-            self.topics = _merge_topics(self._storages)
+                files.append(file.path)
+            if not files:
+                raise SourceError('; '.join(self._dead))
+            self.files = tuple(files)
+            self.topics, self._two_types = _merge_topics(self._storages)
             self.types = MessageTypes(self.topics.values())
             self._stack = stack.pop_all()
+        self.notes = tuple(
+            printable(note)
+            for note in (*found.notes, *(f'{text}: not read' for text in self._two_types.values()))
+        )
 
     def __enter__(self) -> Bag:
         return self
@@ -98,7 +109,8 @@ class Bag:
 
         Ask again after reading: some damage is only found then.
         """
-        return printable('; '.join(filter(None, (storage.damage for storage in self._storages))))
+        damages = (*self._dead, *(storage.damage for storage in self._storages))
+        return printable('; '.join(filter(None, damages)))
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -114,6 +126,9 @@ class Bag:
         types: of which its messages must be. Raises SourceError, which lists the topics there are,
         for a topic that is not there, without messages, of another type or of an unknown one.
         """
+        for full_name in (name, f'/{name}'):
+            if full_name in self._two_types:
+                raise SourceError(f'{self._two_types[full_name]}: record them under two names')
         found = self.topics.get(name) or self.topics.get(f'/{name}')
         if found is None:
             raise SourceError(f'{self.name} has no topic {name!r}; it has {self.listing()}')
@@ -207,15 +222,19 @@ def _logged(record: Record) -> int:
     return record.time_ns
 
 
-def _merge_topics(storages: Iterable[Storage]) -> dict[str, Topic]:
-    """Return the topics of all files by name, their messages added up."""
+def _merge_topics(storages: Iterable[Storage]) -> tuple[dict[str, Topic], dict[str, str]]:
+    """Return the topics of all files by name, their messages added up.
+
+    Apart from them, by name, what is to be said of topics whose messages are of several types.
+    """
     merged: dict[str, Topic] = {}
+    several: dict[str, str] = {}
     for topic in (topic for storage in storages for topic in storage.topics):
         known = merged.setdefault(topic.name, replace(topic, count=0))
-        if known.type != topic.type:
-            raise SourceError(
-                f'{topic.name} has messages of two types, {known.type} and {topic.type}: record '
-                'them under two names'
+        if known.type == topic.type:
+            merged[topic.name] = replace(known, count=known.count + topic.count)
+        else:
+            several[topic.name] = (
+                f'{topic.name} has messages of two types, {known.type} and {topic.type}'
             )
-        merged[topic.name] = replace(known, count=known.count + topic.count)
-    return merged
+    return {name: topic for name, topic in merged.items() if name not in several}, several

@@ -9,8 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from rosbags.rosbag2 import metadata
+
 ENCODINGS = {'ros2msg': 'ros2msg', 'ros2idl': 'ros2idl', 'omgidl': 'ros2idl'}
 """How files call the two languages of definitions, and what we call them."""
+
+
+def parse_qos(text: str) -> tuple[Any, ...]:
+    """Return the QoS profiles that a bag holds as YAML, none where they cannot be read."""
+    try:
+        return tuple(metadata.parse_qos(text))
+    except Exception:  # of many kinds, and playing falls back to the usual profile
+        return ()
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,103 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the messages of a bag in SQLite that was cut off, from the pages that are there.
+"""Reads bags in SQLite: whole ones by SQLite, those that were cut off from the pages there are.
 
-The tree that leads to the messages lies all over the file; so the pages with messages are told by
-what is in them, not found through the tree.
+The tree that leads to the messages lies all over the file; so the pages with messages of a file
+that was cut off are told by what is in them, not found through the tree.
 """
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.data.bags.sqlite_pages import Pages, Row, Value, value, values
-from mfaranet_ros.data.bags.storage import ENCODINGS, Record, Topic, in_time_order
+from mfaranet_ros.data.bags.storage import ENCODINGS, Record, Topic, in_time_order, parse_qos
 
 SCHEMA_ROOT = 1
 
 NUMBERS = range(1, 10)
 FIRST_BLOB = 12
+
+
+class SqliteFile:
+    """A file that SQLite can read. Raises sqlite3.Error or ValueError for any other."""
+
+    def __init__(self, path: Path) -> None:
+        self._name = path.name
+        # Quoted, since a path may hold what means something in a URI, and bytes that are no text.
+        address = f'file:{quote(os.fsencode(path.absolute()))}?immutable=1'
+        self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+        self._database.text_factory = lambda data: data.decode(errors='replace')
+        self.damage = ''
+        try:
+            rows = list(self._topic_rows())
+        except BaseException:
+            self.close()
+            raise
+        self._names = {number: topic.name for number, topic in rows}
+        self.topics = tuple(topic for _, topic in rows)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _columns(self, table: str) -> set[str]:
+        return {row[1] for row in self._database.execute(f'PRAGMA table_info({table})')}
+
+    def _topic_rows(self) -> Iterator[tuple[int, Topic]]:
+        """Yield the topics by their numbers; newer ROS versions have more columns and tables."""
+        if not self._columns('topics') or not self._columns('messages'):
+            raise ValueError('it lacks the tables of a bag')
+        qos = 'offered_qos_profiles' if 'offered_qos_profiles' in self._columns('topics') else "''"
+        definitions = {}
+        if self._columns('message_definitions'):
+            definitions = {
+                kind: (ENCODINGS.get(encoding, ''), text)
+                for kind, encoding, text in self._database.execute(
+                    'SELECT topic_type, encoding, encoded_message_definition '
+                    'FROM message_definitions ORDER BY id DESC'
+                )
+            }
+        for number, name, kind, serialization, profiles, count in self._database.execute(
+            f'SELECT topics.id, name, type, serialization_format, {qos}, count(messages.id) '
+            'FROM topics LEFT JOIN messages ON topics.id == messages.topic_id '
+            'GROUP BY topics.id ORDER BY topics.id'
+        ):
+            encoding, definition = definitions.get(kind, ('', ''))
+            if not encoding:
+                definition = ''
+            profile = parse_qos(profiles)
+            yield number, Topic(name, kind, count, encoding, definition, serialization, profile)
+
+    @property
+    def span_ns(self) -> tuple[int, int] | None:
+        query = 'SELECT min(timestamp), max(timestamp) FROM messages'
+        first_ns, last_ns = self._database.execute(query).fetchone()
+        return None if first_ns is None else (first_ns, last_ns)
+
+    def records(
+        self, topics: frozenset[str], start_ns: int | None, stop_ns: int | None
+    ) -> Iterator[Record]:
+        numbers = [number for number, name in self._names.items() if name in topics]
+        query = (
+            'SELECT topic_id, timestamp, data FROM messages '
+            f'WHERE topic_id IN ({",".join("?" * len(numbers))}) '
+            'AND timestamp >= ? AND timestamp < ? ORDER BY timestamp'
+        )
+        first = -(2**63) if start_ns is None else start_ns
+        end = 2**63 - 1 if stop_ns is None else min(stop_ns, 2**63 - 1)
+        try:
+            for number, time_ns, data in self._database.execute(query, (*numbers, first, end)):
+                yield Record(self._names[number], time_ns, data)
+        except sqlite3.Error as error:
+            self.damage = f'{self._name} is damaged, the rest of it is not read: {error}'
 
 
 class Stored(NamedTuple):
