@@ -27,7 +27,7 @@ from mfaranet_ros.data.bags.storage import Topic
 from mfaranet_ros.data.bags.writer import LATCHED, BagWriter
 from mfaranet_ros.ros.conversions import message_class
 from mfaranet_ros.ros.node_topics import NodeTopics
-from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
+from mfaranet_ros.ros.parameters import Parameters, refuse_misspelled
 from mfaranet_ros.ros.sequence import Gaps
 
 LOOK_S = 0.2
@@ -88,7 +88,7 @@ class BagRecorder(Node):
         super().__init__('bag_recorder', **node_arguments)
         self._finish = finish
         self.config = Parameters(self, RecorderConfig()).config
-        refuse_unknown(self)
+        refuse_misspelled(self)
         if not self.config.out:
             raise ConfigError('out is empty: give the folder to write the bag to')
         self._topics = NodeTopics(

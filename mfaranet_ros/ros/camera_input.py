@@ -67,7 +67,11 @@ class CameraInput:
         self._on_camera_info = on_camera_info
         self._latched: Any = None
         self._image = self._subscribe(image_type, topic, self._receive)
-        self._camera_info = self._subscribe(CameraInfo, 'camera_info', on_camera_info)
+        try:
+            self._camera_info = self._subscribe(CameraInfo, 'camera_info', on_camera_info)
+        except Exception:
+            node.destroy_subscription(self._image)
+            raise
 
     def take_latched_camera_info(self) -> None:
         """Ask for a CameraInfo that was published before, where a publisher keeps it.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import (
@@ -102,12 +103,30 @@ class Parameters(Generic[ConfigT]):
         return SetParametersResult(successful=True)
 
 
-def refuse_unknown(node: Node) -> None:
-    """Raise UnknownNameError for a parameter that was given at the start but does not exist."""
+OWN_GROUP_CUTOFF, CUTOFF = 0.6, 0.85
+"""From which similarity on (0 to 1) a name is a misspelling, in our own groups and elsewhere."""
+
+
+def refuse_misspelled(node: Node) -> None:
+    """Raise UnknownNameError for a parameter given at the start that resembles one of ours.
+
+    Others are ignored, with one line in the log: a file for all nodes (`/**`) and Autoware's
+    loaders give every node parameters that belong to others.
+    """
     known = [name for name in node.get_parameters_by_prefix('') if not name.startswith(OF_RCLPY)]
+    groups = {name.partition('.')[0] for name in known if '.' in name}
+    ignored = []
     for name in node._parameter_overrides:
-        if not node.has_parameter(name) and not name.startswith(OF_RCLPY):
+        if node.has_parameter(name) or name.startswith(OF_RCLPY):
+            continue
+        is_own = '.' in name and name.partition('.')[0] in groups
+        if get_close_matches(name, known, cutoff=OWN_GROUP_CUTOFF if is_own else CUTOFF):
             raise UnknownNameError('parameter', name, known)
+        ignored.append(name)
+    if ignored:
+        node.get_logger().info(
+            f'parameters that this node does not have are ignored: {", ".join(sorted(ignored))}'
+        )
 
 
 def _declare(node: Node, setting: Setting) -> Any:

@@ -22,7 +22,7 @@ from mfaranet_ros.ros.bag_show import BagShow
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
 from mfaranet_ros.ros.image_show import Imageshow
 from mfaranet_ros.ros.logs import forward_logs
-from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
+from mfaranet_ros.ros.parameters import Parameters, refuse_misspelled
 from mfaranet_ros.ros.player_config import PlayerConfig, open_source
 
 WATCH_PERIOD_S = 0.05
@@ -46,7 +46,7 @@ class PlayerNode(Node):
         super().__init__('player', **node_arguments)
         self._finish = finish
         self.config = Parameters(self, PlayerConfig()).config
-        refuse_unknown(self)
+        refuse_misspelled(self)
         self._logs = forward_logs(self.get_logger())
         self._state = 'waiting'
         self._problem = ''

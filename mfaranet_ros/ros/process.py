@@ -3,12 +3,12 @@
 """The executables: start, spin, and end within two seconds whatever the node is doing.
 
 `ros2 run` finds `segmentation_node` and `player_node` through the entry points below; without
-ROS tools `python -m mfaranet_ros.ros segmentation_node --ros-args ...` is the same.
+ROS tools `python -m mfaranet_ros.ros segmentation_node --ros-args ...` does the same.
 
-SIGINT and SIGTERM are heard by a thread of their own from the first moment on, also while torch
-is imported or a network runs and Python's own handlers would have to wait. It asks the executor
-to stop; a node that does not end in time, because a library call cannot be interrupted, is ended
-with exit code 0 all the same.
+A thread waits for SIGINT and SIGTERM from the start, since Python's own handlers would have to
+wait while torch is imported or a network runs. It asks the executor to stop; a node that does not
+end in time, because a library call cannot be interrupted, is ended with exit code 0 anyway. More
+signals change nothing, also while Python shuts down.
 """
 
 from __future__ import annotations
@@ -78,8 +78,15 @@ class StopSignal:
         return self._wanted.is_set()
 
     def ended(self) -> None:
-        """Say that all is closed, so that no one needs to insist."""
+        """Say that all is closed, so that no one needs to insist; call it in the main thread.
+
+        From here on signals are ignored: Python would restore their default action, which ends
+        the process with another exit code, before it is gone.
+        """
         self._ended.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
 
 
 def run(module: str, class_name: str, grace_s: float = GRACE_S) -> int:
@@ -92,14 +99,22 @@ def run(module: str, class_name: str, grace_s: float = GRACE_S) -> int:
     stop = StopSignal(grace_s)
     stop.listen()
     import rclpy
-    from rclpy.signals import SignalHandlerOptions
 
-    node_class = getattr(importlib.import_module(module), class_name)
-    if stop.wanted:
-        return stop.exit_code
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    from mfaranet_ros.core.errors import ConfigError, MfaranetError
+    from mfaranet_ros.ros.failures import ROS_ERRORS, explain, init_ros
+
     try:
-        _spin(node_class, stop)
+        init_ros(sys.argv)
+        node_class = getattr(importlib.import_module(module), class_name)
+        if not stop.wanted:
+            try:
+                node = node_class(finish=stop.request)
+            except ROS_ERRORS as error:
+                raise ConfigError(f'the node cannot start: {explain(error)}') from error
+            _spin(node, stop)
+    except MfaranetError as error:
+        print(f'error: {error}', file=sys.stderr)
+        stop.exit_code = 2
     finally:
         rclpy.try_shutdown()
         stop.ended()
@@ -119,17 +134,9 @@ def _trigger(condition: Any) -> None:
         condition.trigger()
 
 
-def _spin(node_class: Any, stop: StopSignal) -> None:
+def _spin(node: Any, stop: StopSignal) -> None:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-    from mfaranet_ros.core.errors import MfaranetError
-
-    try:
-        node = node_class(finish=stop.request)
-    except MfaranetError as error:
-        print(f'error: {error}', file=sys.stderr)
-        stop.exit_code = 2
-        return
     # Not rclpy's experimental events executor: in the wheels it spins and calls nothing.
     executor = SingleThreadedExecutor()
     try:

@@ -39,9 +39,10 @@ from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.clock_watch import ClockWatch
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
+from mfaranet_ros.ros.failures import REFUSALS, explain
 from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.outputs import Outputs
-from mfaranet_ros.ros.parameters import NodeConfig, Parameters, refuse_unknown
+from mfaranet_ros.ros.parameters import NodeConfig, Parameters, refuse_misspelled
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class SegmentationNode(LifecycleNode):
         self._unserved = ''
         self._node_settings = Parameters(self, NodeConfig())
         self._settings = Parameters(self, PipelineConfig(), self._take_over, check_change)
-        refuse_unknown(self)
+        refuse_misspelled(self)
         config = self._settings.config
         self.monitor = Monitor(config.latency, config.diagnostics)
         self._logs = forward_logs(self.get_logger())
@@ -132,9 +133,8 @@ class SegmentationNode(LifecycleNode):
         try:
             transition()
         except Exception as error:
-            known = isinstance(error, MfaranetError)
-            text = str(error) if known else f'{type(error).__name__}: {error}'
-            text = ' '.join(text.split())
+            known = isinstance(error, (MfaranetError, *REFUSALS))
+            text = explain(error) if known else f'{type(error).__name__}: {explain(error)}'
             self.get_logger().error(f'cannot {name}: {text}')
             if not known:
                 logger.error('unexpected error', exc_info=error)

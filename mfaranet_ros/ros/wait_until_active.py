@@ -18,7 +18,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from mfaranet_ros.core.config import setting
-from mfaranet_ros.ros.parameters import Parameters, refuse_unknown
+from mfaranet_ros.ros.parameters import Parameters, refuse_misspelled
 
 ASK_PERIOD_S = 0.2
 
@@ -37,7 +37,7 @@ class WaitUntilActive(Node):
         super().__init__('wait_until_active', **node_arguments)
         self._finish = finish
         name = Parameters(self, WaitConfig()).config.node
-        refuse_unknown(self)
+        refuse_misspelled(self)
         self._client = self.create_client(GetState, f'{name}/get_state')
         self._pending: Any = None
 
