@@ -14,6 +14,7 @@ from typing import Any
 
 from mfaranet_ros.core.config import replace, setting
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.training.conditions import CONDITIONS
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,14 @@ class AugmentConfig:
     blur_share: float = setting(0.0, 'is blurred', low=0.0, high=1.0)
     blur_px: float = setting(
         1.5, 'largest standard deviation of the blur', unit='px', low=0.1, high=20.0
+    )
+    condition_share: float = setting(
+        0.0, 'gets one of the conditions, before the blur', low=0.0, high=1.0
+    )
+    conditions: tuple[str, ...] = setting(
+        tuple(CONDITIONS),
+        'weather, light and camera faults to draw from, with blanks between them',
+        items=str,
     )
 
 
@@ -281,6 +290,7 @@ def make_config(recipe: str, values: Mapping[str, Any]) -> TrainConfig:
             f'augment.scale_min = {config.augment.scale_min:g} is above augment.scale_max = '
             f'{config.augment.scale_max:g}: exchange them'
         )
+    _check_conditions(config.augment)
     if not config.run.epochs and not config.run.max_minutes:
         raise ConfigError('run.epochs and run.max_minutes are both 0: give the run an end')
     if config.data.mixture and (config.data.root or config.data.leave_out):
@@ -293,3 +303,14 @@ def make_config(recipe: str, values: Mapping[str, Any]) -> TrainConfig:
             "data.root = '': give the folder of the data, or data.mixture for several"
         )
     return config
+
+
+def _check_conditions(config: AugmentConfig) -> None:
+    for name in config.conditions:
+        if name not in CONDITIONS:
+            raise UnknownNameError('condition', name, CONDITIONS)
+    if config.condition_share and not config.conditions:
+        raise ConfigError(
+            f'augment.condition_share = {config.condition_share:g}, but augment.conditions names '
+            'none: name some, or set the share to 0'
+        )

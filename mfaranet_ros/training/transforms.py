@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.data.labels import Pixels
+from mfaranet_ros.training.conditions import apply_condition
 from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
 from mfaranet_ros.training.paste import Paste
@@ -51,6 +52,9 @@ class Augment:
         image, labels = self._warp(sample, affine)
         if random.random() < config.color_share:
             image = change_colors(image, config, random)
+        if config.condition_share and random.random() < config.condition_share:
+            name = config.conditions[int(random.integers(len(config.conditions)))]
+            image = apply_condition(name, image, random)
         if random.random() < config.blur_share:
             sigma = random.uniform(0.1, config.blur_px)
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
