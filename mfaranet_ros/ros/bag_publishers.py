@@ -38,7 +38,8 @@ class BagPublishers:
         self.image = self._create(camera.image, image, RELIABLE)
         self._publishers = {camera.image.name: self.image}
         if camera.info is not None:
-            info = self._create(camera.info, 'camera_info', RELIABLE)
+            qos = LATCHED if is_latched(camera.info) else RELIABLE
+            info = self._create(camera.info, 'camera_info', qos)
             self._publishers[camera.info.name] = info
         for topic in recording.others:
             qos = LATCHED if is_latched(topic) else RELIABLE

@@ -64,7 +64,8 @@ class BagShow:
         self._publishers = BagPublishers(player, recording)
         self.image = self._publishers.image
         self._tape = BagCursor(recording)  # without what cannot be published
-        self._sent = self._unanswered = 0
+        self._camera_info: BagMessage | None = None
+        self._sent = self._unanswered = self._gaps = 0
         self._late_ms = 0.0
         self._played_ns = self._first_ns = self._last_ns = self._told_ns = self._end_ns = 0
         self._awaited_ns: int | None = None
@@ -109,7 +110,8 @@ class BagShow:
     def events(self) -> str:
         """What went wrong so far, without being the end."""
         unanswered = f'{self._unanswered} images not answered' if self._unanswered else ''
-        found = (unanswered, self._tape.oddities, self._recording.bag.truncated)
+        gaps = f'{self._gaps} gaps in the log cut' if self._gaps else ''
+        found = (unanswered, gaps, self._tape.oddities, self._recording.bag.truncated)
         return '; '.join(text for text in found if text)
 
     @property
@@ -128,6 +130,7 @@ class BagShow:
             ('images_sent', str(self._sent)),
             ('messages_sent', str(self._publishers.count)),
             ('images_not_answered', str(self._unanswered)),
+            ('gaps_cut', str(self._gaps)),
             ('late_ms_max', f'{self._late_ms:.3f}'),
             ('stamps_repeated', str(self._tape.stamps.repeated.count)),
             ('stamps_backward', str(self._tape.stamps.backward.count)),
@@ -142,6 +145,7 @@ class BagShow:
         try:
             for message in self._recording.latched():
                 self._publishers.publish(message)
+            self._camera_info = self._recording.earlier_camera_info()
         except MfaranetError as error:
             self._player.fail(error)
             return
@@ -149,6 +153,8 @@ class BagShow:
 
     def _begin_pass(self) -> None:
         """Set /clock to shortly before the first message and go on from there."""
+        if self._camera_info is not None:
+            self._publishers.publish(self._camera_info)
         first = self._tape.next_message
         self._first_ns = self._last_ns = first.time_ns
         self._time.set(first.time_ns - self._margin_ns, time.monotonic_ns())
@@ -211,6 +217,22 @@ class BagShow:
         if self._is_image(message):
             self._sent += 1
             self._tape.watch_stamp(header_stamp_ns(message.raw))
+        self._cut_gap()
+
+    def _cut_gap(self) -> None:
+        """Set the time to shortly before the next message, if that is too far away."""
+        message, limit_ns = self._tape.next_message, self._config.max_gap_s * 1e9
+        gap_ns = 0 if message is None else message.time_ns - self._last_ns
+        if message is None or not 0 < limit_ns < gap_ns:
+            return
+        self._gaps += 1
+        cut_ns = gap_ns - self._margin_ns
+        self._first_ns += cut_ns  # what was cut counts as not played
+        self._time.set(message.time_ns - self._margin_ns, time.monotonic_ns())
+        self._player.get_logger().warning(
+            f'a gap of {gap_ns / 1e9:.0f} s in the log is cut (max_gap_s = '
+            f'{self._config.max_gap_s:g}): /clock jumps'
+        )
 
     def _is_image(self, message: BagMessage) -> bool:
         return message.topic.name == self._recording.camera.image.name

@@ -26,8 +26,8 @@ SOURCES: dict[str, Callable[[PlayerConfig], Source | BagPlayback]] = {
 
 OF_IMAGES = ('rate_hz', 'transport', 'frame_id', 'calibration', 'hfov_deg')
 OF_BAGS = (
-    'image_topic', 'camera_info_topic', 'topics', 'rate', 'start_s', 'clock_rate_hz', 'pace',
-    'answer_topic', 'answer_timeout_s',
+    'image_topic', 'camera_info_topic', 'topics', 'rate', 'start_s', 'max_gap_s', 'clock_rate_hz',
+    'pace', 'answer_topic', 'answer_timeout_s',
 )  # fmt: skip
 OF_SCENES = ('seed', 'scene_options', 'scene_camera')
 FOREIGN = {
@@ -98,6 +98,10 @@ class PlayerConfig:
     start_s: float = setting(
         0.0, 'of a bag: leave out so much of its beginning', unit='s', low=0.0, high=1e9
     )
+    max_gap_s: float = setting(
+        60.0, 'of a bag: gaps in its log that are longer are cut; 0: none is cut',
+        unit='s', low=0.0, high=1e9,
+    )  # fmt: skip
     clock_rate_hz: float = setting(
         100.0, 'of a bag: how often /clock is told', unit='Hz', low=1.0, high=1000.0
     )

@@ -184,6 +184,48 @@ def test_a_beginning_is_left_out_and_an_end(theatre, bag):
     assert stamps(heard) == list(map(stamp_of, range(3, 9)))
 
 
+@pytest.mark.parametrize('pace', ['time', 'answer'])
+def test_a_long_gap_in_the_log_is_cut_and_told(theatre, tmp_path, capfd, pace):
+    """As where the first message was logged by a simulated clock that did not run yet."""
+    with Recorder(tmp_path / 'bag') as recorder:
+        recorder.camera_info(0)
+        for number in range(3):
+            recorder.image(number, stamp_of(number))
+    heard = theatre.vehicle.listen('image', Image)
+    infos = theatre.vehicle.listen('camera_info', CameraInfo)
+    if pace == 'answer':
+        theatre.segment(**{'latency.max_age_ms': 0.0})
+    player = theatre.play_to_the_end(recorder.path, pace=pace, duration_s=5.0)
+    assert stamps(heard) == list(map(stamp_of, range(3)))
+    assert (len(infos), theatre.exit_codes) == (1, [0])
+    assert dict(player._show.values)['gaps_cut'] == '1'
+    assert capfd.readouterr().err.count('a gap of 1700000000 s in the log is cut') == 1
+
+
+def test_a_gap_that_may_stay_is_waited_out(theatre, tmp_path):
+    with Recorder(tmp_path / 'bag') as recorder:
+        for number in (0, 12):
+            recorder.image(number, stamp_of(number))
+    player = theatre.play_to_the_end(recorder.path, max_gap_s=1.3, wait_for_subscribers=0)
+    assert dict(player._show.values)['gaps_cut'] == '0'
+
+
+def test_a_camera_info_that_came_once_is_sent_after_a_left_out_beginning_and_each_pass(
+    theatre, tmp_path
+):
+    with Recorder(tmp_path / 'bag') as recorder:
+        header = encode.header(stamp_of(0), 'front')
+        info = stamped(nominal_camera_info(*SIZE, 60), header)
+        recorder.write('/front/camera_info', info, stamp_of(0), qos=(LATCHED,))
+        for number in range(6):
+            recorder.image(number, stamp_of(number))
+    heard = theatre.vehicle.listen('image', Image)
+    infos = theatre.vehicle.listen('camera_info', CameraInfo)
+    theatre.play_to_the_end(recorder.path, start_s=0.25, loop=True, duration_s=0.5)
+    assert stamps(heard)[:4] == list(map(stamp_of, (3, 4, 5, 3)))
+    assert stamps(infos)[:2] == [stamp_of(0)] * 2
+
+
 # -- live and offline ----------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ What is played are the stored bytes, so every header stamp stays as it was recor
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterator
 
 from mfaranet_ros.core.errors import SourceError
@@ -76,6 +77,17 @@ class BagPlayback:
         topics = [topic.name for topic in self.others if is_latched(topic)]
         if topics:
             yield from self.bag.messages(topics)
+
+    def earlier_camera_info(self) -> BagMessage | None:
+        """Return the last CameraInfo that was logged before the part that is played, or None.
+
+        It holds for the first image, also where it was published only once.
+        """
+        info = self.camera.info
+        if info is None or self._start_ns <= self.bag.span_ns[0]:
+            return None
+        earlier = deque(self.bag.messages([info.name], stop_ns=self._start_ns), maxlen=1)
+        return earlier[-1] if earlier else None
 
     def __iter__(self) -> Iterator[BagMessage]:
         topics = [*self._of_camera, *(topic.name for topic in self.others)]
