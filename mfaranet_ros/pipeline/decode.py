@@ -182,6 +182,10 @@ def _decode_raw(message: MessageLike) -> tuple[Pixels, str]:
     layout = LAYOUTS.get(raw.encoding)
     if layout is None:
         return _through_cv_bridge(message, raw), 'rgb8'
+    return _convert(raw, layout)
+
+
+def _convert(raw: Raw, layout: Layout) -> tuple[Pixels, str]:
     _check_size(raw.height, raw.width, raw.encoding, layout.min_side_px)
     _check_even(raw, layout)
     _check_data(raw, layout)
@@ -283,12 +287,23 @@ def _decode_compressed(message: MessageLike) -> tuple[Pixels, str]:
     except ValueError as error:
         raise DecodeError('compressed', f'{what}: {error}; {_RESEND}') from None
     _check_size(height, width, codec.names[0])
+    # image_transport writes the encoding of the raw image before the semicolon. Images of Bayer
+    # and of 16 bits are compressed as they are, so their pixels are made like those of raw ones.
+    raw_encoding = text.partition(';')[0].strip()
+    deep = LAYOUTS.get(raw_encoding) is _MONO16
+    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION if deep else _READ_FLAGS
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _READ_FLAGS)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise DecodeError('compressed', f'{what}: {error.err}; {_RESEND}') from error
     if pixels is None or pixels.shape[:2] != (height, width):
         raise DecodeError('compressed', f'{what} cannot be decoded; {_RESEND}')
+    if pixels.dtype == np.uint16:
+        data_16 = np.ascontiguousarray(pixels, '<u2').view(np.uint8).reshape(-1)
+        return _convert(Raw('mono16', height, width, 2 * width, False, data_16), _MONO16)
+    bayer = LAYOUTS.get(f'{raw_encoding.removesuffix("16").removesuffix("8")}8')
+    if raw_encoding.startswith('bayer_') and bayer is not None and pixels.ndim == 2:
+        return _convert(Raw(raw_encoding, height, width, width, False, pixels.reshape(-1)), bayer)
     return np.asarray(pixels).reshape(height, width, -1), _channel_order(pixels, text)
 
 

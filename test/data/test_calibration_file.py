@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from mfaranet_ros.data.calibration_file import (
     nominal_camera_info,
     read_calibration,
 )
+
+CASES = Path(__file__).resolve().parents[3] / 'shared' / 'cases' / 'calibration'
 
 CONTENT = {
     'image_width': 640,
@@ -84,6 +87,113 @@ def test_what_is_no_calibration_file_is_refused(tmp_path, content):
         write(path, content)
     with pytest.raises(CalibrationError, match=r'camera\.yaml'):
         read_calibration(path)
+
+
+def test_the_model_has_another_name_in_files_of_melodic(tmp_path):
+    content = dict(CONTENT)
+    content['camera_model'] = content.pop('distortion_model')
+    found = read_calibration(write(tmp_path / 'camera.yaml', content))
+    assert found.distortion_model == 'plumb_bob'
+
+
+OPENCV = """%YAML:1.0
+---
+calibration_time: "Thu 01 Jan 2026"
+image_width: 640
+image_height: 480
+flags: 0
+{more}camera_matrix: !!opencv-matrix
+   rows: 3
+   cols: 3
+   dt: d
+   data: [ 500., 0., 320.5, 0.,
+       501., 240.5, 0., 0., 1. ]
+distortion_coefficients: !!opencv-matrix
+   rows: {count}
+   cols: 1
+   dt: d
+   data: [ {values} ]
+per_view_reprojection_errors: !!opencv-nd-matrix
+   sizes: [ 1, 2 ]
+   dt: f
+   data: [ .5, .25 ]
+"""
+
+
+@pytest.mark.parametrize(
+    ('count', 'more', 'model'),
+    [(4, '', 'plumb_bob'), (5, '', 'plumb_bob'), (8, '', 'rational_polynomial'),
+     (14, '', 'rational_polynomial'), (4, 'fisheye_model: 1\n', 'equidistant')],
+)  # fmt: skip
+def test_a_file_of_opencv_is_read(tmp_path, count, more, model):
+    values = [-0.25 / (place + 1) for place in range(count)]
+    text = OPENCV.format(count=count, more=more, values=', '.join(map(repr, values)))
+    found = read_calibration(write(tmp_path / 'camera.yaml', text))
+    assert (found.height, found.width, found.distortion_model) == (480, 640, model)
+    np.testing.assert_array_equal(found.d, values)
+    np.testing.assert_array_equal(found.k, CONTENT['camera_matrix']['data'])
+    np.testing.assert_array_equal(found.r, np.eye(3).ravel())
+    np.testing.assert_array_equal(found.p.reshape(3, 4)[:, :3].ravel(), found.k)
+
+
+KALIBR = {
+    'cam0': {
+        'camera_model': 'pinhole',
+        'distortion_coeffs': [-0.3, 0.1, 1e-3, -2e-3],
+        'distortion_model': 'radtan',
+        'intrinsics': [500.0, 501.0, 320.5, 240.5],
+        'resolution': [640, 480],
+        'rostopic': '/cam/image_raw',
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ('name', 'model', 'coefficients'),
+    [('radtan', 'plumb_bob', 5), ('equidistant', 'equidistant', 4)],
+)
+def test_a_file_of_kalibr_is_read(tmp_path, name, model, coefficients):
+    content = {'cam0': {**KALIBR['cam0'], 'distortion_model': name}}
+    found = read_calibration(write(tmp_path / 'camera.yaml', content))
+    assert (found.height, found.width, found.distortion_model) == (480, 640, model)
+    np.testing.assert_array_equal(found.k, CONTENT['camera_matrix']['data'])
+    np.testing.assert_array_equal(found.d, [-0.3, 0.1, 1e-3, -2e-3, 0.0][:coefficients])
+    np.testing.assert_array_equal(found.p.reshape(3, 4)[:, :3].ravel(), found.k)
+
+
+@pytest.mark.parametrize(
+    ('change', 'text'),
+    [
+        ({'camera_model': 'omni'}, "camera model 'omni': only pinhole"),
+        ({'distortion_model': 'fov'}, "distortion model 'fov': choose from radtan"),
+        ({'intrinsics': [1, 2]}, r'camera\.yaml'),
+        ({'resolution': [0, 480]}, 'image_width = 0'),
+        ({'distortion_coeffs': [0.1] * 9}, 'do not fit radtan'),
+        ({'distortion_coeffs': [float('inf')]}, 'do not fit radtan'),
+    ],
+)
+def test_a_file_of_kalibr_that_cannot_be_used_is_refused(tmp_path, change, text):
+    content = {'cam0': {**KALIBR['cam0'], **change}}
+    with pytest.raises(CalibrationError, match=text) as caught:
+        read_calibration(write(tmp_path / 'camera.yaml', content))
+    assert '\n' not in str(caught.value)
+
+
+def test_of_several_cameras_of_kalibr_one_must_be_left(tmp_path):
+    content = dict.fromkeys(('cam0', 'cam1'), KALIBR['cam0'])
+    with pytest.raises(CalibrationError, match='holds cam0, cam1: leave one'):
+        read_calibration(write(tmp_path / 'camera.yaml', content))
+
+
+@pytest.mark.parametrize('name', ['camera_model', 'opencv'])
+def test_the_cases_that_were_reported_are_read(name):
+    path = (
+        Path(__file__).resolve().parents[3] / 'shared' / 'cases' / 'calibration' / f'{name}.yaml'
+    )
+    if not path.is_file():
+        pytest.skip(f'{path} is not here')
+    found = read_calibration(path)
+    assert (found.width, found.k[0], found.distortion_model) == (640, 800.0, 'plumb_bob')
 
 
 @pytest.mark.parametrize('hfov_deg', [10.0, 50.0, 90.0, 150.0])

@@ -442,6 +442,30 @@ def test_compressed_pixels(codec, name, text, received):
     assert (frame.stamp_ns, frame.frame_id) == (STAMP_NS, HEADER.frame_id)
 
 
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize('order', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_bayer_in_png_is_as_the_raw_image(order, bits):
+    """The encoding before the semicolon is that of the raw image, which has one channel."""
+    mosaic = np.random.default_rng(0).integers(0, 256, (24, 32), np.uint8)
+    height, width = mosaic.shape
+    encoding = f'bayer_{order}8'
+    raw = decode(Image(HEADER, height, width, encoding, 0, width, mosaic.tobytes()))
+    stored = mosaic if bits == 8 else mosaic.astype(np.uint16) * 257
+    data = cv2.imencode('.png', stored)[1].tobytes()
+    frame = decode(compressed(data, f'bayer_{order}{bits}; png compressed '))
+    assert frame.encoding == raw.encoding == 'rgb8'
+    np.testing.assert_array_equal(frame.pixels, raw.pixels)
+
+
+def test_mono16_in_png_is_as_the_raw_image():
+    values = np.arange(0, 65536, 97, np.uint16)[:672].reshape(21, 32)
+    raw = decode(Image(HEADER, 21, 32, 'mono16', 0, 64, values.astype('<u2').tobytes()))
+    data = cv2.imencode('.png', values)[1].tobytes()
+    frame = decode(compressed(data, 'mono16; png compressed '))
+    assert frame.encoding == raw.encoding == 'mono8'
+    np.testing.assert_array_equal(frame.pixels, raw.pixels)
+
+
 def test_images_stored_as_rgb_say_so():
     """As the subscriber of image_transport reads its own format."""
     frame = decode(compressed(compress(scene(), 'png'), 'rgb8; png compressed rgb8'))
