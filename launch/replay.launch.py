@@ -35,8 +35,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
-from mfaranet_ros.cli.settings import parse_boolean
 from mfaranet_ros.core.dds import find_shared
+from mfaranet_ros.core.settings import parse_boolean
 
 ARGUMENTS = {
     'images': ('', 'folder of images to play'),

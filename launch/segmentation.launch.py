@@ -20,8 +20,9 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
-from mfaranet_ros.cli.settings import parse_boolean, parse_settings
+from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.dds import find_shared, profile_to_set, profile_variable
+from mfaranet_ros.core.settings import parse_boolean, parse_settings
 
 ARGUMENTS = {
     'camera': ('', 'namespace of the camera, in which the node lives too; empty: the root'),
@@ -97,7 +98,7 @@ def _parameters(given: dict[str, str]) -> dict[str, object]:
     """Return what the arguments set; those left empty set nothing."""
     parameters: dict[str, object] = {}
     settings = [f'{name}={given[key]}' for key, name in SETTINGS.items() if given[key]]
-    for name, value in parse_settings(settings).items():
+    for name, value in parse_settings(settings, PipelineConfig).items():
         parameters[name] = list(value) if isinstance(value, tuple) else value
     parameters.update({name: given[key] for key, name in TEXTS.items() if given[key]})
     for key, name in BOOLEANS.items():

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from mfaranet_ros.benchmark.drawing import DrawingTimes, measure_drawing
 from mfaranet_ros.cli.about import about
+from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_drive_arguments, scene_options
 from mfaranet_ros.cli.setting_arguments import parse_size
@@ -47,8 +47,8 @@ def main(args: argparse.Namespace) -> int:
     drives = [SyntheticScene(args.seed, scene_options(args), camera) for camera in cameras]
     frames = np.linspace(0, len(drives[0]) - 1, args.frames).astype(int).tolist()
     cv2.setNumThreads(1)
-    with tqdm(total=len(drives) * len(frames), unit='frame', leave=False, disable=None) as bar:
-        times = [measure_drawing(drive, frames, on_frame=bar.update) for drive in drives]
+    with Progress(len(drives) * len(frames), 'frame') as progress:
+        times = [measure_drawing(drive, frames, on_frame=progress.update) for drive in drives]
     print(table(times))
     if args.json:
         figures = [{**vars(entry), 'rate_hz': entry.rate_hz} for entry in times]

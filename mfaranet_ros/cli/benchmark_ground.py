@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from mfaranet_ros.benchmark.ground import GroundFigures, measure_ground
 from mfaranet_ros.cli.about import about
+from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
 from mfaranet_ros.core.errors import ConfigError
@@ -46,8 +46,8 @@ def main(args: argparse.Namespace) -> int:
     drives = [SyntheticScene(args.seed + number, options, camera) for number in range(args.seeds)]
     frames = np.linspace(0, len(drives[0]) - 1, args.frames).astype(int).tolist()
     cv2.setNumThreads(1)
-    with tqdm(total=args.seeds * args.frames, unit='frame', leave=False, disable=None) as bar:
-        figures = measure_ground(drives, frames, on_frame=bar.update)
+    with Progress(args.seeds * args.frames, 'frame') as progress:
+        figures = measure_ground(drives, frames, on_frame=progress.update)
     print(
         f'{camera.width}x{camera.height}, fx {camera.fx:g} px, {camera.z:g} m high, true '
         f'{options.labels} labels, {figures.frames} frames of {args.seeds} drives'

@@ -16,7 +16,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from mfaranet_ros.adaptive.operating_points import parse_operating_point
 from mfaranet_ros.backends import list_backends
@@ -29,6 +28,7 @@ from mfaranet_ros.benchmark.operating_points_file import choose_operating_points
 from mfaranet_ros.benchmark.report import describe, figures
 from mfaranet_ros.benchmark.run import Benchmark, GroundTruth, run_benchmark
 from mfaranet_ros.cli.about import about
+from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config, parse_size
 from mfaranet_ros.core.config import PipelineConfig, replace
@@ -94,10 +94,10 @@ def main(args: argparse.Namespace) -> int:
     configs = _configs(args, base, frames[0].size)
     ground_truth = _ground_truth(args, base)
     overhead_us = empty_stage_us()
-    with tqdm(total=0, bar_format='{desc}', leave=False, disable=None) as bar:
+    with Progress(0, 'row') as progress:
         benchmark = run_benchmark(
             base, configs, frames, rounds=args.rounds, turn=args.turn, ground_truth=ground_truth,
-            tell=bar.set_description_str,
+            tell=progress.describe,
         )  # fmt: skip
     machine = describe_machine(base.runtime.device, base.runtime.threads)
     print(_heading(base, machine, frames, overhead_us), describe(benchmark), sep='\n')

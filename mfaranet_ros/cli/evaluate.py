@@ -15,11 +15,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.cli.evaluate_run import Wanted, run
 from mfaranet_ros.cli.evaluate_sinks import MakeVideo, make_submission
+from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.setting_arguments import (
     add_model_arguments,
     model_config,
@@ -232,8 +231,8 @@ def _folder(
 ) -> FolderSpec:
     """Return a folder whose images and ground truth have all been read once."""
     read_ground_truth = GroundTruthReader(pipeline.label_set, pairs.layout, ignored)
-    with tqdm(total=len(pairs), desc='checking', unit='image', leave=False, disable=None) as bar:
-        sha256 = check_pairs(pairs, read_ground_truth, lambda: bar.update())
+    with Progress(len(pairs), 'image', 'checking') as progress:
+        sha256 = check_pairs(pairs, read_ground_truth, progress.update)
     view = None
     if args.calibration:
         ground = pipeline.config.ground

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from mfaranet_ros.cli.about import about
+from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.core.config import PipelineConfig, settings_of, value_of
 from mfaranet_ros.core.errors import OutputError, SourceError
@@ -84,8 +84,8 @@ def run(
         ledger = stack.enter_context(_open_ledger(pipeline, specs, wanted))
         begun = _Begun.of(ledger)
         start = time.monotonic()
-        with _bar(frames, begun.frames) as bar:
-            gathered = _Gathered(ledger, bar)
+        with Progress(frames, 'frame', 'evaluating', done=begun.frames) as progress:
+            gathered = _Gathered(ledger, progress)
             if wanted.jobs > 1 and len(specs) > 1:
                 run_apart(specs, order, begun.places, wanted.jobs, gathered.take)
             else:
@@ -106,7 +106,7 @@ class _Gathered:
     """Writes down what comes. frames: how many came."""
 
     ledger: FrameLog
-    bar: Any
+    progress: Progress
     frames: int = 0
     accounts: dict[str, SourceSummary] = field(default_factory=dict)
 
@@ -117,7 +117,7 @@ class _Gathered:
             return
         self.ledger.write(event)
         self.frames += 1
-        self.bar.update()
+        self.progress.update()
 
 
 @dataclass(frozen=True)
@@ -190,12 +190,6 @@ def _check_frames(results: Results) -> None:
         names = ', '.join(account.name for account in together.accounts)
         why = f': {together.skipped[0].why}' if together.skipped else ', or --frames takes none'
         raise SourceError(f'no frame of {names} can be scored{why}')
-
-
-def _bar(frames: int, done: int) -> Any:
-    return tqdm(
-        total=frames, initial=done, desc='evaluating', unit='frame', leave=False, disable=None
-    )
 
 
 def _settings(config: PipelineConfig) -> dict[str, Any]:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mfaranet_ros.backends.export import export_network, figures, in_words, trtexec_lines
 from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.backends.onnx_graph import OUTPUTS, PRECISIONS
 from mfaranet_ros.backends.onnx_sidecar import sidecar_path
 from mfaranet_ros.cli.about import about
+from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.setting_arguments import MODEL_ARGUMENTS, parse_size
-from mfaranet_ros.cli.settings import parse_settings
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.settings import parse_settings
 
 STEPS = 3
 
@@ -61,11 +60,11 @@ def main(args: argparse.Namespace) -> int:
     given = parse_size(args.size, '--size') if args.size else None
     size = None if args.dynamic else given
     network = load_network(_config(args).model)
-    with tqdm(total=STEPS, unit='step', leave=False, disable=None) as bar:
+    with Progress(STEPS, 'step') as progress:
 
         def on_step(name: str) -> None:
-            bar.set_description(name)
-            bar.update()
+            progress.describe(name)
+            progress.update()
 
         sidecar, compared = export_network(
             network,
@@ -99,4 +98,4 @@ def _config(args: argparse.Namespace) -> PipelineConfig:
         for flag, (setting, _, _) in OF_THE_MODEL.items()
         if getattr(args, flag) is not None
     ]
-    return replace(PipelineConfig(), parse_settings(named))
+    return replace(PipelineConfig(), parse_settings(named, PipelineConfig))

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from tqdm import tqdm
-
+from mfaranet_ros.cli.progress import track
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.setting_arguments import parse_size
 from mfaranet_ros.core.errors import ConfigError, SourceError, WeightsError
@@ -83,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
     wanted = list(_wanted(args.scales))
     rows = [
         measure(name, scales, label_set, (height, width))
-        for name, scales in tqdm(wanted, unit='network', leave=False, disable=None)
+        for name, scales in track(wanted, len(wanted), 'network')
     ]
     print(describe(rows, at_hand, label_set, (height, width)))
     if args.json:

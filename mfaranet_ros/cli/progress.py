@@ -19,7 +19,8 @@ Item = TypeVar('Item')
 class Progress:
     """Shows how much of some work is done, on standard error.
 
-    total: how much there is; 0 where that is not known, the text is shown alone. unit: of what.
+    total: how much there is; 0 where that is not known, the text is shown alone. unit: of what,
+    in the singular, or %.
     text: what is being done. done: what was done before. stream, clock: for tests.
     """
 
@@ -48,6 +49,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -65,10 +70,11 @@ class Progress:
             self._bar.set_description_str(text)
         self._write_line()
 
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
-        tqdm.write(text, file=self._stream)
-        self._stream.flush()
+    def say(self, text: str, stream: IO[str] | None = None) -> None:
+        """Print a line that stays, on standard error unless another stream is given."""
+        stream = stream or self._stream
+        tqdm.write(text, file=stream)
+        stream.flush()
 
     def _write_line(self) -> None:
         now_s = self._clock()
@@ -80,7 +86,8 @@ class Progress:
     def _line(self, now_s: float) -> str:
         parts = [self._text] if self._text else []
         if self._total:
-            parts.append(f'{self._done} of {self._total} {self._unit}s')
+            share = f'{self._done} of {self._total} {self._unit}s'
+            parts.append(f'{self._done} %' if self._unit == '%' else share)
         return f'{": ".join(parts)}, {(now_s - self._began_s) / 60:.0f} min'
 
 

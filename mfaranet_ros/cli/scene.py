@@ -11,9 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mfaranet_ros.cli.about import about
+from mfaranet_ros.cli.progress import track
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
 from mfaranet_ros.cli.scene_output import SceneBag, SceneFolder, SceneOutput
@@ -58,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
     finder = None if args.grid == 'none' else MetricGroundTruthFinder(drive, _extent(args.grid))
     output = _output(args, drive)
     try:
-        for index in tqdm(range(count), unit='frame', leave=False, disable=None):
+        for index in track(range(count), count, 'frame'):
             output.add(drive.frame(index), finder.at(index) if finder else None)
     finally:
         output.close()

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import argparse
 
-from mfaranet_ros.cli.setting_arguments import parse_size
-from mfaranet_ros.cli.settings import add_set_argument
+from mfaranet_ros.cli.setting_arguments import add_set_argument, parse_size
 from mfaranet_ros.core.settings import replace
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.options import (

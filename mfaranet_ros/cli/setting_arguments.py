@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments that several verbs have in common, and what their texts mean."""
+"""Arguments that several verbs have in common, and how they are read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import argparse
 import re
 from collections.abc import Iterable
 
-from mfaranet_ros.cli.settings import add_set_argument, parse_settings
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.settings import parse_settings
 
 MODEL_ARGUMENTS = {
     'model': ('model.name', 'NAME', 'default: mfaranet_resnet18'),
@@ -22,6 +22,20 @@ MODEL_ARGUMENTS = {
     ),
 }  # fmt: skip
 """By the flag's name: the setting it stands for, what to write, and what it says."""
+
+
+def add_set_argument(
+    parser: argparse.ArgumentParser,
+    what: str = 'any parameter of the node, as in --set ground.z=1.4',
+) -> None:
+    """Declare `--set NAME=VALUE`, which may be given several times."""
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        help=f'{what} (may be given several times)',
+    )
 
 
 def add_model_arguments(
@@ -44,7 +58,7 @@ def model_config(args: argparse.Namespace) -> PipelineConfig:
         for flag, (setting, _, _) in MODEL_ARGUMENTS.items()
         if getattr(args, flag, None) is not None
     ]
-    return replace(PipelineConfig(), parse_settings([*named, *args.set]))
+    return replace(PipelineConfig(), parse_settings([*named, *args.set], PipelineConfig))
 
 
 def parse_size(text: str, flag: str) -> tuple[int, int]:

@@ -12,19 +12,19 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tqdm import tqdm
-
 from mfaranet_ros.cli.about import about
+from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json
-from mfaranet_ros.cli.settings import parse_settings
 from mfaranet_ros.core.config import Value, settings_of, value_of
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.settings import parse_settings
 from mfaranet_ros.evaluation.metrics.tables import table
 from mfaranet_ros.training.checkpoints import BEST, CURVES, LAST
 from mfaranet_ros.training.config import RECIPES, TrainConfig, make_config
@@ -56,8 +56,6 @@ STOPPED = 130
 """The exit code after Ctrl-C, as of every verb; a stopped run can be resumed."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-BAR_TICKS = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -152,10 +150,8 @@ class _Bar:
     """Shows a run as a progress bar with a line for each validation, and ends it on a signal."""
 
     def __init__(self) -> None:
-        self._bar = tqdm(
-            total=BAR_TICKS, leave=False, disable=None,
-            bar_format='{l_bar}{bar}| {elapsed}<{remaining}{postfix}',
-        )  # fmt: skip
+        self._progress = Progress(100, '%')
+        self._shown = 0
         self._stop = threading.Event()
         self._before: dict[signal.Signals, Any] = {}
 
@@ -167,7 +163,7 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._bar.close()
+        self._progress.close()
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._stop.is_set() and number == signal.SIGINT:
@@ -179,18 +175,17 @@ class _Bar:
         return self._stop.is_set()
 
     def on_step(self, progress: float, loss: float, step: int) -> None:
-        """Move the bar."""
-        self._bar.set_postfix_str(f'step {step}, loss {loss:.3f}', refresh=False)
-        self._move(progress)
+        """Show how far it is."""
+        self._progress.describe(f'step {step}, loss {loss:.3f}')
+        shown = round(100 * min(progress, 1.0))
+        self._progress.update(shown - self._shown)
+        self._shown = shown
 
     def on_epoch(self, row: Row) -> None:
         """Print an epoch that was validated."""
         if row.mean_iou is not None:
-            tqdm.write(
+            self._progress.say(
                 f'epoch {row.epoch}  {row.minutes:.1f} min  loss {row.loss:.3f}  '
-                f'mIoU {row.mean_iou:.4f}  {row.images_per_s:.1f} images/s'
+                f'mIoU {row.mean_iou:.4f}  {row.images_per_s:.1f} images/s',
+                sys.stdout,
             )
-
-    def _move(self, progress: float) -> None:
-        self._bar.n = round(BAR_TICKS * min(progress, 1.0))
-        self._bar.refresh()

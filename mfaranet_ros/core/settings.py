@@ -181,6 +181,13 @@ def parse_settings(
     return values
 
 
+def parse_boolean(name: str, text: str) -> bool:
+    """Return what true or false stands for, in any case; raises ConfigError."""
+    if text.lower() not in BOOLEANS:
+        raise ConfigError(f'{name} = {text!r}: must be true or false')
+    return BOOLEANS[text.lower()]
+
+
 def parse_value(setting: Setting, text: str) -> Value:
     """Return the value a text stands for, checked; raises ConfigError.
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from mfaranet_ros.cli.settings import parse_boolean, parse_settings, parse_value
 from mfaranet_ros.core.config import PipelineConfig, settings_of
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.settings import parse_boolean, parse_settings, parse_value
 
 SETTINGS = {setting.name: setting for setting in settings_of(PipelineConfig)}
 
@@ -23,12 +23,12 @@ def test_a_default_written_as_text_is_read_again(setting):
 
 @pytest.mark.parametrize('text', ['2,4', '[2, 4]', '(2,4)', ' 2 , 4 '])
 def test_a_list_may_be_written_in_several_ways(text):
-    assert parse_settings([f'model.scales={text}']) == {'model.scales': (2, 4)}
+    assert parse_settings([f'model.scales={text}'], PipelineConfig) == {'model.scales': (2, 4)}
 
 
 @pytest.mark.parametrize('text', ['1,2@64x96 2', "['1,2@64x96', '2']", ' 1,2@64x96   2 '])
 def test_texts_of_a_list_stand_between_blanks(text):
-    assert parse_settings([f'latency.operating_points={text}']) == {
+    assert parse_settings([f'latency.operating_points={text}'], PipelineConfig) == {
         'latency.operating_points': ('1,2@64x96', '2')
     }
 
@@ -48,16 +48,18 @@ def test_texts_of_a_list_stand_between_blanks(text):
 )
 def test_a_value_that_is_none_is_refused(assignment, text):
     with pytest.raises(ConfigError, match=text):
-        parse_settings([assignment])
+        parse_settings([assignment], PipelineConfig)
 
 
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(UnknownNameError, match=r"'model\.weights'"):
-        parse_settings(['model.weight=a.pth'])
+        parse_settings(['model.weight=a.pth'], PipelineConfig)
 
 
 def test_a_value_may_hold_the_sign_itself():
-    assert parse_settings(['output.class_remap=Road=7']) == {'output.class_remap': 'Road=7'}
+    assert parse_settings(['output.class_remap=Road=7'], PipelineConfig) == {
+        'output.class_remap': 'Road=7'
+    }
 
 
 @pytest.mark.parametrize(('text', 'value'), [('true', True), ('False', False)])
