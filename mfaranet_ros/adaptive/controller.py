@@ -1,18 +1,15 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Which operating point of the operating points is to be in force, judged by the time that frames
-take.
+"""Chooses the operating point by the time that frames take.
 
-Pure: it is told the time, and neither waits nor asks for it. Each frame says how busy the machine
-is: its time on the operating point in force, divided by what that operating point took when it was
-measured. So the frames of before also tell how long they would have taken on any other operating
-point.
+Pure: the time is an argument. Each frame shows how busy the machine is: its time on the operating
+point in force divided by what that point took when it was measured. So recent frames also show how
+long they would have taken on any other operating point.
 
-It leaves an operating point for a cheaper one when the 95th percentile is over the budget; three
-frames in a row are enough, since chance does not slow down three. It goes down to an operating
-point that needs at most FITS of the budget, and up to one that would have needed at most ROOM of
-it for HOLD_S on end. A climb that fails makes it wait longer before the next one. So it does not
-swing.
+The controller steps down when the 95th percentile is over the budget, or when SLOW_FRAMES frames
+in a row are. It steps down to a point that needs at most FITS of the budget, and up to one that
+would have needed at most ROOM of it for HOLD_S without a break. A step up that fails makes it wait
+longer before the next one, so that it does not oscillate.
 """
 
 from __future__ import annotations
@@ -24,36 +21,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 FITS = 0.95
-"""Share of the budget that frames may need on the operating point it goes down to."""
+"""Share of the budget that frames may need on the operating point it steps down to."""
 
 ROOM = 0.85
-"""Share of the budget that frames may need on an operating point it goes up to."""
+"""Share of the budget that frames may need on an operating point it steps up to."""
 
 HOLD_S = 3.0
-"""How long there must have been room on an operating point before it goes up to it."""
+"""Time for which a costlier operating point must have fitted before a step up to it."""
 
 LONGEST_HOLD_S = 60.0
-"""To so much the waiting grows, by doubling, while climbs fail."""
+"""Upper limit of that time, which doubles with each step up that fails."""
 
 PROBATION_S = 10.0
-"""A climb fails if the operating point must be left again within this time."""
+"""A step up fails if the operating point must be left again within this time."""
 
 FRAMES = 100
-"""It remembers so many; of fewer, the 95th percentile would be that of chance."""
+"""Frames that are remembered; the 95th percentile of fewer would be chance."""
 
 RECENT_FRAMES = 20
-"""By so many it judges whether there is room."""
+"""Newest frames that decide whether a costlier operating point fits."""
 
 SLOW_FRAMES = 3
-"""So many in a row over the budget are no chance."""
+"""Frames in a row over the budget that cause a step down."""
 
 Times = NDArray[np.float64]
-"""Milliseconds (operating points, frames): what each frame takes on each operating point, the
-newest frame last."""
+"""Milliseconds (operating points, frames) of each frame on each operating point, newest last."""
 
 
 class Controller:
-    """Chooses among operating points by their costs; starts on the first one.
+    """Chooses among operating points by their costs; starts with the first one.
 
     costs_ms: of one frame on each operating point, measured, the most costly first, all above 0.
     """
@@ -77,12 +73,11 @@ class Controller:
         budget_ms: float,
         period_s: float,
     ) -> int:
-        """Take the times of one frame and return the number of the operating point for the next
-        one.
+        """Take the times of one frame and return the operating point for the next one.
 
-        now_s: any clock that only goes forward. rung_ms: what it took of what the operating point
-        decides on; rest_ms: all else of its processing time. period_s: the least time between
-        changes.
+        now_s: any clock that only goes forward. operating_point_ms: the time of the stages that
+        depend on the operating point; rest_ms: the rest of its processing time. period_s: least
+        time between two changes.
         """
         self._frames.append(
             (operating_point_ms / float(self._costs_ms[self.operating_point]), rest_ms)
@@ -91,7 +86,7 @@ class Controller:
         times_ms: Times = load * self._costs_ms[:, None] + rest
         self._note_room(now_s, times_ms, budget_ms)
         if self._changed_s is None:
-            self._changed_s = now_s  # so that slow first frames decide nothing
+            self._changed_s = now_s  # slow first frames decide nothing
         if now_s - self._changed_s >= period_s:
             need_ms = self._need_ms(times_ms, budget_ms)
             if need_ms is not None:
@@ -108,8 +103,7 @@ class Controller:
                 self._room_since_s[number] = now_s
 
     def _need_ms(self, times_ms: Times, budget_ms: float) -> NDArray[np.float64] | None:
-        """Return what each operating point needs if the one in force is over the budget, else
-        None."""
+        """Return what each operating point needs, or None while the one in force fits."""
         newest = times_ms[:, -SLOW_FRAMES:]
         if newest.shape[1] == SLOW_FRAMES and newest[self.operating_point].min() > budget_ms:
             return np.asarray(newest.max(axis=1))
@@ -118,8 +112,7 @@ class Controller:
         return p95_ms if broken else None
 
     def _go_down(self, now_s: float, need_ms: NDArray[np.float64], budget_ms: float) -> None:
-        """Go to the most costly of the cheaper operating points that fits, to the last one if none
-        does."""
+        """Step down to the most costly of the cheaper points that fits, else to the last one."""
         cheaper = range(self.operating_point + 1, len(need_ms))
         if not cheaper:
             return
@@ -131,7 +124,7 @@ class Controller:
         self._change(next(fitting, cheaper[-1]), now_s)
 
     def _go_up(self, now_s: float) -> None:
-        """Go to the most costly operating point on which there has been room for long enough."""
+        """Step up to the most costly operating point that has fitted for long enough."""
         for number, since_s in enumerate(self._room_since_s[: self.operating_point]):
             if since_s is not None and now_s - since_s >= self._hold_s:
                 self._climbed_s = now_s
@@ -139,7 +132,7 @@ class Controller:
                 return
 
     def _change(self, operating_point: int, now_s: float) -> None:
-        """Forget all but the recent frames: those before have been judged by this change."""
+        """Forget all but the recent frames: older ones have caused this change."""
         self.operating_point, self._changed_s = operating_point, now_s
         while len(self._frames) > RECENT_FRAMES:
             self._frames.popleft()

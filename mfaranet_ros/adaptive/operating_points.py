@@ -1,12 +1,11 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The operating points: which scales, input sizes and networks may take turns to keep the latency
-budget.
+"""Operating points: scales, input sizes and networks that take turns to keep the latency budget.
 
 An operating point is written as `[MODEL:]SCALES[@HEIGHTxWIDTH]`: `1,2,3,4@512x1024`, `2`,
 `2@360x480`, `mfaranet_resnet18:2@360x480`, or `MODEL[@HEIGHTxWIDTH]` for a whole other network, of
-whatever family. `MODEL=FILE` names its weights. What an operating point leaves out is as the
-config has it. Operating points stand from the most costly to the cheapest.
+any family. `MODEL=FILE` names its weights. What an operating point leaves out is taken from the
+configuration. They are listed from the most costly to the cheapest.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ FORM = (
 )
 
 ORDER_TOLERANCE = 1.1
-"""An operating point may be measured so many times as slow as the one before it: no two runs are
+"""Largest ratio of an operating point's time to that of the one before it: no two measurements are
 equal."""
 
 _OPERATING_POINT = re.compile(
@@ -78,8 +77,9 @@ class OperatingPoint:
     def applied_to(self, config: PipelineConfig) -> PipelineConfig:
         """Return the config with what the operating point says.
 
-        The weights file of the config is that of its own network: another one takes those of the
-        operating point, or that are shipped for it. Raises ConfigError for sizes out of range.
+        The weights file of the config belongs to its own network: another network takes the file
+        of the operating point, or the one shipped for it.
+        Raises ConfigError for sizes out of range.
         """
         values: dict[str, object] = {'model.scales': self.scales or ALL_SCALES}
         if self.size:
@@ -115,10 +115,9 @@ def parse_operating_point(text: str) -> OperatingPoint:
 
 
 def operating_points_of(config: PipelineConfig) -> tuple[OperatingPoint, ...]:
-    """Return what must be built for a config: the whole operating points if it adapts, else its
-    own operating point.
+    """Return what must be built for a config: all its operating points if it adapts, else one.
 
-    Raises ConfigError for all that is wrong about them and can be told without building them.
+    Raises ConfigError for whatever is wrong with them that shows without building them.
     """
     if not config.latency.adapt:
         operating_point = OperatingPoint.of(config)
@@ -149,16 +148,16 @@ def operating_points_of(config: PipelineConfig) -> tuple[OperatingPoint, ...]:
 def _check_scales(operating_point: OperatingPoint, config: PipelineConfig, given: str) -> None:
     name = operating_point.model or config.model.name
     if operating_point.scales not in (None, ALL_SCALES) and not has_scales(name):
-        raise ConfigError(f'{given}: {name} always uses all of its scales, leave them out')
+        raise ConfigError(f'{given}: {name} always uses all of its scales: leave them out')
 
 
 def has_scales(model: str) -> bool:
-    """Say whether a network can keep a part of its scales; an unknown one is refused later."""
+    """Return whether a network can run with some of its scales; unknown ones are refused later."""
     return model not in list_models() or get_model_entry(model).has_scales
 
 
 def check_change(old: PipelineConfig, new: PipelineConfig) -> None:
-    """Refuse with a ConfigError what cannot be built, or would do nothing at run time."""
+    """Raise ConfigError for a change that cannot be built, or would have no effect."""
     for text in new.latency.operating_points:
         parse_operating_point(text)
     operating_points_of(new)

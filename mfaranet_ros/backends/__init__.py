@@ -19,7 +19,7 @@ from mfaranet_ros.backends.cuda_graph import has_graphs
 from mfaranet_ros.backends.device import cpu_flags, resolve_device, resolve_precision
 from mfaranet_ros.backends.mock import MockBackend
 from mfaranet_ros.backends.onnx_backend import OnnxBackend
-from mfaranet_ros.backends.onnx_network import OnnxNetwork
+from mfaranet_ros.backends.onnx_file import OnnxNetwork
 from mfaranet_ros.backends.openvino_backend import OpenVinoBackend, why_no_openvino
 from mfaranet_ros.backends.program import why_no_compiler
 from mfaranet_ros.backends.protocol import Backend, BackendInfo

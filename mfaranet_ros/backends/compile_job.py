@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles one network, in a process of its own: NETWORK.pt PACKAGE.pt2.
+"""Compiles one network in a separate process: NETWORK.pt PACKAGE.pt2.
 
-What a compiler costs in memory goes with it, and one that fails takes nothing else along.
+The compiler's memory is freed with the process, and a crash takes nothing else down.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
     """Read a network and an input like all that will come; write the package that runs it."""
     source, package = sys.argv[1:]
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    network, example = torch.load(source, weights_only=False)  # written by who started this
+    network, example = torch.load(source, weights_only=False)  # written by the parent process
     module = Coarse(network).eval()
     # Frozen weights are laid out for the CPU's instructions while they are compiled in.
     with torch.no_grad(), inductor.patch(freezing=True):

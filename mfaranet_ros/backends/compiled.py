@@ -3,8 +3,8 @@
 """The compiled backend: torch's own compiler makes one program of the network, for one size.
 
 That is the size of the network's input as configured. An input of any other size, as the windows
-and zooms of an evaluation have, runs as in the backend `torch`. On a GPU the program is recorded
-as a CUDA graph; without a compiler it is the eager network that is recorded there.
+and test-time scales of an evaluation have, runs as in the backend `torch`. On a GPU the program is
+recorded as a CUDA graph; without a compiler it is the eager network that is recorded there.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class CompiledBackend(TorchBackend):
         return super()._run(program or network, tensor)
 
     def describe(self) -> BackendInfo:
-        """Say what runs, and where the program came from."""
+        """Return what runs, and where the program came from."""
         info = super().describe()
         detail = info.detail.replace('eager', self._origin)
         return BackendInfo(self.name, info.device, info.precision, detail)

@@ -3,8 +3,8 @@
 """A network recorded as a CUDA graph: one launch for the hundreds of kernels of a frame.
 
 A graph reads and writes at fixed places: an input is copied to where it reads, and what it wrote
-is copied to a tensor of its own. So, as with every backend, an answer belongs to who asked for it
-and stays as it is when the next one is computed; both copies are quick beside the network.
+is copied to a new tensor. So, as with every backend, the caller owns its result, which later calls
+leave unchanged; both copies are short compared with the network.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class GraphedRun:
 
 
 def has_graphs(device: torch.device) -> bool:
-    """Tell whether networks are recorded on a device."""
+    """Return whether networks are recorded on a device."""
     return device.type == 'cuda'
 
 
 def graphed(run: Run, example: Tensor) -> tuple[Run, str]:
-    """Return what answers inputs like the example soonest, and how, in words.
+    """Return the fastest way to run inputs like the example, and a description of it.
 
     run: gives an output for an input, with the same work for each of this shape. Where it cannot
     be recorded it is returned as it is, with the reason.
@@ -65,7 +65,7 @@ def graphed(run: Run, example: Tensor) -> tuple[Run, str]:
         _log.debug('the network cannot be recorded', exc_info=True)
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if example.is_cuda:
-        torch.cuda.empty_cache()  # out here, what the failed recording held is gone
+        torch.cuda.empty_cache()  # only here is the memory of the failed recording released
     return run, f'without a CUDA graph: {why}'
 
 

@@ -23,10 +23,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from mfaranet_ros.backends.network import Network
-from mfaranet_ros.backends.onnx_graph import INPUT, OPSET, make_graph
-from mfaranet_ros.backends.onnx_install import import_onnx, import_onnxruntime
-from mfaranet_ros.backends.onnx_session import open_session
-from mfaranet_ros.backends.onnx_sidecar import Sidecar, sidecar_path
+from mfaranet_ros.backends.onnx_file import Sidecar, sidecar_path
+from mfaranet_ros.backends.onnx_graph import INPUT, OPSET, import_onnx, make_graph
+from mfaranet_ros.backends.onnx_session import import_onnxruntime, open_session
 from mfaranet_ros.backends.rewrite import rewrite
 from mfaranet_ros.backends.selftest import (
     MAX_CLEARLY_WRONG,
@@ -75,11 +74,11 @@ def export_network(
     versions: Mapping[str, str] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> tuple[Sidecar, Comparison]:
-    """Write a network as one ONNX file and its sidecar; return what stands in it.
+    """Write a network as one ONNX file and its sidecar; return the sidecar and the comparison.
 
     out: its name ends in .onnx. precision: float32 or float16. outputs: logits, which the node
     computes on, or labels. size: of its only input; None for any. versions: to name in the sidecar
-    besides those of torch, onnx and onnxruntime. on_step: told what is done next.
+    besides those of torch, onnx and onnxruntime. on_step: called with the name of each step.
 
     Raises ConfigError where the network cannot be exported or the graph answers otherwise than the
     network, and OutputError where the files cannot be written; an earlier file then stays as it

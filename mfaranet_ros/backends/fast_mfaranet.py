@@ -53,7 +53,7 @@ class FastMFARANet(nn.Module):
         for attention in network.HMSA_attentions.values():
             assert isinstance(attention, nn.Sequential)
             assert isinstance(attention[-1], nn.Sigmoid)
-            del attention[-1]  # who adds up takes it along
+            del attention[-1]  # applied by sum_gated
         self.network = network
         self.scales = network.scales
         self._warp = warp

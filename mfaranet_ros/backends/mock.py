@@ -32,8 +32,8 @@ HORIZON = 0.5
 class MockLoad:
     """How busy the pretended machine is: mocks that share it take `factor` times their delay.
 
-    factor: may be changed at any time. sleep: waits for so many seconds; a simulation gives one
-    that only turns its clock.
+    factor: may be changed at any time. sleep: waits for a number of seconds; a simulation gives
+    one that only moves its clock.
     """
 
     factor: float = 1.0
@@ -43,7 +43,7 @@ class MockLoad:
 class MockBackend:
     """Draws logits instead of computing them.
 
-    classes: how many; the road is the drivable class of the label set that has so many, else 0.
+    classes: their number; the road is the drivable class of the label set of this size, else 0.
     delay_s: how long each call takes at least; may be changed at any time.
     load: lengthens the delay, by default not at all.
     fail: called with the number of the frame (0, 1 ...); an error that it returns is raised.
@@ -87,7 +87,7 @@ class MockBackend:
         return logits.expand(len(tensor), -1, -1, -1)
 
     def describe(self) -> BackendInfo:
-        """Say that no network runs."""
+        """Return that no network runs."""
         return BackendInfo(
             self.name,
             name_device(self.device),
@@ -113,7 +113,7 @@ def draw_street(height: int, width: int, classes: int) -> NDArray[np.uint8]:
 
 
 def road_class(classes: int) -> int:
-    """Return the drivable class of the label set with so many classes, 0 if there is none."""
+    """Return the drivable class of the label set with this number of classes, else 0."""
     for label_set in map(get_label_set, list_label_sets()):
         drivable = [entry.id for entry in label_set.classes if entry.role == Role.DRIVABLE]
         if len(label_set) == classes and drivable:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mfaranet_ros.backends.onnx_network import OnnxNetwork
-from mfaranet_ros.backends.onnx_sidecar import read_sidecar
+from mfaranet_ros.backends.onnx_file import OnnxNetwork, read_sidecar
 from mfaranet_ros.core.config import ModelConfig
 from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.core.labels import LabelSet, get_label_set

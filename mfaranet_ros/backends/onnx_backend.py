@@ -11,14 +11,14 @@ from torch import nn
 
 from mfaranet_ros.backends.cache import cache_folder
 from mfaranet_ros.backends.device import name_device, resolve_device
+from mfaranet_ros.backends.onnx_file import OnnxNetwork, cached_graph
 from mfaranet_ros.backends.onnx_graph import INPUT
-from mfaranet_ros.backends.onnx_install import import_onnxruntime
-from mfaranet_ros.backends.onnx_network import OnnxNetwork, cached_graph
 from mfaranet_ros.backends.onnx_session import (
     TENSORRT,
     Session,
     available_providers,
     first_line,
+    import_onnxruntime,
     open_session,
 )
 from mfaranet_ros.backends.protocol import BackendInfo
@@ -95,7 +95,7 @@ class OnnxBackend:
             logits = torch.cat([run(session, image) for image in torch.split(tensor, 1)])
         except ConfigError as error:
             raise InferenceError(str(error)) from error
-        except Exception as error:  # those of ONNX Runtime have no base of their own
+        except Exception as error:  # ONNX Runtime's errors have no common base
             _log.debug('the network failed', exc_info=True)
             raise self._explain(error) from error
         # One not-a-number or infinity makes the sum one.
@@ -109,7 +109,7 @@ class OnnxBackend:
     def _session_for(self, sessions: dict[Size | None, Session], size: Size) -> Session:
         key = size if self._by_size else None
         if key not in sessions:
-            _log.warning('TensorRT makes ready for %dx%d, which may take minutes', *size)
+            _log.warning('TensorRT builds an engine for %dx%d px, which may take minutes', *size)
             sessions.pop(None, None)
             while len(sessions) >= _SIZES_KEPT:
                 del sessions[next(iter(sessions))]
@@ -127,7 +127,7 @@ class OnnxBackend:
         height, width = (-(-size // 4) for size in tensor.shape[2:])
         shape = (1, output.shape[1], height, width)
         logits = torch.empty(shape, device=self.device, dtype=self.dtype)
-        torch.cuda.current_stream(self.device).synchronize()  # it works on a stream of its own
+        torch.cuda.current_stream(self.device).synchronize()  # ONNX Runtime uses another stream
         binding = session.inference.io_binding()
         for bind, name, held in (
             (binding.bind_input, INPUT, image),
@@ -148,7 +148,7 @@ class OnnxBackend:
         return InferenceError(f'the network failed on {self.device}: {first_line(error)}')
 
     def describe(self) -> BackendInfo:
-        """Say what runs."""
+        """Return what runs."""
         threads = ''
         if self.device.type == 'cpu':
             threads = f', {self._threads or "its own choice of"} threads'

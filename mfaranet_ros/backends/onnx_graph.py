@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mfaranet_ros.backends.onnx_install import import_onnx
 from mfaranet_ros.backends.rewrite import rewrite
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models.layers import resize
@@ -209,3 +208,16 @@ def _is_constant(node: Any, constants: dict[str, Any]) -> bool:
 def _ends(node: Any) -> tuple[int | None, int | None]:
     given = {attribute.name: attribute.i for attribute in node.attribute}
     return given.get('start'), given.get('end')
+
+
+def import_onnx() -> Any:
+    """Return the package onnx, which makes files; raises ConfigError with how to install it."""
+    try:
+        import onnx
+        import onnx.reference
+        import onnx.shape_inference
+    except ImportError as error:
+        raise ConfigError(
+            f'making an ONNX file needs the package onnx ({error}): pip install onnx onnxruntime'
+        ) from error
+    return onnx

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,7 @@ from typing import Any
 
 import torch
 
-from mfaranet_ros.backends.engine_cache import remove_engines, use_engines
-from mfaranet_ros.backends.onnx_install import import_onnxruntime
+from mfaranet_ros.backends.cache import remove_engines, use_engines
 from mfaranet_ros.core.errors import ConfigError, OutputError
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ _ERRORS_ONLY = 3
 
 @dataclass(frozen=True)
 class Session:
-    """An open file. provider: what runs it; detail: that and more, in words."""
+    """An open file. provider: what runs it; detail: a description of how."""
 
     inference: Any
     provider: str
@@ -123,11 +124,11 @@ def _open(
         try:
             session = runtime.InferenceSession(file, options, providers=given, enable_fallback=0)
             break
-        except Exception as error:  # its errors have no base of their own
+        except Exception as error:  # its errors have no common base
             suspect = engines if providers[0] == TENSORRT else None
             if suspect is None or not remove_engines(suspect):
                 raise ConfigError(first_line(error)) from error
-            _log.warning('engines in %s may be unreadable and are built anew', suspect)
+            _log.warning('engines in %s may be unreadable and are built again', suspect)
     running = session.get_providers()[0]
     if running != providers[0]:
         raise ConfigError(
@@ -173,3 +174,37 @@ def _tensorrt_version() -> str:
 def first_line(error: BaseException) -> str:
     """Return what an error says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+OLDEST_RUNTIME = (1, 18)
+"""From here on GridSample runs on a GPU in all the forms that opset 18 has."""
+
+
+def import_onnxruntime() -> Any:
+    """Return the package onnxruntime, which runs files.
+
+    Its builds report their use to Microsoft unless that is switched off before they start; a
+    vehicle should not do that unasked. Set ORT_DISABLE_TELEMETRY to 0 to allow it.
+    Raises ConfigError with how to install it where it is missing or too old.
+    """
+    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError(
+            f'running an ONNX file needs ONNX Runtime ({error}): pip install onnxruntime, '
+            'or onnxruntime-gpu for an NVIDIA GPU'
+        ) from error
+    if version_of(onnxruntime) < OLDEST_RUNTIME:
+        raise ConfigError(
+            f'onnxruntime {onnxruntime.__version__} is too old: install '
+            f'{".".join(map(str, OLDEST_RUNTIME))} or newer with pip install -U onnxruntime, '
+            'or onnxruntime-gpu for an NVIDIA GPU'
+        )
+    return onnxruntime
+
+
+def version_of(package: Any) -> tuple[int, int]:
+    """Return the first two numbers of a package's version."""
+    first, second = re.findall(r'\d+', package.__version__)[:2]
+    return int(first), int(second)

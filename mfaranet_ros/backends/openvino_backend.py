@@ -14,7 +14,7 @@ from torch import nn
 
 from mfaranet_ros.backends.cache import cache_folder
 from mfaranet_ros.backends.device import cpu_flags, name_device
-from mfaranet_ros.backends.onnx_network import OnnxNetwork, cached_graph
+from mfaranet_ros.backends.onnx_file import OnnxNetwork, cached_graph
 from mfaranet_ros.backends.protocol import BackendInfo
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, UnknownNameError
@@ -103,7 +103,7 @@ class OpenVinoBackend:
         return torch.from_numpy(outputs[0]).clone()
 
     def describe(self) -> BackendInfo:
-        """Say what runs."""
+        """Return what runs."""
         return self._info
 
     def close(self) -> None:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A compiled program of a network for inputs of one size, from the cache or made for it.
 
-A process of its own (compile_job.py) makes a package of it that holds the weights and the machine
-code. That takes up to minutes, and loading it milliseconds.
+A separate process (compile_job.py) makes a package that holds the weights and the machine code.
+That takes up to minutes, loading it milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mfaranet_ros.backends.device import cpu_flags, name_device
 from mfaranet_ros.core.errors import ConfigError
 
 TELL_S = 10.0
-"""How often who waits for the compiler is told of it."""
+"""Interval between log lines while the compiler runs."""
 
 Run = Callable[[Tensor], Tensor]
 
@@ -46,7 +46,7 @@ def why_no_compiler(device: torch.device) -> str:
 
 
 def get_program(network: nn.Module, example: Tensor, threads: int) -> tuple[Run, str]:
-    """Return what runs the `coarse_logits` of a network, and where it was taken from, in words.
+    """Return what runs the `coarse_logits` of a network, and a description of where it came from.
 
     network: in evaluation mode, on its device and in its precision. example: an input (1, 3, h,
     w) like all that will come. threads: of the CPU, which the program is made for.
@@ -88,7 +88,7 @@ def _load(package: Path, device: torch.device) -> Run | None:
         else:
             loaded = torch._inductor.aoti_load_package(str(package))
     except (RuntimeError, OSError) as error:
-        _log.warning('%s is compiled anew: %s', package, _last_line(str(error)))
+        _log.warning('%s is compiled again: %s', package, _last_line(str(error)))
         package.unlink(missing_ok=True)
         return None
     run: Run = loaded

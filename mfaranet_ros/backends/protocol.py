@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What every backend is: the one seam between the pipeline and what runs the network."""
+"""The interface between the pipeline and whatever runs the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """What runs, in words, for the diagnostics.
+    """A description of what runs, for the diagnostics.
 
     name: the backend's name in the settings; device: with the make of the chip; precision: the
     name of the input's dtype; detail: all else that decides about speed or results.
@@ -42,14 +42,14 @@ class Backend(Protocol):
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the coarse logits (N, C, ceil(h/4), ceil(w/4)) of an input (N, 3, h, w).
 
-        The logits are finite and computed when the call returns, so its time is the network's.
-        They are the caller's: later calls leave them as they are.
+        The logits are finite, and complete when the call returns, so its time is the network's.
+        The caller owns them: later calls leave them unchanged.
         Raises InferenceError if it fails on this input; the next may succeed.
         """
         ...
 
     def describe(self) -> BackendInfo:
-        """Say what runs."""
+        """Return what runs."""
         ...
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from mfaranet_ros.backends.onnx_network import OnnxNetwork
+from mfaranet_ros.backends.onnx_file import OnnxNetwork
 from mfaranet_ros.backends.protocol import Backend
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError

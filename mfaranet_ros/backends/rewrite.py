@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""From a network as published to one that gives the same logits sooner.
+"""Rewrites a published network into one that gives the same logits faster.
 
-What is known of one family only is in a file of that family; every network has its batch
+What is specific to a family is in a file of that family; every network has its batch
 normalisation folded.
 """
 
@@ -22,12 +22,12 @@ from mfaranet_ros.backends.fast_mfaranet import (
     sum_gated,
 )
 from mfaranet_ros.backends.fold import fold_batch_norm
-from mfaranet_ros.backends.gpu_operators import (
+from mfaranet_ros.backends.operators import (
     FlowNetOnGpu,
     sum_gated_on_gpu,
     warp_on_gpu,
+    warp_rows,
 )
-from mfaranet_ros.backends.warp import warp_rows
 from mfaranet_ros.models.mfaranet import MFARANet
 
 

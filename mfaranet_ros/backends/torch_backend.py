@@ -74,7 +74,7 @@ class TorchBackend:
         except (RuntimeError, MemoryError) as error:
             _log.debug('the network failed', exc_info=True)
             failure = self._explain(error)
-        # Only out here the error, and with it all that the failed run had allocated, is gone.
+        # Only here is the error, and with it the memory of the failed run, released.
         _empty_cache(self.device)
         raise failure
 
@@ -98,7 +98,7 @@ class TorchBackend:
         return InferenceError(f'the network failed on {self.device}: {_first_line(error)}')
 
     def describe(self) -> BackendInfo:
-        """Say what runs."""
+        """Return what runs."""
         if self.device.type == 'cpu':
             with_what = f'{self._threads or torch.get_num_threads()} threads'
         else:
@@ -118,7 +118,7 @@ class TorchBackend:
 
 def _empty_cache(device: torch.device) -> None:
     if device.type == 'cuda':
-        with suppress(RuntimeError):  # a GPU that failed for good repeats its error here
+        with suppress(RuntimeError):  # a GPU that failed permanently repeats its error here
             torch.cuda.empty_cache()
 
 

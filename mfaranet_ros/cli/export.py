@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mfaranet_ros.backends.export import export_network, figures, in_words, trtexec_lines
 from mfaranet_ros.backends.network import load_network
+from mfaranet_ros.backends.onnx_file import sidecar_path
 from mfaranet_ros.backends.onnx_graph import OUTPUTS, PRECISIONS
-from mfaranet_ros.backends.onnx_sidecar import sidecar_path
 from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json

@@ -65,7 +65,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """What runs it."""
+    """What runs the network."""
 
     backend: str = setting(
         'auto',
@@ -120,7 +120,7 @@ class OutputConfig:
 
 @dataclass(frozen=True)
 class DrivableConfig:
-    """How the drivable area is told from the rest."""
+    """How the drivable area is decided."""
 
     min_confidence: float = setting(
         0.5,
@@ -219,7 +219,7 @@ class DiagnosticsConfig:
         unit='ms', low=10.0, high=1e6, live=True,
     )  # fmt: skip
     frozen_frames: int = setting(
-        5, 'so many equal frames in a row are reported as a frozen camera',
+        5, 'identical frames in a row that are reported as a frozen camera',
         low=2, high=10_000, live=True,
     )  # fmt: skip
     dark_level: float = setting(

@@ -97,4 +97,4 @@ CODECS = (
     Codec(('jpeg', 'jpg'), b'\xff\xd8\xff', _walk_jpeg),
     Codec(('png',), b'\x89PNG\r\n\x1a\n', _walk_png),
 )
-"""The compressed images that are decoded, told apart by how their data begin."""
+"""The compressed images that are decoded, recognised by their first bytes."""

@@ -38,7 +38,7 @@ MAX_SIDE_PX = 16384
 """No camera's image is wider or higher; a header that says so is broken."""
 
 _MAX_NAME = 80
-"""So much of an encoding or format is read, for it stands in messages and logs."""
+"""Longest part of an encoding or format, in characters, that messages and logs quote."""
 
 
 def decode(message: MessageLike) -> Frame:
@@ -92,7 +92,7 @@ class Layout:
     frame_encoding: the encoding of the frame, one of frame.CHANNELS.
     pixel_bytes: bytes of a pixel in a row of `step` bytes.
     convert: makes the frame's pixels; None hands over a view.
-    planes: so many times `height` rows of `step` bytes are in the data (chroma has its own rows).
+    planes: rows of `step` bytes in the data per row of the image (chroma has rows of its own).
     even: whether height and width must be even.
     min_side_px: the least height and width the conversion can work on.
     """

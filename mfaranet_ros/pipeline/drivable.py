@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels -> drivable area: as a mask of the image, and in metres around the vehicle.
 
-Everything in metres rests on one assumption, that the ground is flat. What is not seen of it is
-never called free: a cell is free only if the pixels that see it are drivable, up to and including
-the last one before something that stands up.
+Everything in metres rests on one assumption: the ground is flat. Ground that is not seen is never
+marked free: a cell is free only if the pixels that see it are drivable, up to and including the
+last one before something that stands up.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOT_DRIVABLE, UNSURE, DRIVABLE = 0, 127, 255
 FREE, BLOCKED, UNSEEN = 0, 100, -1
 """The values of the grid (nav_msgs/OccupancyGrid)."""
 
-# What a pixel tells about the ground. Shifted right by one, both kinds of ground are equal; what
+# What a pixel says about the ground. Shifted right by one, both kinds of ground are equal; what
 # stands up is the largest, so that it wins where the largest of neighbouring pixels is taken.
 _NOTHING, _ROAD, _OTHER_GROUND, _STANDS = 0, 2, 3, 4
 _GROUND_KIND, _STANDS_KIND = _ROAD >> 1, _STANDS >> 1
@@ -48,17 +48,17 @@ _SEES = {
 }
 
 _ALL_AROUND_RAD = 2 * math.pi - 0.01
-"""A view over such an angle has no two sides."""
+"""A wider view goes all around and has no left and right side."""
 
 _SMOOTHED = 4
-"""So many rays to each side of a vertex tell where the edge lies between the pixels."""
+"""Rays to each side of a vertex over which its range is averaged."""
 
 _STRAIGHT_PX = 1.6
-"""The edge is straight at a vertex if the rays beside it agree within so many pixels."""
+"""Largest deviation, in pixels, of the rays beside a vertex for the edge to count as straight."""
 
 _SHORTEST_GROUND = 3
-"""So many pixels of ground must be seen behind an obstacle before another one can have a foot
-there; fewer are the ragged outline of the first."""
+"""Least pixels of ground between two obstacles on a ray; fewer are the ragged outline of the
+first."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def find_drivable(
     wanted: frozenset[Output],
     ground: GroundProjection | None,
 ) -> tuple[Drivable, DrivableTimings]:
-    """Find what is wanted of the drivable area of one frame, and say what each output took.
+    """Compute the wanted outputs of the drivable area of one frame, and time each.
 
     labels: uint8 (H, W) class ids. confidence: uint8 (H, W), or None where all is certain.
     roles: uint8 (256,), the Role of each mask value.
@@ -203,7 +203,7 @@ class _View:
 
     @cached_property
     def _sees(self) -> Bytes:
-        """What each pixel tells about the ground, flat; one more that tells nothing."""
+        """What each pixel says about the ground, flat, followed by one that says nothing."""
         table = np.array([_SEES[Role(role)] for role in range(len(Role))], np.uint8)
         result = np.empty(self._ground.unseen + 1, np.uint8)
         result[-1] = _NOTHING

@@ -6,9 +6,8 @@ The published networks enlarge their logits four times (bilinear, corners aligne
 largest. Here the same bilinear surface is read off where the pixels of the mask lie, so that a
 mask of camera size is interpolated from logits, never from labels, whatever was resized or
 padded. To interpolate is to multiply by a sparse matrix for the columns and one for the rows;
-both are cut into small dense blocks. Rows are worked off in bands that fit a CPU's cache: the
-logits never exist at full resolution as a whole. On a GPU with Triton a kernel does all in one
-pass.
+both are cut into small dense blocks. Rows are processed in bands that fit a CPU's cache, so the
+logits never exist at full resolution as a whole. On a GPU with Triton one kernel does it all.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from mfaranet_ros.backends.kernels import why_no_kernels
 from mfaranet_ros.core.frame import Geometry
 
 _BAND_VALUES = {'cpu': 1_250_000, 'cuda': 20_000_000}
-"""How many full-resolution logits exist at a time; a GPU is slowed by many small launches."""
+"""Full-resolution logits per band, by device; many small launches slow down a GPU."""
 
 _COLUMNS = 128
-"""How many columns one dense block interpolates."""
+"""Columns that one dense block interpolates."""
 
 
 def postprocess(
@@ -37,10 +36,10 @@ def postprocess(
     """Return the labels, and if wanted the confidence, of a frame on the host.
 
     logits: (1, C, ceil(h/4), ceil(w/4)) of any float type, C up to 255, all finite, for the
-        network input (h, w) that geometry speaks of.
+        network input (h, w) of the geometry.
     resolution: 'camera', or 'network' for the part of the network input that holds the image.
 
-    labels: uint8 (H, W), the class with the largest logit, the lowest of several equal ones.
+    labels: uint8 (H, W), the class with the largest logit; of equal ones the lowest.
     confidence: uint8 (H, W), the softmax probability of that class times 255, rounded.
     """
     size = geometry.mask_size(resolution)
@@ -53,7 +52,7 @@ def postprocess(
 def _to_host(result: torch.Tensor) -> NDArray[np.uint8]:
     if result.device.type == 'cpu':
         return result.numpy()
-    # Into page-locked memory, which the array keeps: the copy is several times as fast so.
+    # Into page-locked memory, which the array keeps: several times faster.
     host = torch.empty_like(result, device='cpu', pin_memory=True)
     host.copy_(result)
     return host.numpy()

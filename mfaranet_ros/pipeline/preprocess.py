@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame -> network input: upload, colour order, resize, normalise, precision, layout.
 
-The camera's raw bytes go to the device once, as uint8; all else happens there, on a GPU with
+The camera's raw bytes are uploaded once, as uint8; the rest happens on the device, on a GPU with
 Triton in one pass.
 """
 
@@ -27,11 +27,11 @@ _ORDER = {
     'bgra8': (2, 1, 0),
     'mono8': (0, 0, 0),
 }
-"""Which channels of a frame make red, green and blue; None: they are it already."""
+"""The channels of a frame that are red, green and blue; None: in this order already."""
 
 
 class Preprocess:
-    """Turns frames into the normalised tensor a network takes, and says how the two relate.
+    """Turns frames into normalised network input, and says how the two relate.
 
     mean, std: of red, green and blue, for values in 0..1 (they come with the weights).
     input_size: (height, width) of the network input in pixels. Both 0: the camera's size. One 0:
@@ -39,7 +39,7 @@ class Preprocess:
         its aspect ratio, and padded right or below with the mean, which is 0 once normalised.
     device, dtype: of the tensor; both are the backend's.
 
-    Raises ConfigError for a mean, std, size or dtype that makes no sense.
+    Raises ConfigError for a mean, std, size or dtype that is out of range.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Preprocess:
         if self._staging is not None:
             return self._staging.upload(pixels, self.device)
         if not pixels.flags.writeable or min(pixels.strides) < 0:
-            pixels = pixels.copy()  # torch takes neither without complaint
+            pixels = pixels.copy()  # torch accepts neither
         return torch.from_numpy(pixels)
 
     def _in_one_pass(self, raw: torch.Tensor, encoding: str, geometry: Geometry) -> torch.Tensor:
@@ -109,8 +109,8 @@ class Preprocess:
         )
 
     def _normalise(self, image: torch.Tensor, geometry: Geometry) -> torch.Tensor:
-        # Whole rows at a time: the constants are repeated to a row's length, which is several
-        # times faster on a CPU than broadcasting over three channels.
+        # Whole rows at a time: constants repeated to the length of a row are several times
+        # faster on a CPU than broadcasting over three channels.
         height, width = geometry.content
         gain, offset = self._constants(width)
         rows = torch.addcmul(offset, image.reshape(height, 3 * width).float(), gain)
@@ -140,7 +140,7 @@ class _Staging:
 
     def upload(self, pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
         if self._uploaded is not None:
-            self._uploaded.synchronize()  # the frame before may still be on its way
+            self._uploaded.synchronize()  # the previous frame may still be in transfer
         if self._buffer is None or self._buffer.shape != pixels.shape:
             self._buffer = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True)
         np.copyto(self._buffer.numpy(), pixels)
@@ -159,7 +159,7 @@ def _reorder(pixels: torch.Tensor, encoding: str) -> torch.Tensor:
 
 
 def _resize(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    # A CPU has a quick uint8 kernel, which rounds; CUDA has float kernels only.
+    # A CPU has a fast uint8 kernel, which rounds; CUDA has float kernels only.
     planes = image.permute(2, 0, 1)[None]
     planes = planes if image.device.type == 'cpu' else planes.float()
     resized = F.interpolate(planes, size, mode='bilinear', antialias=True)

@@ -71,7 +71,9 @@ class TfPoses:
         self._node = node
         self._message_type = TFMessage
         self._errors = tf2_ros.TransformException
-        self._buffer = tf2_ros.Buffer()  # without a node: it would create a service for good
+        self._buffer = (
+            tf2_ros.Buffer()
+        )  # with a node it would create a service and never destroy it
         self._static = node.create_subscription(
             TFMessage, '/tf_static', self._take_static, LATCHED
         )

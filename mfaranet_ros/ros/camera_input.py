@@ -42,7 +42,7 @@ class CameraInput:
     """Subscribes to a camera for as long as it is open.
 
     on_image(message), on_camera_info(message): the messages as they come.
-    on_lost(count): so many images were published but never came, by their sequence numbers.
+    on_lost(count): images that were published but never arrived, by their sequence numbers.
     on_incompatible(text): a publisher offers a QoS that does not fit what is asked for.
     """
 

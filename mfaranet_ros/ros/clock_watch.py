@@ -15,7 +15,7 @@ REMIND_S = 10.0
 
 
 class ClockWatch:
-    """Tells of the first /clock and of each one that goes back, and asks for one that is missing.
+    """Reports the first /clock and each one that goes back, and warns while there is none.
 
     on_jump(now_ns, is_back): the clock went back to now_ns, or stood at zero until now. It is
     called from the executor's thread.
@@ -38,7 +38,7 @@ class ClockWatch:
         now_ns, by_ns = self._clock.now().nanoseconds, jump.delta.nanoseconds
         if by_ns < 0:
             self._node.get_logger().info(
-                f'the clock went back by {-by_ns / 1e9:.3f} s: a replay began anew'
+                f'the clock went back by {-by_ns / 1e9:.3f} s: a replay was restarted'
             )
         if by_ns < 0 or by_ns == now_ns:
             self._on_jump(now_ns, by_ns < 0)
@@ -46,8 +46,8 @@ class ClockWatch:
     def _remind(self) -> None:
         if self._clock.ros_time_is_active and not self._clock.now().nanoseconds:
             self._node.get_logger().warning(
-                'use_sim_time is set, but nobody has published /clock yet: ages are not known and '
-                'the diagnostics stand still'
+                'use_sim_time is true, but nobody has published /clock yet: ages are unknown and '
+                'diagnostics are not published'
             )
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ class OutputTopics:
 
     grid_durability: str = setting(
         'transient_local',
-        'durability of ~/drivable/grid: transient_local also reaches those who come later',
+        'durability of ~/drivable/grid: transient_local also reaches late subscribers',
         choices=('transient_local', 'volatile'),
     )
     debug_stamped: bool = setting(
@@ -71,8 +71,8 @@ class Parameters(Generic[ConfigT]):
     `config` is always the valid config in force. Raises ConfigError when a value given at the
     start is not allowed; a later change that is not allowed is refused with the reason.
 
-    on_change(config): is told of a change. check(old, new): raises ConfigError for values that do
-    not go together.
+    on_change(config): called after a change. check(old, new): raises ConfigError for values that
+    do not go together.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ class SegmentationNode(LifecycleNode):
     def _attempt(
         self, name: str, transition: Callable[[], None], undo: Callable[[], None]
     ) -> TransitionCallbackReturn:
-        """Make a transition; whatever it raises becomes a failure whose reason is told."""
+        """Make a transition; whatever it raises becomes a FAILURE with its reason in the log."""
         try:
             transition()
         except Exception as error:
@@ -162,7 +162,7 @@ class SegmentationNode(LifecycleNode):
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything for good."""
+        """Free everything."""
         self.close()
         self._enter('finalized')
         return SUCCESS
@@ -334,7 +334,7 @@ class SegmentationNode(LifecycleNode):
             self._restore_parameters(running)
 
     def _restore_parameters(self, running: PipelineConfig) -> None:
-        """Set the parameters back to what runs, where what they asked for cannot be built."""
+        """Set the parameters back to what runs, after a change that cannot be built."""
         names = BUILT_FROM if running.latency.adapt else BUILT_FROM[:2]
         values = {name: value_of(running, name) for name in names}
         self.set_parameters_atomically([
@@ -365,7 +365,7 @@ class SegmentationNode(LifecycleNode):
         """Say which operating points are being built, could not be, or were left out."""
         change = left_out = None
         if building := pipeline.building:
-            text = f'{", ".join(building)} is being built beside what runs'
+            text = f'{", ".join(building)} is being built while the current one runs'
             change = Condition(Level.OK, text)
         elif pipeline.problem:
             change = Condition(Level.WARN, pipeline.problem)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mfaranet_ros.backends.warp import use_row_warp
+from mfaranet_ros.backends.operators import use_row_warp
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.models import (

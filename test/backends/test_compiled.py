@@ -91,7 +91,7 @@ def test_a_broken_package_is_made_anew_and_said(filled, monkeypatch, caplog, mak
     monkeypatch.setattr(program, '_compile', lambda *args: package.write_bytes(whole))
     with caplog.at_level(logging.WARNING):
         backend = create_backend(COMPILED, make_toy(), classes=CLASSES, size=SIZE)
-    assert f'{package} is compiled anew' in caplog.text
+    assert f'{package} is compiled again' in caplog.text
     assert torch.isfinite(backend(image())).all()
 
 

@@ -14,7 +14,7 @@ import torch
 from mfaranet_ros.backends import export
 from mfaranet_ros.backends.export import export_network, trtexec_lines
 from mfaranet_ros.backends.network import load_network
-from mfaranet_ros.backends.onnx_sidecar import read_sidecar, sidecar_path
+from mfaranet_ros.backends.onnx_file import read_sidecar, sidecar_path
 from mfaranet_ros.core.config import ModelConfig
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.labels import get_label_set

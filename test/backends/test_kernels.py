@@ -17,7 +17,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mfaranet_ros.backends import gpu_operators
+from mfaranet_ros.backends import operators
 from mfaranet_ros.backends.fast_mfaranet import CollapsedFlowNet, sum_gated
 from mfaranet_ros.backends.rewrite import rewrite
 from mfaranet_ros.core.frame import CHANNELS, Frame, Geometry
@@ -50,7 +50,7 @@ def kernels_run_here(monkeypatch):
     """Let what asks for kernels have them, also where they are interpreted on the CPU."""
     monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)  # float32 is meant
     if INTERPRETED:
-        for module in (postprocess_module, preprocess_module, gpu_operators):
+        for module in (postprocess_module, preprocess_module, operators):
             monkeypatch.setattr(module, 'why_no_kernels', lambda device: '')
 
 
@@ -222,7 +222,7 @@ def test_rows_may_be_padded_and_frames_may_change_their_size():
 def test_the_warp_is_that_of_torch(source, target, channels, dtype, layout):
     x = random(2, channels, *source).to(dtype).contiguous(memory_format=layout).to(DEVICE)
     grid = sampling_grid(random(2, 2, *target, seed=1, scale=6.0)).to(DEVICE)
-    found = gpu_operators.warp_on_gpu(x, grid)
+    found = operators.warp_on_gpu(x, grid)
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last)
     wanted = torch_warp(x.float(), grid)
@@ -233,7 +233,7 @@ def test_the_warp_is_that_of_torch(source, target, channels, dtype, layout):
 def test_the_warp_is_zero_outside_however_far():
     x = torch.ones(1, 4, 3, 3, device=DEVICE)
     grid = torch.tensor([[-1e30, 0.0], [0.0, 1e30], [3.0, 3.0], [1.0, 1.0]], device=DEVICE)
-    found = gpu_operators.warp_on_gpu(x, grid.view(1, 1, 4, 2))
+    found = operators.warp_on_gpu(x, grid.view(1, 1, 4, 2))
     assert found[0, 0, 0].tolist() == [0.0, 0.0, 0.0, 1.0]
 
 
@@ -242,7 +242,7 @@ def test_half_precision_does_not_move_what_is_sampled():
     x = torch.arange(512.0, device=DEVICE).view(1, 1, 1, 512).half()
     places = torch.linspace(-0.999, 0.999, 64, device=DEVICE)
     grid = torch.stack([places, torch.zeros_like(places)], dim=-1).view(1, 1, 64, 2)
-    found = gpu_operators.warp_on_gpu(x, grid)[0, 0, 0]
+    found = operators.warp_on_gpu(x, grid)[0, 0, 0]
     wanted = (places + 1) * 255.5
     torch.testing.assert_close(found, wanted.half(), rtol=1e-3, atol=1e-3)
 
@@ -257,7 +257,7 @@ def test_the_grid_is_that_of_torch(fine, coarse, dtype, layout):
     torch.manual_seed(1)
     flow = random(2, 2, *fine).to(dtype).contiguous(memory_format=layout).to(DEVICE)
     taps = random(2, 18, *coarse, seed=1).to(dtype).contiguous(memory_format=layout).to(DEVICE)
-    ours, theirs = gpu_operators.FlowNetOnGpu(FlowNet(8, 4)), CollapsedFlowNet(FlowNet(8, 4))
+    ours, theirs = operators.FlowNetOnGpu(FlowNet(8, 4)), CollapsedFlowNet(FlowNet(8, 4))
     found, wanted = ours._grid(flow, taps), theirs._grid(flow, taps)
     assert found.dtype == torch.float32
     assert wanted.abs().max() > 1
@@ -283,7 +283,7 @@ def test_the_sum_of_gated_scores_is_that_of_torch(shape, scales, dtype):
     scores = [random(*shape, seed=i, scale=3).to(dtype).to(DEVICE) for i in range(scales)]
     gates = [random(*shape, seed=9 + i, scale=3).to(dtype).to(DEVICE) for i in range(scales)]
     gates[0] = gates[0].contiguous(memory_format=torch.channels_last)
-    found = gpu_operators.sum_gated_on_gpu(scores, gates)
+    found = operators.sum_gated_on_gpu(scores, gates)
     assert found.dtype == dtype
     wanted = sum_gated([x.float() for x in scores], [x.float() for x in gates])
     tolerance = ROUNDING[dtype]
@@ -313,8 +313,8 @@ def test_the_compiler_reads_torch_code(monkeypatch):
 
     class Warp(torch.nn.Module):
         def forward(self, x, grid):
-            return gpu_operators.sum_gated_on_gpu(
-                [gpu_operators.warp_on_gpu(x, grid)], [gpu_operators.warp_on_gpu(x, -grid)]
+            return operators.sum_gated_on_gpu(
+                [operators.warp_on_gpu(x, grid)], [operators.warp_on_gpu(x, -grid)]
             )
 
     exported = torch.export.export(Warp(), (x, grid))

@@ -17,11 +17,10 @@ import torch
 from torch import nn
 
 from mfaranet_ros.backends import OnnxBackend, OnnxNetwork, create_backend, onnx_session
-from mfaranet_ros.backends.cache import cache_folder
-from mfaranet_ros.backends.engine_cache import use_engines
+from mfaranet_ros.backends.cache import cache_folder, use_engines
 from mfaranet_ros.backends.export import export_network
 from mfaranet_ros.backends.network import load_network
-from mfaranet_ros.backends.onnx_sidecar import Sidecar, read_sidecar, sidecar_path
+from mfaranet_ros.backends.onnx_file import Sidecar, read_sidecar, sidecar_path
 from mfaranet_ros.core.config import ModelConfig, PipelineConfig, RuntimeConfig, replace
 from mfaranet_ros.core.errors import (
     ConfigError,
@@ -205,7 +204,7 @@ def test_the_runtime_reports_nothing_unasked(tmp_path):
     """Where it reports, it leaves the number of the device in the cache."""
     code = (
         'import os\n'
-        'from mfaranet_ros.backends.onnx_install import import_onnxruntime\n'
+        'from mfaranet_ros.backends.onnx_session import import_onnxruntime\n'
         'import_onnxruntime()\n'
         "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
     )
@@ -345,7 +344,7 @@ def test_stale_engines_are_removed_and_it_is_said_why(cache, caplog, name):
     with caplog.at_level(logging.WARNING):
         use_engines(folder, {**BUILT_WITH, 'tensorrt': '110100'})
     assert not (folder / name).exists()
-    assert 'built anew: tensorrt was 101602 and is 110100' in caplog.text
+    assert 'built again: tensorrt was 101602 and is 110100' in caplog.text
     (folder / name).write_bytes(b'new')
     assert 'engines from' in use_engines(folder, {**BUILT_WITH, 'tensorrt': '110100'})
 
@@ -382,7 +381,7 @@ def test_a_model_is_exported_once(toy, cache, monkeypatch):
     def never(*args, **kwargs):
         pytest.fail('exported again')
 
-    monkeypatch.setattr('mfaranet_ros.backends.onnx_network.make_graph', never)
+    monkeypatch.setattr('mfaranet_ros.backends.onnx_file.make_graph', never)
     OnnxBackend(PLAIN, toy)(sample_image())
     assert graphs(cache) == [path]
 
@@ -414,7 +413,7 @@ def test_a_damaged_file_is_made_anew_and_it_is_said(toy, cache, caplog, damage):
     else:
         path.write_bytes(data[:-100] if damage == 'cut' else data[:-9] + b'\x01' + data[-8:])
     backend = OnnxBackend(PLAIN, toy)
-    assert 'is made anew' in caplog.text
+    assert 'is made again' in caplog.text
     assert path.read_bytes() == data
     backend(sample_image())
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from mfaranet_ros.backends.onnx_sidecar import read_sidecar
+from mfaranet_ros.backends.onnx_file import read_sidecar
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.models import create_model, save_weights

@@ -305,7 +305,7 @@ def test_a_jump_back_is_said_once_and_no_fault(theatre, bag, capfd):
     assert snapshot.input_age_ms >= 0
     assert snapshot.capture_to_publish.max < 1000
     assert vehicle.status_of(diagnostics, 'input', 'back in time') is None
-    assert capfd.readouterr().err.count('a replay began anew') == 2
+    assert capfd.readouterr().err.count('a replay was restarted') == 2
 
 
 # -- bad input -----------------------------------------------------------------------------------

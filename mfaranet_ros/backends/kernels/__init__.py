@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels of our own for NVIDIA GPUs, written in Triton; each has torch code that it stands for.
+"""Triton kernels for NVIDIA GPUs; each replaces torch code that gives the same result.
 
-Triton is optional (the wheels of a Jetson come without it), so a room of this folder is imported
+Triton is optional (the wheels of a Jetson come without it), so a module of this folder is imported
 only where `why_no_kernels` finds nothing missing. Without a GPU they run in Triton's interpreter,
 on the CPU and slowly: that is how tests hold them to the torch code.
 """
@@ -17,14 +17,14 @@ import torch
 
 FUSED = {'enable_fp_fusion': True}
 """How kernels are compiled: a product and a sum in one instruction, as torch's own are. Triton
-warns where it is not told, as its default will change."""
+warns where it is not set, as its default will change."""
 
 _log = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=8)
 def why_no_kernels(device: torch.device) -> str:
-    """Return why the kernels do not run on a device, in words; empty if they do.
+    """Return why the kernels do not run on a device; empty if they do.
 
     The first question for a GPU runs each of them there: Triton needs a C compiler, the headers
     of Python and a GPU that it knows, and says so only when it is used.

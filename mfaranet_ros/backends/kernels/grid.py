@@ -34,7 +34,7 @@ def flow_grid(flow: Tensor, taps: Tensor) -> Tensor:
 
 
 def _step(length: float, count: int) -> float:
-    """Return the distance of so many points from one end of a length to the other."""
+    """Return the spacing of a number of points from one end of a length to the other."""
     return length / (count - 1) if count > 1 else 0.0
 
 

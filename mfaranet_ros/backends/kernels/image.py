@@ -33,7 +33,7 @@ def normalise_image(
     offset: Sequence[float],
     dtype: torch.dtype,
 ) -> Tensor:
-    """Return the network input (1, 3, h, w), channels_last, of an image that geometry tells of.
+    """Return the network input (1, 3, h, w), channels_last, of an image with this geometry.
 
     pixels: uint8 (H, W, channels). order: which of its channels are red, green and
     blue. gain, offset: what makes of each of them, 0..255, the normalised value. Padding is 0.

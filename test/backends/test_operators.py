@@ -5,7 +5,7 @@
 import pytest
 import torch
 
-from mfaranet_ros.backends.warp import use_row_warp, warp_rows
+from mfaranet_ros.backends.operators import use_row_warp, warp_rows
 from mfaranet_ros.models import create_model
 from mfaranet_ros.models.layers import sampling_grid, warp
 
