@@ -567,7 +567,7 @@ def test_a_file_without_its_sidecar_or_of_another_model_is_refused_in_one_line(
 def test_another_backend_refuses_a_file(exported, name):
     network = load_network(pipeline_config(exported()).model)
     config = RuntimeConfig(backend=name, device='cpu')
-    with pytest.raises(ConfigError, match=r'set runtime\.backend to onnx or auto'):
+    with pytest.raises(ConfigError, match=r'set runtime\.backend to onnx, openvino or auto'):
         create_backend(config, network.model, classes=CLASSES)
 
 
