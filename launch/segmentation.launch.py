@@ -1,114 +1,64 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's segmentation node.
+"""Start the segmentation node of one camera.
 
     ros2 launch mfaranet_ros segmentation.launch.py camera:=front image:=image_raw
 
-For several cameras include it once for each, every time in a group of its own, since launch keeps
-the arguments of one include for the next:
+For several cameras include this file once per camera, each time in its own group, because launch
+passes the arguments of one include on to the next:
 
     GroupAction([
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(path), launch_arguments={'camera': 'front'}.items()
         )
     ])
+
+A wrong argument ends the launch with exit code 1 before the node is started. So does a node that
+ends with an error, once everything else has ended, unless `respawn` starts it again.
 """
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
+from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import LifecycleNode
 
-from mfaranet_ros.core.config import PipelineConfig
-from mfaranet_ros.core.dds import find_shared, profile_to_set, profile_variable
-from mfaranet_ros.core.settings import parse_boolean, parse_settings
+from mfaranet_ros.cli.launch_actions import declare, fail, fail_with, values
+from mfaranet_ros.cli.launch_arguments import SEGMENTATION_ARGUMENTS, check_segmentation
+from mfaranet_ros.core.dds import profile_to_set, profile_variable
+from mfaranet_ros.core.errors import MfaranetError
 
-ARGUMENTS = {
-    'camera': ('', 'namespace of the camera, in which the node lives too; empty: the root'),
-    'name': ('segmentation', 'name of the node'),
-    'image': ('image', 'topic of the images, relative to the camera'),
-    'camera_info': ('camera_info', 'topic of the calibration, relative to the camera'),
-    'transport': ('', 'raw or compressed (image/compressed); empty: as the config file says'),
-    'config_file': ('', 'parameters of the node; empty: config/segmentation.yaml of the package'),
-    'model': ('', 'network; empty: as the config file says'),
-    'weights': ('', 'weights file; empty: as the config file says'),
-    'labels': (
-        '',
-        'label set of weights that do not name it (published .pth: cityscapes); empty: as the '
-        'config file says',
-    ),
-    'scales': ('', 'kept scales, as 2 or 1,2,3,4; empty: as the config file says'),
-    'device': ('', 'cpu, cuda, cuda:N or auto; empty: as the config file says'),
-    'extrinsics': ('', 'auto, tf or parameters; empty: as the config file says'),
-    'autostart': ('', 'false: a lifecycle manager starts it; empty: as the config file says'),
-    'use_sim_time': ('false', 'take the time from /clock, as with `ros2 bag play --clock`'),
-    'dds_profile': (
-        'auto',
-        'Fast DDS profile (XML) for this launch; auto: that for large images unless the '
-        'environment names one; none: leave it',
-    ),
-    'log_level': ('info', 'debug, info, warn, error or fatal'),
-}
-"""Name, default and meaning of each argument."""
-
-SETTINGS = {
-    'model': 'model.name',
-    'weights': 'model.weights',
-    'labels': 'model.labels',
-    'scales': 'model.scales',
-    'device': 'runtime.device',
-    'extrinsics': 'ground.extrinsics',
-}
-"""The arguments that stand for a setting of the pipeline."""
-
-TEXTS = {'transport': 'input.transport'}
-BOOLEANS = {'autostart': 'autostart', 'use_sim_time': 'use_sim_time'}
-"""The arguments that stand for a setting of the node itself, by their kind."""
+RESPAWN_DELAY_S = 2.0
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments and start the node with them."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start)])
+    """Declare the arguments, check them, and start the node."""
+    return LaunchDescription([*declare(SEGMENTATION_ARGUMENTS), OpaqueFunction(function=_start)])
 
 
 def _start(context: LaunchContext) -> list[Action]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    given = values(context, SEGMENTATION_ARGUMENTS)
+    try:
+        checked = check_segmentation(given)
+        profile = _dds_profile(context, checked.dds_profile)
+    except MfaranetError as error:
+        return fail(str(error))
     node = LifecycleNode(
         package='mfaranet_ros',
         executable='segmentation_node',
         name=given['name'],
         namespace=given['camera'],
-        parameters=[
-            given['config_file'] or str(find_shared('config/segmentation.yaml')),
-            _parameters(given),
-        ],
+        parameters=[str(checked.config_file), dict(checked.parameters)],
         remappings=[(topic, given[topic]) for topic in ('image', 'camera_info')],
         arguments=['--ros-args', '--log-level', given['log_level']],
         output='screen',
+        respawn=checked.respawn,
+        respawn_delay=RESPAWN_DELAY_S,
     )
-    return [*_dds_profile(context, given['dds_profile']), node]
-
-
-def _parameters(given: dict[str, str]) -> dict[str, object]:
-    """Return what the arguments set; those left empty set nothing."""
-    parameters: dict[str, object] = {}
-    settings = [f'{name}={given[key]}' for key, name in SETTINGS.items() if given[key]]
-    for name, value in parse_settings(settings, PipelineConfig).items():
-        parameters[name] = list(value) if isinstance(value, tuple) else value
-    parameters.update({name: given[key] for key, name in TEXTS.items() if given[key]})
-    for key, name in BOOLEANS.items():
-        if given[key]:
-            parameters[name] = parse_boolean(key, given[key])
-    return parameters
+    return [*profile, *([] if checked.respawn else [fail_with(node)]), node]
 
 
 def _dds_profile(context: LaunchContext, profile: str) -> list[Action]:
-    """Name the profile in the environment of what is started from here on."""
+    """Set the profile in the environment of everything that is started from here on."""
     if profile == 'auto':
         profile = str(profile_to_set(context.environment) or 'none')
     if profile == 'none':

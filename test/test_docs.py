@@ -3,7 +3,6 @@
 """The documents say what the code does: tables, parameter file, keys, commands, names, links."""
 
 import argparse
-import ast
 import dataclasses
 import importlib
 import importlib.util
@@ -22,6 +21,10 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
 
+from mfaranet_ros.cli.launch_arguments import (  # noqa: E402
+    REPLAY_ARGUMENTS,
+    SEGMENTATION_ARGUMENTS,
+)
 from mfaranet_ros.cli.main import VERBS  # noqa: E402
 from mfaranet_ros.core.config import PipelineConfig, settings_of  # noqa: E402
 from mfaranet_ros.pipeline.decode import REASONS  # noqa: E402
@@ -345,18 +348,10 @@ def check_executable(words):
 
 
 def check_launch(words):
-    launch = ROOT / 'launch'
-    names = [launch_arguments(launch / name) for name in ('segmentation.launch.py', words[0])]
+    assert (ROOT / 'launch' / words[0]).exists()
+    names = {**SEGMENTATION_ARGUMENTS, **(REPLAY_ARGUMENTS if 'replay' in words[0] else {})}
     for word in words[1:]:
-        assert word == '-s' or word.partition(':=')[0] in names[0] | names[1], word
-
-
-def launch_arguments(path):
-    """Return the names in the table ARGUMENTS of a launch file."""
-    for node in ast.parse(path.read_text(encoding='utf-8')).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS':
-            return set(ast.literal_eval(node.value))
-    raise AssertionError(f'{path} has no table ARGUMENTS')
+        assert word == '-s' or word.partition(':=')[0] in names, word
 
 
 def check_ros2(words):

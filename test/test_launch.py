@@ -10,12 +10,29 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mfaranet_ros.cli import launch_arguments
+from mfaranet_ros.cli.launch_arguments import (
+    BOOLEANS,
+    CHOICES,
+    REPLAY_ARGUMENTS,
+    SEGMENTATION_ARGUMENTS,
+    SETTINGS,
+    TEXTS,
+    check_replay,
+    check_segmentation,
+    find_config,
+)
+from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.config import PipelineConfig, settings_of
+from mfaranet_ros.core.errors import ConfigError, MfaranetError, SourceError
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
@@ -48,7 +65,7 @@ def keyword(call, name):
 
 
 SEGMENTATION, REPLAY = 'segmentation.launch.py', 'replay.launch.py'
-ARGUMENTS = {name: constant(name, 'ARGUMENTS') for name in (SEGMENTATION, REPLAY)}
+ARGUMENTS = {SEGMENTATION: SEGMENTATION_ARGUMENTS, REPLAY: REPLAY_ARGUMENTS}
 
 
 # -- without launch ------------------------------------------------------------------------------
@@ -74,10 +91,10 @@ def test_every_argument_says_what_it_means(name):
 
 
 def test_arguments_stand_for_settings_that_exist():
-    settings = constant(SEGMENTATION, 'SETTINGS')
-    assert set(settings.values()) <= pipeline_settings
-    assert set(settings) <= set(ARGUMENTS[SEGMENTATION])
-    assert {'camera', 'config_file', 'weights', 'scales', 'device'} <= set(ARGUMENTS[SEGMENTATION])
+    assert set(SETTINGS.values()) <= pipeline_settings
+    assert set(SETTINGS) <= set(SEGMENTATION_ARGUMENTS)
+    assert {'camera', 'config_file', 'weights', 'scales', 'device'} <= set(SEGMENTATION_ARGUMENTS)
+    assert not set(REPLAY_ARGUMENTS) & set(SEGMENTATION_ARGUMENTS)
 
 
 def test_node_and_player_settings_exist():
@@ -85,30 +102,131 @@ def test_node_and_player_settings_exist():
     from mfaranet_ros.ros.parameters import NodeConfig
     from mfaranet_ros.ros.player_config import PlayerConfig
 
-    node = {**constant(SEGMENTATION, 'TEXTS'), **constant(SEGMENTATION, 'BOOLEANS')}
+    node = {**TEXTS, **BOOLEANS}
     declared_by_rclpy = {'use_sim_time'}
-    known = {setting.name for setting in settings_of(NodeConfig)} | declared_by_rclpy
-    assert set(node.values()) <= known
-    assert set(node) <= set(ARGUMENTS[SEGMENTATION])
-    player = set(constant(REPLAY, 'PLAYER_TEXTS'))
-    texts = {s.name for s in settings_of(PlayerConfig) if isinstance(s.default, str)}
-    assert {'bag', 'image_topic', 'camera_info_topic'} <= texts
-    assert player <= texts
-    assert player <= set(ARGUMENTS[REPLAY])
+    known = {setting.name: setting for setting in settings_of(NodeConfig)}
+    assert set(node.values()) <= set(known) | declared_by_rclpy
+    assert set(node) <= set(SEGMENTATION_ARGUMENTS)
+    assert set(CHOICES['transport']) - {''} == set(known['input.transport'].rule.choices)
+    player = {setting.name for setting in settings_of(PlayerConfig)}
+    assert {'bag', 'image_topic', 'camera_info_topic', 'rate'} <= player
+    assert set(check_replay(arguments(scene='3')).player_parameters) <= player
 
 
-@pytest.mark.parametrize('name', ARGUMENTS)
-def test_what_is_asked_for_is_declared(name):
-    declared = set(ARGUMENTS[name])
-    if name == REPLAY:
-        assert not declared & set(ARGUMENTS[SEGMENTATION])
-        declared |= set(ARGUMENTS[SEGMENTATION])
-    asked = {
-        call.args[0].value
-        for call in calls(name, 'LaunchConfiguration')
-        if isinstance(call.args[0], ast.Constant)
-    }
-    assert asked <= declared
+# -- the check of the arguments ------------------------------------------------------------------
+
+
+def arguments(**given):
+    """Return all arguments of both files, some of them given."""
+    tables = {**SEGMENTATION_ARGUMENTS, **REPLAY_ARGUMENTS}
+    assert set(given) <= set(tables)
+    return {**{name: default for name, (default, _) in tables.items()}, **given}
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    """A recording of the synthetic scene: /camera/image_raw and its camera_info."""
+    folder = tmp_path_factory.mktemp('bags') / 'scene'
+    assert main(['scene', '--out', str(folder), '--bag', '--frames', '2', '--size', '90x120']) == 0
+    return str(folder)
+
+
+WRONG = [
+    ({'scales': '7'}, r'model\.scales'),
+    ({'scales': 'all'}, r'model\.scales'),
+    ({'extrinsics': 'guess'}, r'ground\.extrinsics'),
+    ({'autostart': 'perhaps'}, 'must be true or false'),
+    ({'use_sim_time': '2'}, 'must be true or false'),
+    ({'respawn': 'maybe'}, 'must be true or false'),
+    ({'transport': 'video'}, 'choose from raw, compressed'),
+    ({'log_level': 'loud'}, 'choose from debug, info'),
+    ({'name': 'my node'}, 'letters, digits and underscores'),
+    ({'camera': '/front camera'}, 'must be a namespace'),
+    ({'image': 'image raw'}, 'must be a topic name'),
+    ({'config_file': 'missing.yaml'}, 'no such file; the package has .*small_device.yaml'),
+    ({'config_file': '/missing/segmentation.yaml'}, 'no such file'),
+    ({'dds_profile': '/missing.xml'}, 'no such file; choose from auto, none, FILE'),
+]
+"""Wrong arguments of segmentation.launch.py, and what is said of them."""
+
+WRONG_REPLAY = [
+    ({}, 'give one of images'),
+    ({'images': '/a', 'bag': '/b'}, 'not 2'),
+    ({'images': '/missing'}, "images = '/missing': does not exist"),
+    ({'video': '/missing.mp4'}, 'does not exist'),
+    ({'scene': '0', 'calibration': '/missing.yaml'}, 'does not exist'),
+    ({'scene': 'x'}, "scene = 'x': must be a seed"),
+    ({'scene': '-1'}, 'must be a seed'),
+    ({'scene': '0', 'rate': 'fast'}, "rate = 'fast': must be 0, or 0 to 1000"),
+    ({'scene': '0', 'rate': 'nan'}, 'must be 0, or 0 to 1000'),
+    ({'scene': '0', 'loop': 'x'}, 'must be true or false'),
+    ({'scene': '0', 'rviz': 'true'}, 'the package rviz2 is not installed'),
+    ({'bag': '/missing', 'bag_player': 'own'}, '/missing'),
+    ({'bag': '/a', 'bag_player': 'mine'}, 'choose from auto, ros2, own'),
+]
+"""The same for replay.launch.py."""
+
+
+@pytest.mark.parametrize(('given', 'text'), WRONG)
+def test_a_wrong_argument_of_the_node_is_refused(given, text):
+    with pytest.raises(MfaranetError, match=text) as caught:
+        check_segmentation(arguments(**given))
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(('given', 'text'), WRONG_REPLAY)
+def test_a_wrong_argument_of_the_replay_is_refused(given, text, monkeypatch):
+    monkeypatch.delenv('AMENT_PREFIX_PATH', raising=False)
+    with pytest.raises(MfaranetError, match=text) as caught:
+        check_replay(arguments(**given))
+    assert '\n' not in str(caught.value)
+
+
+def test_config_files_are_also_found_by_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = ROOT / 'config'
+    assert find_config('') == shipped / 'segmentation.yaml'
+    assert find_config('small_device.yaml') == shipped / 'small_device.yaml'
+    assert find_config('config/small_device.yaml') == shipped / 'small_device.yaml'
+    mine = tmp_path / 'small_device.yaml'
+    mine.write_text('', encoding='utf-8')
+    assert find_config('small_device.yaml') == mine
+    with pytest.raises(SourceError):
+        find_config('../dev')
+
+
+def test_a_bag_is_remapped_to_the_topics_of_the_node(bag, monkeypatch):
+    monkeypatch.setattr(launch_arguments.importlib.util, 'find_spec', lambda name: name)
+
+    def remaps(**given):
+        command = check_replay(arguments(bag=bag, **given)).bag_command
+        assert command[:4] == ('ros2', 'bag', 'play', bag)
+        return set(command[command.index('--remap') + 1 :]) if '--remap' in command else set()
+
+    info = '/camera/camera_info:=/camera_info'
+    assert remaps() == {'/camera/image_raw:=/image', info}
+    assert remaps(image='/camera/image_raw') == {info}
+    assert remaps(camera='camera', image='image_raw') == set()
+    assert remaps(camera='front') == {
+        '/camera/image_raw:=/front/image', '/camera/camera_info:=/front/camera_info',
+    }  # fmt: skip
+    with pytest.raises(MfaranetError, match='/other'):
+        remaps(image='/other')
+
+
+def test_the_player_of_a_bag_is_told_its_topics(bag):
+    parameters = check_replay(arguments(bag=bag, bag_player='own', rate='4')).player_parameters
+    assert parameters == {
+        'bag': bag, 'loop': False, 'rate': 4.0,
+        'image_topic': '/camera/image_raw', 'camera_info_topic': '/camera/camera_info',
+    }  # fmt: skip
+
+
+def test_ros2_bag_is_only_used_where_it_is_installed(bag, monkeypatch):
+    monkeypatch.setattr(launch_arguments.importlib.util, 'find_spec', lambda name: None)
+    assert not check_replay(arguments(bag=bag)).bag_command
+    with pytest.raises(ConfigError, match='ros2bag is not installed'):
+        check_replay(arguments(bag=bag, bag_player='ros2'))
 
 
 @pytest.mark.parametrize('name', ARGUMENTS)
@@ -235,7 +353,7 @@ def nodes(actions):
 @needs_launch
 def test_defaults_start_the_node_with_the_shipped_settings():
     context, actions = evaluate(SEGMENTATION)
-    (node,) = actions
+    (node,) = nodes(actions).values()
     found = parameters_of(node, context)
     assert found == {'file': str(ROOT / 'config' / 'segmentation.yaml'), 'use_sim_time': False}
     assert context.environment['FASTDDS_DEFAULT_PROFILES_FILE'].endswith('config/fastdds.xml')
@@ -248,7 +366,8 @@ def test_arguments_become_parameters_and_remappings():
         'weights': '/a b.safetensors', 'transport': 'compressed', 'autostart': 'false',
         'use_sim_time': 'true', 'config_file': str(ROOT / 'config' / 'segmentation.yaml'),
     }  # fmt: skip
-    context, (node,) = evaluate(SEGMENTATION, **given)
+    context, actions = evaluate(SEGMENTATION, **given)
+    (node,) = nodes(actions).values()
     found = parameters_of(node, context)
     del found['file']
     assert {**found, 'model.scales': list(found['model.scales'])} == {
@@ -264,6 +383,9 @@ def test_arguments_become_parameters_and_remappings():
     assert ('image', 'image_raw') in node.expanded_remapping_rules
 
 
+OTHER_PROFILE = str(ROOT / 'package.xml')
+
+
 @needs_launch
 @pytest.mark.parametrize(
     ('environment', 'argument', 'expected'),
@@ -273,8 +395,8 @@ def test_arguments_become_parameters_and_remappings():
          {'FASTDDS_DEFAULT_PROFILES_FILE': '/own'}),
         ({'FASTRTPS_DEFAULT_PROFILES_FILE': '/own'}, 'auto',
          {'FASTRTPS_DEFAULT_PROFILES_FILE': '/own'}),
-        ({'FASTDDS_DEFAULT_PROFILES_FILE': '/own'}, '/other',
-         {'FASTDDS_DEFAULT_PROFILES_FILE': '/other'}),
+        ({'FASTDDS_DEFAULT_PROFILES_FILE': '/own'}, OTHER_PROFILE,
+         {'FASTDDS_DEFAULT_PROFILES_FILE': OTHER_PROFILE}),
         ({}, 'none', {}),
     ],
 )  # fmt: skip
@@ -289,32 +411,25 @@ def test_a_profile_of_the_user_stays(environment, argument, expected):
 
 @needs_launch
 @pytest.mark.parametrize(
-    ('name', 'arguments', 'text'),
-    [
-        (SEGMENTATION, {'scales': '7'}, r'model\.scales'),
-        (SEGMENTATION, {'scales': 'all'}, r'model\.scales'),
-        (SEGMENTATION, {'autostart': 'perhaps'}, 'true or false'),
-        (REPLAY, {}, 'give one of images'),
-        (REPLAY, {'images': '/a', 'bag': '/b'}, 'not 2'),
-        (REPLAY, {'images': '/a', 'loop': 'x'}, 'true or false'),
-        (REPLAY, {'bag': '/a', 'bag_player': 'mine'}, 'allowed are auto, ros2, own'),
-    ],
+    ('name', 'given'), [(SEGMENTATION, {'scales': '7'}), (REPLAY, {'scene': 'x'})]
 )
-def test_a_wrong_argument_is_refused(name, arguments, text):
-    with pytest.raises(Exception, match=text):
-        evaluate(name, **arguments)
+def test_nothing_is_started_with_a_wrong_argument(name, given):
+    _, actions = evaluate(name, **given)
+    assert not nodes(actions)
 
 
 @needs_launch
 @pytest.mark.parametrize('kind', ['images', 'video'])
-def test_a_replay_of_images_runs_on_the_clock_of_the_system(kind):
+def test_a_replay_of_images_runs_on_the_clock_of_the_system(kind, tmp_path):
+    path = tmp_path / 'data'
+    path.mkdir() if kind == 'images' else path.touch()
     context, actions = evaluate(
-        REPLAY, **{kind: '/data'}, loop='true', camera='front', transport='compressed'
+        REPLAY, **{kind: str(path)}, loop='true', camera='front', transport='compressed'
     )
     found = nodes(actions)
     assert set(found) == {'segmentation_node', 'player_node'}
     player = parameters_of(found['player_node'], context)
-    assert (player[kind], player['loop'], player['transport']) == ('/data', True, 'compressed')
+    assert (player[kind], player['loop'], player['transport']) == (str(path), True, 'compressed')
     node = parameters_of(found['segmentation_node'], context)
     assert node['use_sim_time'] is False
     assert node['ground.extrinsics'] == 'parameters'
@@ -325,8 +440,8 @@ def test_a_replay_of_images_runs_on_the_clock_of_the_system(kind):
 
 
 @needs_launch
-def test_a_replay_of_the_drive_takes_its_mounting_pose_from_tf():
-    context, actions = evaluate(REPLAY, drive='7')
+def test_a_replay_of_the_scene_takes_its_mounting_pose_from_tf():
+    context, actions = evaluate(REPLAY, scene='7')
     found = nodes(actions)
     player = parameters_of(found['player_node'], context)
     assert (player['source'], player['seed'], player['images']) == ('scene', 7, '')
@@ -336,8 +451,9 @@ def test_a_replay_of_the_drive_takes_its_mounting_pose_from_tf():
 
 
 @needs_launch
-def test_a_replay_of_a_bag_runs_on_its_clock_and_waits_for_the_node():
-    given = {'bag': '/a.mcap', 'rate': '0.5', 'loop': 'true', 'camera': 'front'}
+def test_a_replay_of_a_bag_runs_on_its_clock_and_waits_for_the_node(bag, monkeypatch):
+    monkeypatch.setattr(launch_arguments, '_plays_with_ros2', lambda _: True)
+    given = {'bag': bag, 'rate': '0.5', 'loop': 'true', 'camera': 'front'}
     context, actions = evaluate(REPLAY, **given, bag_player='ros2')
     found = nodes(actions)
     assert set(found) == {'segmentation_node'}
@@ -349,7 +465,7 @@ def test_a_replay_of_a_bag_runs_on_its_clock_and_waits_for_the_node():
     assert not any('bag' in command_of(action, context) for action in actions)
     (play,) = ended(wait, actions, context, exit_code=0)
     command = command_of(play, context)
-    assert command[:4] == ['ros2', 'bag', 'play', '/a.mcap']
+    assert command[:4] == ['ros2', 'bag', 'play', bag]
     assert {'--clock', '--loop'} <= set(command)
     assert command[command.index('--rate') + 1] == '0.5'
     assert not ended(wait, actions, context, exit_code=1)
@@ -357,36 +473,33 @@ def test_a_replay_of_a_bag_runs_on_its_clock_and_waits_for_the_node():
 
 @needs_launch
 @pytest.mark.parametrize(
-    ('arguments', 'expected'),
-    [
-        ({}, {}),
-        (
-            {'rate': '4', 'image': '/rear/image_raw'},
-            {'rate': 4.0, 'image_topic': '/rear/image_raw'},
-        ),
-    ],
+    ('given', 'expected'),
+    [({}, {}), ({'rate': '4', 'image': '/camera/image_raw'}, {'rate': 4.0})],
 )
-def test_without_ros2_bag_our_player_plays_the_bag(arguments, expected):
-    context, actions = evaluate(REPLAY, bag='/a.mcap', bag_player='own', **arguments)
+def test_without_ros2_bag_our_player_plays_the_bag(bag, given, expected):
+    context, actions = evaluate(REPLAY, bag=bag, bag_player='own', **given)
     found = nodes(actions)
     assert set(found) == {'segmentation_node', 'player_node'}
     assert not any(command_of(action, context) for action in actions)
-    told = {'bag': '/a.mcap', 'loop': False, **expected}
-    assert parameters_of(found['player_node'], context) == told
+    recorded = {
+        'image_topic': '/camera/image_raw', 'camera_info_topic': '/camera/camera_info',
+    }  # fmt: skip
+    parameters = parameters_of(found['player_node'], context)
+    assert parameters == {'bag': bag, 'loop': False, **recorded, **expected}
     assert parameters_of(found['segmentation_node'], context)['use_sim_time'] is True
     player = found['player_node']
     player._perform_substitutions(context)
-    image = arguments.get('image', 'image')
+    image = given.get('image', 'image')
     assert ('image', image) in player.expanded_remapping_rules
 
 
 @needs_launch
-def test_a_replay_ends_with_the_node():
+def test_a_replay_ends_with_the_node(tmp_path):
     from launch.actions import Shutdown
 
-    context, actions = evaluate(REPLAY, images='/data')
-    (end,) = ended(nodes(actions)['segmentation_node'], actions, context, exit_code=1)
-    assert isinstance(end, Shutdown)
+    context, actions = evaluate(REPLAY, images=str(tmp_path))
+    then = ended(nodes(actions)['segmentation_node'], actions, context, exit_code=1)
+    assert any(isinstance(action, Shutdown) for action in then)
 
 
 def command_of(action, context):
@@ -417,8 +530,9 @@ def ended(action, actions, context, exit_code):
 
 
 @needs_launch
-def test_rviz_shows_the_topics_of_the_node_it_is_started_with():
-    context, actions = evaluate(REPLAY, images='/data', camera='front', rviz='true')
+def test_rviz_shows_the_topics_of_the_node_it_is_started_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch_arguments, '_check_installed', lambda *_: None)
+    context, actions = evaluate(REPLAY, images=str(tmp_path), camera='front', rviz='true')
     rviz = nodes(actions)['rviz2']
     rviz._perform_substitutions(context)
     assert ('/segmentation/overlay', '/front/segmentation/overlay') in (
@@ -441,9 +555,98 @@ def test_two_cameras_in_groups_do_not_mix():
             [IncludeLaunchDescription(PythonLaunchDescriptionSource(source),
                                       launch_arguments=camera.items())]
         )  # fmt: skip
-        for node in visited([group], context):
+        for node in nodes(visited([group], context)).values():
             node._perform_substitutions(context)
             found[node.node_name] = parameters_of(node, context)
     assert set(found) == {'/front/segmentation', '/rear/segmentation'}
     assert 'model.scales' in found['/front/segmentation']
     assert 'model.scales' not in found['/rear/segmentation']
+
+
+# -- launched for real, with scripts in the place of the nodes -----------------------------------
+
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import GroupAction, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+service = LaunchService(noninteractive=True)
+includes = []
+for words in ' '.join(sys.argv[2:]).split(' + '):
+    given = [word.split(':=') for word in words.split()]
+    source = PythonLaunchDescriptionSource(sys.argv[1])
+    includes.append(GroupAction([IncludeLaunchDescription(source, launch_arguments=given)]))
+service.include_launch_description(LaunchDescription(includes))
+sys.exit(service.run())
+"""
+
+
+@pytest.fixture
+def launched(tmp_path):
+    """Run a launch file; return its exit code, its output, and the processes it left behind."""
+    prefix = tmp_path / 'prefix'
+    marker = prefix / 'share/ament_index/resource_index/packages/mfaranet_ros'
+    executables = prefix / 'lib/mfaranet_ros'
+    for folder in (marker.parent, executables):
+        folder.mkdir(parents=True)
+    marker.touch()
+    pids = tmp_path / 'pids'
+
+    def run(file, *given, node='exec sleep 60'):
+        for name in ('segmentation_node', 'player_node'):
+            script = executables / name
+            script.write_text(f'#!/bin/sh\necho $$ >>{pids}\n{node}\n', encoding='utf-8')
+            script.chmod(0o755)
+        environment = {
+            **os.environ, 'AMENT_PREFIX_PATH': str(prefix), 'ROS_LOG_DIR': str(tmp_path),
+            'ROS_DISTRO': 'kilted',
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, '-c', LAUNCH, ROOT / 'launch' / file, *given],
+            env=environment, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        started = [int(pid) for pid in pids.read_text().split()] if pids.exists() else []
+        left = [pid for pid in started if Path(f'/proc/{pid}').exists()]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        return done.returncode, done.stdout + done.stderr, started, left
+
+    return run
+
+
+@needs_launch
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('file', 'given', 'text'),
+    [
+        (SEGMENTATION, ('scales:=9',), 'model.scales'),
+        (SEGMENTATION, ('config_file:=missing.yaml',), 'no such file'),
+        (SEGMENTATION, ('camera:=front', '+', 'camera:=rear', 'scales:=9'), 'model.scales'),
+        (REPLAY, ('scene:=x',), 'must be a seed'),
+        (REPLAY, ('scene:=0', 'rate:=fast'), 'must be 0'),
+    ],
+)
+def test_a_wrong_argument_ends_the_launch_and_leaves_nothing(launched, file, given, text):
+    code, output, _, left = launched(file, *given)
+    assert code == 1
+    assert text in output
+    assert not left
+
+
+@needs_launch
+@pytest.mark.slow
+@pytest.mark.parametrize(('file', 'given'), [(SEGMENTATION, ()), (REPLAY, ('scene:=0',))])
+def test_the_exit_code_says_that_the_node_failed(launched, file, given):
+    code, output, started, left = launched(file, *given, node='exit 3')
+    assert code == 1
+    assert 'ended with exit code 3' in output
+    assert started
+    assert not left
+
+
+@needs_launch
+@pytest.mark.slow
+def test_a_node_that_ends_well_ends_the_launch_well(launched):
+    code, _, started, left = launched(SEGMENTATION, node='exit 0')
+    assert (code, len(started), left) == (0, 1, [])
