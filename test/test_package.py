@@ -20,7 +20,7 @@ import mfaranet_ros
 
 ROOT = Path(__file__).resolve().parents[1]
 NODES = ('player_node', 'segmentation_node')
-OWN = {'mfaranet_ros'}
+OWN = {'mfaranet_ros', *(path.stem for path in (ROOT / 'test').rglob('*.py'))}
 TYPE_NAME = re.compile(r'([a-z][a-z0-9_]*)/(?:msg|srv|action)/[A-Z]\w*')
 
 ROSDEP_KEYS = {
@@ -42,8 +42,9 @@ WITHOUT_KEY = {'lz4', 'mcap', 'safetensors', 'zstandard'}
 NOT_DECLARED = {'autoware_internal_debug_msgs', 'triton'}
 """What is used where it is installed: with Autoware, and with torch's builds for CUDA."""
 
-OPTIONAL = {'onnx', 'onnxruntime'}
-"""What one backend and one verb need, imported late; the extra `onnx` brings it."""
+EXTRAS = {'onnx': {'onnx', 'onnxruntime'}, 'openvino': {'onnx', 'openvino'}}
+OPTIONAL = set().union(*EXTRAS.values())
+"""What one backend or verb needs, imported late, and the extras of setup.py that bring it."""
 
 REQUIREMENTS = {'cv2': 'opencv-python', 'yaml': 'PyYAML'}
 """The names on PyPI, where they are not those of the import."""
@@ -218,8 +219,9 @@ def test_extra_test_brings_what_tests_import(metadata):
     assert names | OPTIONAL <= required(metadata, 'test')
 
 
-def test_extra_onnx_brings_what_is_optional(metadata):
-    assert required(metadata, 'onnx') == OPTIONAL
+@pytest.mark.parametrize('extra', EXTRAS)
+def test_extra_brings_what_is_optional(metadata, extra):
+    assert required(metadata, extra) == EXTRAS[extra]
 
 
 def test_wheel_holds_what_ros_looks_for(wheel):
@@ -246,7 +248,7 @@ def test_wheel_holds_the_modules_and_the_weights(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if name.startswith('mfaranet_ros/')}
     modules = {str(path.relative_to(ROOT)) for path in python_files('mfaranet_ros')}
-    assert held == modules | {f'mfaranet_ros/{path}' for path in weights()}
+    assert held == modules | {f'mfaranet_ros/{path}' for path in ('py.typed', *weights())}
 
 
 def weights():
