@@ -33,7 +33,6 @@ from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import LifecycleNode, Node
 
-from mfaranet_ros.cli.launch_actions import declare, fail, values
 from mfaranet_ros.cli.launch_arguments import (
     REPLAY_ARGUMENTS,
     SEGMENTATION_ARGUMENTS,
@@ -44,6 +43,7 @@ from mfaranet_ros.cli.launch_arguments import (
 )
 from mfaranet_ros.core.dds import find_shared
 from mfaranet_ros.core.errors import MfaranetError
+from mfaranet_ros.ros.launch_actions import declare, fail, values
 
 ARGUMENTS = {**REPLAY_ARGUMENTS, **SEGMENTATION_ARGUMENTS}
 

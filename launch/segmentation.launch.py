@@ -22,10 +22,10 @@ from launch.action import Action
 from launch.actions import OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import LifecycleNode
 
-from mfaranet_ros.cli.launch_actions import declare, fail, fail_with, values
 from mfaranet_ros.cli.launch_arguments import SEGMENTATION_ARGUMENTS, check_segmentation
 from mfaranet_ros.core.dds import profile_to_set, profile_variable
 from mfaranet_ros.core.errors import MfaranetError
+from mfaranet_ros.ros.launch_actions import declare, fail, fail_with, values
 
 RESPAWN_DELAY_S = 2.0
 

@@ -109,7 +109,7 @@ __all__ = [
     'save_weights',
 ]
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 _MODULES = {
     'core.config': ('PipelineConfig',),
