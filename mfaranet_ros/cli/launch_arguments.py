@@ -15,9 +15,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mfaranet_ros.cli.settings import parse_boolean, parse_settings
+from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.dds import find_shared
 from mfaranet_ros.core.errors import ConfigError, SourceError
+from mfaranet_ros.core.settings import parse_boolean, parse_settings
 from mfaranet_ros.data.bags.cameras import Camera, choose_camera
 from mfaranet_ros.data.bags.reader import open_bag
 
@@ -169,7 +170,7 @@ def _parameters(given: Mapping[str, str]) -> dict[str, object]:
     settings = [f'{name}={given[key]}' for key, name in SETTINGS.items() if given[key]]
     parameters: dict[str, object] = {
         name: list(value) if isinstance(value, tuple) else value
-        for name, value in parse_settings(settings).items()
+        for name, value in parse_settings(settings, PipelineConfig).items()
     }
     parameters.update({name: given[key] for key, name in TEXTS.items() if given[key]})
     for key, name in BOOLEANS.items():
