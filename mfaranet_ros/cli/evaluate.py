@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
+from mfaranet_ros.cli.evaluate_cross import add_cross_arguments, is_cross, run_cross
 from mfaranet_ros.cli.evaluate_run import Wanted, run
 from mfaranet_ros.cli.evaluate_sinks import MakeVideo, make_submission
 from mfaranet_ros.cli.progress import Progress
@@ -85,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--window', metavar='HxW', help='size of the parts, in px')
     parser.add_argument('--zooms', metavar='LIST', help='enlargements to add up, as 0.5,1,1.5')
     parser.add_argument('--flip', action='store_true', default=None, help='mirror each, too')
+    add_cross_arguments(parser)
     _add_output_arguments(parser)
 
 
@@ -138,6 +140,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Check everything, run the network, print the scores and write what is asked for."""
     _check(args)
+    cross = is_cross(args)
     config, method = _config(args), _method(args)
     selection, ignored = Selection.parse(args.frames), _ignored(args.ignore)
     pairs = find_pairs(args.images, args.ground_truth) if args.images else None
@@ -147,6 +150,8 @@ def main(args: argparse.Namespace) -> int:
     )
     pipeline = build_processor(config, label=str(OperatingPoint.of(config)))
     try:
+        if cross and pairs is not None:
+            return run_cross(args, pipeline, pairs)
         sinks = _sinks(args, pipeline)
         if pairs is None:
             specs = _bags(args, selection, ignored)

@@ -1,0 +1,145 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""A network of one label set against ground truth of another: merged, partial, and refused."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mfaranet_ros.core.errors import ConfigError, InferenceError, SourceError
+from mfaranet_ros.core.labels import CAMVID, CITYSCAPES
+from mfaranet_ros.data.images import find_pairs
+from mfaranet_ros.data.label_table import parse_table
+from mfaranet_ros.evaluation.runs.cross_labels import bring_together, score_across
+
+TO_CAMVID = [3, 4, 1, 1, 7, 2, 6, 6, 5, 5, 0, 9, 10, 8, 8, 8, 8, 10, 10]
+"""The class of camvid that each class of cityscapes becomes."""
+
+MERGE = [f'{number} : {entry}' for number, entry in enumerate(TO_CAMVID)]
+COARSE = ['0 : road', '1 : sidewalk, terrain', '2 : 13,14,15', '3 :']
+"""What four ids of other ground truth may be in cityscapes."""
+
+
+def table(lines, label_set):
+    return parse_table(lines, label_set, 'x.txt')
+
+
+@pytest.fixture
+def make_pairs(tmp_path):
+    """Return what writes images of one gray, their number, and their ground truth."""
+
+    def make(*ground_truths):
+        for number, ids in enumerate(ground_truths):
+            pixels = np.array(ids, np.uint8)
+            for folder, image in (
+                ('images', np.full((*pixels.shape, 3), number, np.uint8)),
+                ('labels', pixels),
+            ):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                cv2.imwrite(str(tmp_path / folder / f'{number}.png'), image)
+        return find_pairs(tmp_path / 'images', tmp_path / 'labels')
+
+    return make
+
+
+def predicting(*labels, confidence=None):
+    """Return a network that says this of the images by their gray."""
+
+    def predict(frame):
+        found = np.array(labels[int(frame.pixels[0, 0, 0])], np.uint8)
+        return found, None if confidence is None else np.full_like(found, confidence)
+
+    return predict
+
+
+def test_predictions_are_merged_into_the_classes_of_the_ground_truth(make_pairs):
+    labels = bring_together(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID))
+    pairs = make_pairs([[3, 8, 8, 1]], [[11, 255, 10, 9]])
+    scores = score_across(predicting([[0, 14, 13, 3]], [[0, 5, 17, 12]]), pairs, labels)
+    iou = scores.matrix.iou()
+    assert iou[[3, 8, 1]].tolist() == [1.0, 1.0, 1.0]
+    assert iou[9] == 0.0
+    assert iou[10] == pytest.approx(1 / 2)
+    assert scores.matrix.pixels == 6  # 11 is camvid's own void
+    assert scores.images == 2
+
+
+def test_it_is_said_what_was_merged():
+    labels = bring_together(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID))
+    assert 'building, wall merged into Building' in labels.notes
+    assert 'car, truck, bus, train merged into Car' in labels.notes
+    assert len(labels.notes) == 5
+
+
+def test_ground_truth_may_be_one_of_several(make_pairs):
+    labels = bring_together(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
+    pairs = make_pairs([[0, 0, 1, 1, 1, 2, 3, 255]])
+    scores = score_across(predicting([[0, 1, 1, 9, 0, 14, 0, 0]]), pairs, labels)
+    assert scores.matrix.pixels == 6
+    assert scores.matrix.pixel_accuracy() == pytest.approx(4 / 6)
+    road = scores.matrix.binary(np.arange(19) == 0)
+    assert (road.iou, road.precision, road.recall) == (1 / 3, 1 / 2, 1 / 2)
+    assert 'id 1 may be sidewalk or terrain' in labels.notes
+
+
+def test_both_tables_together(make_pairs):
+    """A network of cityscapes on coarse ground truth, compared in camvid."""
+    coarse = table(['0 : Road', '1 : Pavement, Tree'], CAMVID)
+    labels = bring_together(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID), table=coarse)
+    pairs = make_pairs([[0, 1, 1, 1]])
+    scores = score_across(predicting([[0, 1, 8, 0]]), pairs, labels)
+    assert scores.matrix.pixel_accuracy() == pytest.approx(3 / 4)
+
+
+def test_classes_merged_into_nothing_are_never_right(make_pairs):
+    merge = [*MERGE[:18], '18 :']
+    labels = bring_together(CITYSCAPES, CAMVID, merge=table(merge, CAMVID))
+    scores = score_across(predicting([[18, 17]]), make_pairs([[10, 10]]), labels)
+    assert scores.matrix.pixel_accuracy() == pytest.approx(1 / 2)
+    assert scores.matrix.unlabeled[10] == 1
+
+
+def test_confidence_is_held_against_certain_pixels_alone(make_pairs):
+    labels = bring_together(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
+    pairs = make_pairs([[0, 0, 1, 1]])
+    scores = score_across(predicting([[0, 1, 1, 9]], confidence=204), pairs, labels)
+    assert scores.reliability.pixels == 2
+    assert scores.reliability.ece == pytest.approx(0.8 - 0.5)
+
+
+BAD = {
+    'no merge': ({}, 'give --merge FILE with the class of camvid'),
+    'a class without a row': ({'merge': MERGE[:-1]}, 'bicycle have no row, so cityscapes cannot'),
+    'a class that is several': ({'merge': ['0 : 3,4', *MERGE[1:]]}, 'road may be several classes'),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_a_label_set_that_cannot_express_the_other(case):
+    tables, message = BAD[case]
+    given = {name: table(lines, CAMVID) for name, lines in tables.items()}
+    with pytest.raises(ConfigError, match=message) as raised:
+        bring_together(CITYSCAPES, CAMVID, **given)
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('name', ['merge', 'table'])
+def test_a_table_to_another_label_set(name):
+    given = {'merge': table(MERGE, CAMVID), name: table(['0 : 0'], CITYSCAPES)}
+    with pytest.raises(ConfigError, match='leads to cityscapes, but camvid is compared'):
+        bring_together(CITYSCAPES, CAMVID, **given)
+
+
+def test_an_id_without_a_row_is_named(make_pairs):
+    labels = bring_together(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
+    with pytest.raises(SourceError, match=r'0.png holds the values 7, which have no row in table'):
+        score_across(predicting([[0]]), make_pairs([[7]]), labels)
+
+
+def test_a_network_that_fails_names_the_image(make_pairs):
+    def fail(frame):
+        raise InferenceError('out of memory')
+
+    labels = bring_together(CAMVID, CAMVID)
+    with pytest.raises(InferenceError, match=r'0.png: out of memory'):
+        score_across(fail, make_pairs([[0]]), labels)
