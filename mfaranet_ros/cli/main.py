@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,8 @@ def register_verb(name: str, module: str, summary: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code: 2 for what was given wrongly, 130 after Ctrl-C."""
     logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(name)s: %(message)s')
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold bytes that are no text
+        sys.stdout.reconfigure(errors='backslashreplace')
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if not arguments or arguments[0].startswith('-'):

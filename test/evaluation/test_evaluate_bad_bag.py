@@ -4,7 +4,9 @@
 
 import json
 import os
+import re
 
+import numpy as np
 import pytest
 
 from mfaranet_ros.cli.main import main
@@ -96,6 +98,65 @@ def test_a_bag_that_is_cut_off_is_scored_up_to_there(street, tmp_path, run_mock,
     assert 1 <= len(found['frames']) < 5
     assert printed.err.splitlines()[-1].startswith('warning: ')
     assert found['parts'][0]['source']['truncated']
+
+
+def test_a_dead_part_is_named_and_the_others_are_scored(street, tmp_path, run_mock):
+    bag = street.bag(tmp_path / 'bag')
+    (file,) = bag.glob('*.mcap')
+    (bag / 'metadata.yaml').unlink()
+    file.with_name('z_last.mcap').write_bytes(b'')
+    code, printed, found = run_mock('--bag', bag, *GROUND_TRUTH)
+    assert code == 3
+    assert len(found['frames']) == 5
+    assert 'z_last.mcap is an empty file' in printed.err
+    assert 'z_last.mcap' in found['parts'][0]['source']['truncated']
+
+
+def test_names_that_are_not_text_are_scored_and_reported(street, tmp_path, run_mock):
+    latin = os.fsdecode(b'\xe9t\xe9')
+    bag = street.bag(tmp_path / 'bag').rename(tmp_path / latin)
+    out = tmp_path / f'out {latin}'
+    code, printed, found = run_mock(
+        '--bag', bag, *GROUND_TRUTH, '--out', out, '--video', '--write-bag', tmp_path / f'w{latin}'
+    )
+    assert code == 0
+    assert len(found['frames']) == 5
+    assert '\\udce9t\\udce9' in (out / 'report.html').read_text(encoding='utf-8')
+    assert '\\udce9t\\udce9' in printed.out
+    assert list(out.glob('*.mp4')) or list(out.glob('*.avi'))
+    topic = ('--image-topic', '/front/image_raw')
+    code, _, again = run_mock('--bag', tmp_path / f'w{latin}', *topic, *GROUND_TRUTH)
+    assert code == 0
+    assert len(again['frames']) == 5
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        ({'data': slice(0, 10)}, r'its data are 10: record it again'),
+        ({'width': 0}, 'has 0x'),
+        ({'resolution': 0.0}, 'resolution of 0 m'),
+        ({'resolution': float('nan')}, 'resolution of nan m'),
+        ({'x': float('inf')}, 'must be finite'),
+        ({'turn': float('nan')}, 'is turned'),
+    ],
+)
+def test_a_true_grid_that_cannot_be_is_refused(
+    street, write_bag, message, header, tmp_path, refused, change, said
+):
+    values = {'data': slice(None), 'width': 5, 'resolution': 0.1, 'x': 0.0, 'turn': 0.0, **change}
+    messages = street.messages()
+    for stamp in street.stamps:
+        turn = message('Quaternion', values['turn'], 0.0, 0.0, 1.0)
+        origin = message('Pose', message('Point', values['x'], 0.0, 0.0), turn)
+        head = header(stamp, 'base_link')
+        info = message('MapMetaData', head.stamp, values['resolution'], values['width'], 4, origin)
+        cells = np.zeros(20, np.int8)[values['data']]
+        messages.append(('/truth/grid', stamp + 2000, message('OccupancyGrid', head, info, cells)))
+    bag = write_bag(tmp_path / 'bag', messages, 'mcap')
+    error = refused('--bag', bag, *GROUND_TRUTH, '--grid-topic', '/truth/grid')
+    assert re.search(said, error)
+    assert '/truth/grid at ' in error
 
 
 # -- refused -------------------------------------------------------------------------------------

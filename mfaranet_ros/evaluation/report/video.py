@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 
 from mfaranet_ros.core.errors import OutputError
-from mfaranet_ros.core.files import write_file
+from mfaranet_ros.core.files import printable, write_file
 from mfaranet_ros.evaluation.report.contact_sheet import Pixels
 
 CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG'}
@@ -78,7 +81,8 @@ class VideoWriter:
             self._path = self._stem.with_suffix(suffix)
             _check_writable(self._path)
             code = cv2.VideoWriter.fourcc(*codec)
-            writer = cv2.VideoWriter(str(self._path), code, self._rate_hz, self._size)
+            with _readable_name(self._path) as name:
+                writer = cv2.VideoWriter(name, code, self._rate_hz, self._size)
             if writer.isOpened():
                 if failed:
                     self._note = f'this OpenCV cannot write {", ".join(failed)}: it is {suffix}'
@@ -114,8 +118,21 @@ def _check_writable(path: Path) -> None:
 
 def _count_frames(path: Path) -> int:
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    capture = cv2.VideoCapture(str(path))
+    with _readable_name(path) as name:
+        capture = cv2.VideoCapture(name)
     try:
         return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     finally:
         capture.release()
+
+
+@contextmanager
+def _readable_name(path: Path) -> Iterator[str]:
+    """Yield a name by which OpenCV can open a file: it crashes on names that are not UTF-8."""
+    if printable(path) == str(path):
+        yield str(path)
+        return
+    with TemporaryDirectory(prefix='mfaranet_video_') as folder:
+        link = Path(folder, f'video{path.suffix}')
+        link.symlink_to(path.absolute())
+        yield str(link)

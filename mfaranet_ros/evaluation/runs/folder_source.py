@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from mfaranet_ros.core.files import printable
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.data.images import Pair, Pairs, decode_bytes, read_bytes
 from mfaranet_ros.data.labels import GroundTruthReader
@@ -44,7 +45,7 @@ class FolderSource:
         """Yield the images whose number is start or more, in order."""
         for number, pair in enumerate(self._pairs):
             if number >= start and self._selection.takes(number):
-                yield Entry(number, pair.name, partial(self._load, pair))
+                yield Entry(number, printable(pair.name), partial(self._load, pair))
 
     def _load(self, pair: Pair) -> Sample:
         watch = Stopwatch()

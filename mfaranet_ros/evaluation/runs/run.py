@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import InferenceError
+from mfaranet_ros.core.files import printable
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.images import Pair, Pairs, read_frame
@@ -65,7 +66,7 @@ def evaluate(
             matrix = ConfusionMatrix(len(label_set))
             matrix.update(labels, read_ground_truth(pair.ground_truth, frame.size))
             total.merge(matrix)
-            scores.append(score_image(pair.name, matrix, label_set))
+            scores.append(score_image(printable(pair.name), matrix, label_set))
         on_labels(pair, labels)
     return Evaluation(label_set, total, tuple(scores))
 
