@@ -87,6 +87,8 @@ setup(
             'mcap>=1.2,<2',
             'mypy==2.4.1',
             'pytest>=8,<10',
+            'pytest-cov>=5,<8',
+            'pytest-xdist>=3.6,<4',
             'rosbags-image>=0.9,<1',
             'ruff==0.17.5',
             'torchmetrics>=1.4,<2',

@@ -11,6 +11,10 @@ pytest_plugins = ('fixtures.messages', 'fixtures.street')
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+WORKER = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])
+WORKERS = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+if WORKERS > 1:  # parallel workers must not share a domain
+    os.environ['ROS_DOMAIN_ID'] = str(1 + (int(os.environ['ROS_DOMAIN_ID']) + WORKER) % 100)
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 

@@ -110,6 +110,7 @@ def test_help_lists_the_verbs_and_installs_nothing(checkout, arguments):
         (('tset',), "unknown verb 'tset': choose from demo, test, check, bench, run, help"),
         (('run',), 'give a command'),
         (('run', '--distro', 'jazzy'), 'give a command'),
+        (('check', '--oldest'), '--oldest: only for ./dev test'),
         (('test', '--distro'), "--distro ''"),
         (('test', '--distro', '../x'), "--distro '../x'"),
         (('test', '--distro', 'foxy'), "no wheels are known for ROS 'foxy'"),
@@ -126,8 +127,8 @@ def test_wrong_call_is_refused_in_one_line(checkout, arguments, said):
 @pytest.mark.parametrize(
     ('arguments', 'call'),
     [
-        (('test', '-x', 'test/a.py'), '-m pytest -x test/a.py'),
-        (('test', '--distro', 'kilted', '-x'), '-m pytest -x'),
+        (('test', '-x', 'test/a.py'), '-m pytest -p pytest_cov -p xdist -x test/a.py'),
+        (('test', '--distro', 'kilted', '-x'), '-m pytest -p pytest_cov -p xdist -x'),
         (('demo', '--seconds', '3'), 'demo --seconds 3'),
         (('bench', 'transport', '--distro=kilted'), 'benchmark transport'),
         (('run', 'python', '--distro', 'x'), '--distro x'),
@@ -253,6 +254,17 @@ def test_machine_without_wheels_is_refused(checkout):
     done = checkout.dev('run', 'true')
     assert is_one_error(done)
     assert 'source a ROS first' in done.stderr
+
+
+def test_oldest_versions_have_an_environment_without_ros(checkout):
+    done = checkout.dev('test', '--oldest', PYTHON='python3', **SOURCED)
+    assert done.returncode == 0, done.stderr
+    assert checkout.asked_for(f'-m venv {checkout.root / ".venv-oldest"}')
+    assert checkout.asked_for('.venv-oldest/oldest.txt')
+    assert not checkout.asked_for('ros-')
+    assert 'test/core' in checkout.asked_for('-m pytest')[0]
+    checkout.dev('test', '--oldest', 'test/core/test_a.py', PYTHON='python3')
+    assert 'test/geometry' not in checkout.asked_for('-m pytest')[0]
 
 
 # -- what it runs in -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 DOMAINS = 100
 """1 to 100, whose ports are free on Linux."""
 
-_VEHICLES = itertools.count()
+_VEHICLES = itertools.count(0, int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1')))
 
 PATIENCE_S = 20.0
 SIZE = (96, 128)
