@@ -25,19 +25,22 @@ class BackendInfo:
 
 
 class Backend(Protocol):
-    """Runs one network on one device.
-
-    device, dtype: where the input must be, and in which type.
-    """
+    """Runs one network on one device."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in `runtime.backend`."""
+        ...
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where the input must be."""
+        ...
 
     @property
-    def dtype(self) -> torch.dtype: ...
+    def dtype(self) -> torch.dtype:
+        """The type the input must have."""
+        ...
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the coarse logits (N, C, ceil(h/4), ceil(w/4)) of an input (N, 3, h, w).

@@ -63,15 +63,23 @@ class Preprocess(Protocol):
     """What makes the network's input of a frame, see pipeline/preprocess.py."""
 
     @property
-    def mean(self) -> tuple[float, ...]: ...
+    def mean(self) -> tuple[float, ...]:
+        """Of red, green and blue in 0..1."""
+        ...
 
     @property
-    def std(self) -> tuple[float, ...]: ...
+    def std(self) -> tuple[float, ...]:
+        """Of red, green and blue in 0..1."""
+        ...
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where the input is made."""
+        ...
 
-    def __call__(self, frame: Frame) -> tuple[torch.Tensor, Geometry]: ...
+    def __call__(self, frame: Frame) -> tuple[torch.Tensor, Geometry]:
+        """Return the input (1, 3, h, w) and its geometry."""
+        ...
 
 
 class Postprocess(Protocol):
@@ -79,7 +87,9 @@ class Postprocess(Protocol):
 
     def __call__(
         self, logits: torch.Tensor, geometry: Geometry, *, resolution: str, with_confidence: bool
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]: ...
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """Return labels and, if wanted, confidence (H, W)."""
+        ...
 
 
 def run_self_test(

@@ -165,14 +165,16 @@ class GroundProjection:
         self._more_rays: dict[int, Rays] = {}
 
     def pixel_of(self, points: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the mask pixels (N, 2) of points (N, 3) of the base frame in metres, and which
-        of them are valid, as `CameraModel.project` does.
+        """Return the mask pixels (N, 2) of points (N, 3) of the base frame in metres.
+
+        The second array says which of them are valid, as in `CameraModel.project`.
         """
         return self.camera.project(self.pose.to_camera(np.asarray(points, np.float64)))
 
     def ground_of(self, pixels: ArrayLike) -> Floats:
-        """Return x and y (N, 2) in metres of the ground that mask pixels (N, 2) see; NaN on or
-        above the horizon.
+        """Return x and y (N, 2) in metres of the ground that mask pixels (N, 2) see.
+
+        They are NaN on or above the horizon.
         """
         rays = self.pose.to_base(self.camera.rays(pixels))
         with np.errstate(divide='ignore', invalid='ignore'):

@@ -157,8 +157,9 @@ _CELL_RULE = _cell_rule()
 
 @dataclass(frozen=True, eq=False)
 class _Feet:
-    """Where things that stand up meet the ground, ray by ray, nearest first: the ray (N,), the
-    place (N,) in its chain, the range (N,) and x and y (N, 2) in metres.
+    """Where things that stand up meet the ground, ray by ray, nearest first.
+
+    ray: (N,). place: (N,) in the ray's chain of pixels. range_m: (N,). xy_m: (N, 2), x and y.
     """
 
     ray: NDArray[np.int64]
@@ -241,8 +242,10 @@ class _View:
 
     @cached_property
     def _feet(self) -> _Feet:
-        """The feet on all rays: where ground (or the edge of the view) is followed by something
-        that stands up, with nothing but unsure pixels between them.
+        """The feet on all rays.
+
+        A foot is where ground (or the edge of the view) is followed by something that stands up,
+        with nothing but unsure pixels between them.
         """
         walk = self._walk
         length = walk.shape[1]

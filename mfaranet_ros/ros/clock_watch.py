@@ -51,5 +51,6 @@ class ClockWatch:
             )
 
     def close(self) -> None:
+        """Stop watching."""
         self._handle.unregister()
         self._node.destroy_timer(self._timer)
