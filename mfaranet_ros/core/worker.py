@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that owns the device and takes frames from the mailbox."""
+"""A worker thread with a mailbox that holds one item: the newest frame wins."""
 
 from __future__ import annotations
 
@@ -9,17 +9,46 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from mfaranet_ros.core.mailbox import Mailbox
-
 ItemT = TypeVar('ItemT')
 
 logger = logging.getLogger(__name__)
 
 
+class Mailbox(Generic[ItemT]):
+    """Holds at most one item; putting another replaces it."""
+
+    def __init__(self) -> None:
+        self._item: ItemT | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, item: ItemT) -> ItemT | None:
+        """Leave an item and return the one it replaced, if that was still waiting."""
+        with self._changed:
+            replaced, self._item = self._item, item
+            self._changed.notify()
+        return replaced
+
+    def take(self) -> ItemT | None:
+        """Wait for an item and take it; None once the mailbox is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._item is not None or self._closed)
+            item, self._item = self._item, None
+            return None if self._closed else item
+
+    def close(self) -> ItemT | None:
+        """Let every `take` return None from now on; return what was still waiting."""
+        with self._changed:
+            self._closed = True
+            item, self._item = self._item, None
+            self._changed.notify_all()
+            return item
+
+
 class Worker(Generic[ItemT]):
     """Calls `handle` with the newest item, one at a time, until it is stopped.
 
-    A handler that raises loses its item only: `failed(error)` is told, and the next one is taken.
+    A handler that raises loses its item only: `failed(error)` is called, the next one is taken.
     item_name: what an item is, for the log.
     """
 
@@ -36,6 +65,7 @@ class Worker(Generic[ItemT]):
         self._thread = threading.Thread(target=self._work, name=f'{item_name} worker', daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def put(self, item: ItemT) -> ItemT | None:

@@ -10,6 +10,7 @@ there is none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from mfaranet_ros.core.config import GroundConfig
@@ -52,15 +53,20 @@ class ParameterPoses:
 
     def at(self, frame: Frame, config: GroundConfig) -> MountingPose:
         """Return the pose; raises CalibrationError for one that is not above the ground."""
-        return MountingPose.from_xyz_rpy(
-            config.x, config.y, config.z, config.roll, config.pitch, config.yaw
-        )
+        return _pose_of(config)
 
     def clear(self) -> None:
         """Parameters have no time."""
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+@lru_cache(maxsize=1)
+def _pose_of(config: GroundConfig) -> MountingPose:
+    return MountingPose.from_xyz_rpy(
+        config.x, config.y, config.z, config.roll, config.pitch, config.yaw
+    )
 
 
 @dataclass(frozen=True, eq=False)

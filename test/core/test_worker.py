@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from mfaranet_ros.core.mailbox import Mailbox
-from mfaranet_ros.core.worker import Worker
+from mfaranet_ros.core.worker import Mailbox, Worker
 
 PATIENCE_S = 5.0
 
