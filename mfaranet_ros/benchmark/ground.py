@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The metric part of the pipeline held to the drive: how exact it is, and how fast.
+"""The metric part of the pipeline against the synthetic scene: how exact and how fast it is.
 
-Labels are the true ones, so that the network plays no part.
+The labels are the ground truth, so no network is involved.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REPEATS = 20
 
 
 def camera_model(camera: SceneCamera) -> CameraModel:
-    """Return a camera of the drive as the pipeline takes it."""
+    """Return a camera of the scene as the pipeline takes it."""
     return CameraModel(
         camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy,
         camera.model if camera.coefficients else 'pinhole', camera.coefficients,
@@ -38,14 +38,14 @@ def camera_model(camera: SceneCamera) -> CameraModel:
 
 
 def mounting_pose(camera: SceneCamera) -> MountingPose:
-    """Return where a camera of the drive sits, as the pipeline takes it."""
+    """Return where a camera of the scene sits, as the pipeline takes it."""
     return MountingPose.from_xyz_rpy(
         camera.x, camera.y, camera.z, camera.roll, camera.pitch, camera.yaw
     )
 
 
 def project_ground(camera: SceneCamera, config: GroundConfig) -> GroundProjection:
-    """Return the ground as a camera of the drive sees it, from its own mounting pose."""
+    """Return the ground as a camera of the scene sees it, from its own mounting pose."""
     size = camera.height, camera.width
     return GroundProjection(camera_model(camera), mounting_pose(camera), config, size)
 

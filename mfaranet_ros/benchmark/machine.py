@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What a benchmark says of the machine: which chip, and at which clocks it ran."""
+"""The machine of a benchmark: its chip and the clocks it ran at."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The operating points for this very machine, as a parameter file of the node."""
+"""The operating points measured on this machine, as a parameter file of the node."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from mfaranet_ros.core.errors import ConfigError
 
 
 def choose_operating_points(benchmark: Benchmark) -> list[Result]:
-    """Return what the operating points should hold, from the most costly to the cheapest.
+    """Return the operating points worth keeping, from the most costly to the cheapest.
 
-    All operating points run on one backend in one precision: those with which the most costly
-    network is the quickest. An operating point that is slower than another one and no more
-    accurate is left out, where the accuracy is known. Raises ConfigError if nothing but the
-    reference was measured.
+    All run on one backend in one precision: those on which the most costly network is fastest. An
+    operating point that is slower than another one and no more accurate is left out, where the
+    accuracy is known. Raises ConfigError if nothing but the reference was measured.
     """
     ours = [result for result in benchmark.results if result.row.backend != REFERENCE]
     if not ours:
         raise ConfigError(
-            'no operating point could be measured, so there is no operating points to write: see '
-            'why above'
+            'no operating point could be measured, so there are none to write: see above'
         )
     costly = max(ours, key=lambda result: result.gmac)
     quickest = min((r for r in ours if r.gmac == costly.gmac), key=_ms)

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""A benchmark in words: the table for the terminal, and all figures for a file."""
+"""A benchmark as a table for the terminal and as figures for a file."""
 
 from __future__ import annotations
 

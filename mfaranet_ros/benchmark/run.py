@@ -35,9 +35,9 @@ class GroundTruth:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What was found of one row.
+    """The figures of one row.
 
-    ratio: how many times as fast as the reference in this run, camera bytes to labels;
+    ratio: speed relative to the reference in this run, camera bytes to labels;
     network_ratio: of the networks alone. agreement: share of pixels with the reference's label.
     gmac: 10^9 multiply-accumulates of the convolutions. floor_ms: what they take at the pace of
     a large matrix product on this machine. mean_iou: None where no ground truth was given.
@@ -83,7 +83,8 @@ def run_benchmark(
     """Measure the pipeline of every config against the network of the base as published.
 
     configs: one or more, of any networks with the label set of the base; their inputs have a
-    height and a width. frames: camera images of one size. tell: hears what is going on.
+    height and a width. frames: camera images of one size. tell(text): is called with
+    what is being done.
 
     A row that cannot be built becomes a Failure. Raises what the reference raises.
     """

@@ -31,7 +31,7 @@ REFERENCE = 'reference'
 
 @dataclass(frozen=True)
 class Row:
-    """What was asked for, in the words of the settings; backend and precision may be auto."""
+    """What was asked for, named as in the settings; backend and precision may be auto."""
 
     model: str
     operating_point: str
@@ -79,7 +79,7 @@ class Subject(Protocol):
 class Pipeline:
     """A pipeline, tested and warm.
 
-    config: with the height and width of the input set. operating point: what it is called. Raises
+    config: with the height and width of the input set. operating_point: its name. Raises
     ConfigError, UnknownNameError or WeightsError for what does not fit, and InferenceError where
     it does not run.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Measure what this machine can do: networks, messages, the ground in metres, the drive."""
+"""Measure what this machine can do: networks, messages, the metric ground, the scene."""
 
 from __future__ import annotations
 

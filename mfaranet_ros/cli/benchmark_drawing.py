@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many frames of the synthetic scene one core draws in a second, with all their ground truth.
 
-The reference is the decoding of a JPEG of the same image, measured in turn with the drawing.
+The reference is decoding a JPEG of the same image, measured alternately with the drawing.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SIZES = ('360x480', '1024x2048')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare sizes, frames and options of the drive."""
+    """Declare sizes, frames and options of the scene."""
     parser.add_argument(
         '--sizes', nargs='+', default=SIZES, metavar='HxW',
         help=f'of the images, in px; default: {" ".join(SIZES)}',
     )  # fmt: skip
     add_drive_arguments(parser)
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the drive')
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the synthetic scene')
     parser.add_argument('--frames', type=int, default=20, metavar='N', help='default: 20')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
 
@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def table(times: Sequence[DrawingTimes]) -> str:
-    """Return the figures in words."""
+    """Return the figures as a table."""
     rows = ['processor time of one thread, median']
     rows.append(f'{"size":<12}{"frame":>11}{"frames/s":>10}{"JPEG decoded":>14}{"ratio":>7}')
     for entry in times:

@@ -1,9 +1,9 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How exact the drivable area in metres is, and how long it takes, with true labels of the drive.
+"""How exact and how fast the drivable area in metres is, with true labels of the scene.
 
 The grid and the boundary of the pipeline are compared with the ground truth of the synthetic
-scene, whose geometry is known. The network plays no part.
+scene, whose geometry is known. No network is involved.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SIZE = '1024x2048'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the drives, the frames of each, and the camera."""
+    """Declare the scenes, the frames of each, and the camera."""
     add_scene_arguments(parser, size=SIZE)
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the first drive')
-    parser.add_argument('--seeds', type=int, default=3, metavar='N', help='drives; default: 3')
+    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the first scene')
+    parser.add_argument('--seeds', type=int, default=3, metavar='N', help='scenes; default: 3')
     parser.add_argument(
-        '--frames', type=int, default=4, metavar='N', help='of each drive; default: 4'
+        '--frames', type=int, default=4, metavar='N', help='of each scene; default: 4'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
 
@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
         figures = measure_ground(drives, frames, on_frame=progress.update)
     print(
         f'{camera.width}x{camera.height}, fx {camera.fx:g} px, {camera.z:g} m high, true '
-        f'{options.labels} labels, {figures.frames} frames of {args.seeds} drives'
+        f'{options.labels} labels, {figures.frames} frames of {args.seeds} scenes'
     )
     print(describe_metric(figures.counts))
     print(_times(figures))

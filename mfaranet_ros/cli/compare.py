@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Compare two reports of `mfaranet evaluate` on the same frames: is one better by more than noise?
+"""Compare two reports of `mfaranet evaluate` on the same frames: better, or noise?
 
-The interval is that of the difference over frames drawn with replacement, the same for both.
+The interval of the difference is bootstrapped over frames, the same draws for both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('second', type=Path, metavar='B.json', help='one of the same frames')
     parser.add_argument(
         '--block', type=int, default=1, metavar='N',
-        help='draw so many consecutive frames together, for images of a drive that resemble '
+        help='draw this many consecutive frames together, for images of a drive that resemble '
         'each other; default: 1',
     )  # fmt: skip
     parser.add_argument('--seed', type=int, default=SEED, metavar='N', help=f'default: {SEED}')
@@ -63,12 +63,12 @@ def _read(path: Path) -> Scored:
             f'{path} cannot be read: {error.strerror}; give a report.json'
         ) from error
     except ValueError as error:
-        raise SourceError(f'{path} is no JSON ({error}): give a report.json') from error
+        raise SourceError(f'{path} is not JSON ({error}): give a report.json') from error
     return read_scored(str(path), content)
 
 
 def describe(found: Comparison) -> str:
-    """Return the table, the verdict in words, and what differs in the settings."""
+    """Return the table, the verdict, and the settings that differ."""
     rows = [('', 'A', 'B', 'B - A', f'{CONFIDENCE:.0%} interval', '')]
     for each in found.differences:
         interval = f'{each.low:+.4f} to {each.high:+.4f}'
@@ -79,12 +79,12 @@ def describe(found: Comparison) -> str:
     lines = [table(rows, '<>>>><'), '', verdict(found.differences[0])]
     lines += [f'{found.frames} frames, {DRAWS} draws of {drawn}', '']
     differing = [f'  {name}: {a} / {b}' for name, (a, b) in found.settings.items()]
-    lines += ['they differ in', *differing] if differing else ['all settings are the same']
+    lines += ['settings that differ', *differing] if differing else ['all settings are the same']
     return '\n'.join(lines)
 
 
 def verdict(mean: Difference) -> str:
-    """Say in words what the interval of one score means."""
+    """Return what the interval of one score means."""
     interval = f'{CONFIDENCE:.0%} interval of the difference: {mean.low:+.4f} to {mean.high:+.4f}'
     if mean.low == mean.high == 0:
         return f'The {mean.name} of both is the same on every draw.'

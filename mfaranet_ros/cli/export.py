@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a network as an ONNX file, for the backend onnx, TensorRT and other runtimes.
 
-The file is compared with the network before it is written; FILE.json beside it says what it is.
+The file is compared with the network before it is written; FILE.json beside it describes it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STEPS = 3
 
 OF_THE_MODEL = {
     **{flag: MODEL_ARGUMENTS[flag] for flag in ('model', 'weights', 'scales')},
-    'labels': ('model.labels', 'NAME', 'label set of weights that do not say theirs'),
+    'labels': ('model.labels', 'NAME', 'label set of weights that do not name theirs'),
 }
 """By the flag's name: the setting it stands for, what to write, and what it says."""
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size',
         metavar='HxW',
-        help='of the input, in px: the only one, or with --dynamic the usual',
+        help='of the input, in px; with --dynamic: the usual one',
     )
     parser.add_argument('--dynamic', action='store_true', help='for inputs of any size')
     parser.add_argument(
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Export, say how it compares, and how TensorRT makes an engine of it."""
+    """Export, print how it compares and the commands that build a TensorRT engine."""
     if args.size is None and not args.dynamic:
         raise ConfigError('no size: give --size HxW for one, --dynamic for any, or both')
     given = parse_size(args.size, '--size') if args.size else None
@@ -83,8 +83,8 @@ def main(args: argparse.Namespace) -> int:
         f'{sidecar.label_set}, {where}, {sidecar.precision}, {sidecar.outputs}, '
         f'{megabytes:.1f} MB'
     )
-    print(f'{sidecar_path(args.out)}: what it is')
-    print(f'compared with plain float32 on a drawn street: {in_words(compared)}')
+    print(f'{sidecar_path(args.out)}: its description')
+    print(f'compared with plain float32 on a synthetic street: {in_words(compared)}')
     for name, line in lines.items():
         print(f'{name}: {line}')
     if args.json:

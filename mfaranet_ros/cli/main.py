@@ -35,10 +35,10 @@ for _name, _verb in {
     'demo': Verb('mfaranet_ros.cli.demo', 'play the synthetic scene or images through the node'),
     'benchmark': Verb('mfaranet_ros.cli.benchmark', 'measure what this machine can do'),
     'evaluate': Verb('mfaranet_ros.cli.evaluate', 'score a network on images or bags'),
-    'compare': Verb('mfaranet_ros.cli.compare', 'tell two evaluations from noise'),
+    'compare': Verb('mfaranet_ros.cli.compare', 'compare two evaluations: better, or noise?'),
     'scene': Verb('mfaranet_ros.cli.scene', 'write the synthetic scene as images or a bag'),
-    'record': Verb('mfaranet_ros.cli.record', 'write what the node publishes into a bag'),
-    'train': Verb('mfaranet_ros.cli.train', 'train a network, or go on with a training'),
+    'record': Verb('mfaranet_ros.cli.record', 'record what the node publishes into a bag'),
+    'train': Verb('mfaranet_ros.cli.train', 'train a network, or resume a training'),
     'calibrate': Verb('mfaranet_ros.cli.calibrate', 'calibrate the confidence of a network'),
     'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),
     'models': Verb('mfaranet_ros.cli.models', 'list the networks, their size and weights'),
@@ -85,7 +85,7 @@ def _without_verb(arguments: Sequence[str]) -> int:
         prog='mfaranet',
         usage='mfaranet VERB [ARGUMENTS]',
         description='\n'.join(f'  {name:<12}{verb.summary}' for name, verb in VERBS.items()),
-        epilog='mfaranet VERB --help says what a verb takes.',
+        epilog='mfaranet VERB --help lists the arguments of a verb.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--version', action='version', version=f'mfaranet_ros {__version__}')

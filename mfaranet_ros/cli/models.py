@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""List the networks: how large they are, how much they compute, and which weights are at hand."""
+"""List the networks: their size, their operations, and the weights that are available."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZE = '1024x2048'
 LABELS = 'cityscapes'
 ALL = 'all'
 COLUMNS = (
-    'model', 'scales', 'parameters', 'GMAC', 'GMAC/2^30', 'stride', 'paper', 'weights at hand',
+    'model', 'scales', 'parameters', 'GMAC', 'GMAC/2^30', 'stride', 'paper', 'weights',
 )  # fmt: skip
 
 Scales = tuple[int, ...]
@@ -99,7 +99,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def measure(name: str, scales: Scales, label_set: LabelSet, size: tuple[int, int]) -> Row:
-    """Return what is to be said of one network."""
+    """Return the figures of one network."""
     entry = get_model_entry(name)
     found = measure_model(
         name, classes=len(label_set), scales=scales, height=size[0], width=size[1]
@@ -113,14 +113,14 @@ def find_at_hand(folder: Path) -> list[AtHand]:
     Raises SourceError where there is no such folder.
     """
     if not folder.expanduser().is_dir():
-        raise SourceError(f'{folder} is no folder: give a folder of .safetensors files')
+        raise SourceError(f'{folder} is not a folder: give a folder of .safetensors files')
     return [_read(path) for path in sorted(folder.expanduser().glob('*.safetensors'))]
 
 
 def describe(
     rows: Sequence[Row], at_hand: Sequence[AtHand], label_set: LabelSet, size: tuple[int, int]
 ) -> str:
-    """Return the table and what its reader needs to know."""
+    """Return the table and its legend."""
     lines = [table([COLUMNS, *(_cells(row, at_hand) for row in rows)], '<<>>>><<')]
     lines.append(
         f'\nfor one image of {size[0]}x{size[1]} px (height x width) and the '

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the synthetic scene: images, labels, calibration and the ground truth in metres.
 
-Into a folder that `mfaranet evaluate`, `mfaranet train` and the player read as it is, or with
---bag into an mcap bag.
+Into a folder that `mfaranet evaluate`, `mfaranet train` and the player can read, or with --bag
+into an mcap bag.
 """
 
 from __future__ import annotations
@@ -26,12 +26,17 @@ EXTENT = '0,40,-10,10,0.1'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the drive, which of its frames, and where they go."""
+    """Declare the scene, which of its frames, and where they go."""
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where to write')
     parser.add_argument('--bag', action='store_true', help='as a bag (mcap), which DIR then is')
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='which drive; default: 0')
     parser.add_argument(
-        '--frames', type=int, metavar='N', help='so many from its beginning; default: all'
+        '--seed', type=int, default=0, metavar='N', help='number of the scene; default: 0'
+    )
+    parser.add_argument(
+        '--frames',
+        type=int,
+        metavar='N',
+        help='number of frames, from its beginning; default: all',
     )
     add_scene_arguments(parser)
     parser.add_argument(
@@ -42,17 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='of the ground truth in metres: x_min,x_max,y_min,y_max,resolution, or none; '
         f'default: {EXTENT}',
     )  # fmt: skip
-    parser.add_argument('--overwrite', action='store_true', help='replace what is there')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write there what was made')
+    parser.add_argument('--overwrite', action='store_true', help='replace existing files')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write a summary there')
 
 
 def main(args: argparse.Namespace) -> int:
-    """Write the frames and say what is where; raises MfaranetError."""
+    """Write the frames; raises MfaranetError."""
     drive = SyntheticScene(args.seed, scene_options(args), scene_camera(args))
     count = len(drive) if args.frames is None else args.frames
     if not 1 <= count <= len(drive):
         raise ConfigError(
-            f'--frames {count}: the drive has 1 to {len(drive)}, more by --set duration_s=SECONDS'
+            f'--frames {count}: the scene has 1 to {len(drive)}, more by --set duration_s=SECONDS'
         )
     finder = None if args.grid == 'none' else MetricGroundTruthFinder(drive, _extent(args.grid))
     output = _output(args, drive)
@@ -63,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
         output.close()
     kind = 'bag' if args.bag else 'folder'
     print(
-        f'{args.out}: {count} frames of drive {args.seed}, {drive.label_set} labels, as a {kind}'
+        f'{args.out}: {count} frames of scene {args.seed}, {drive.label_set} labels, as a {kind}'
     )
     if args.json:
         write_json(

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments of the tools that use the synthetic scene: its options and its camera."""
+"""Arguments of the verbs that use the synthetic scene: its options and its camera."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEMO_SIZE = f'{SceneCamera.height}x{SceneCamera.width}'
 
 
 def add_scene_arguments(parser: argparse.ArgumentParser, size: str = DEMO_SIZE) -> None:
-    """Declare size, camera and options of the drive."""
+    """Declare size, camera and options of the scene."""
     parser.add_argument(
         '--size', default=size, metavar='HxW', help=f'of the images, in px; default: {size}'
     )
@@ -34,12 +34,12 @@ def add_scene_arguments(parser: argparse.ArgumentParser, size: str = DEMO_SIZE) 
 
 
 def add_drive_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the drive."""
+    """Declare the options of the scene."""
     parser.add_argument(
         '--preset', default='default', metavar='NAME',
-        help=f'options to begin with, one of {", ".join(PRESETS)}',
+        help=f'options to start from, one of {", ".join(PRESETS)}',
     )  # fmt: skip
-    add_set_argument(parser, 'any option of the drive, as in --set rain=0.5')
+    add_set_argument(parser, 'any option of the scene, as in --set rain=0.5')
 
 
 def scene_camera(args: argparse.Namespace) -> SceneCamera:
@@ -48,5 +48,5 @@ def scene_camera(args: argparse.Namespace) -> SceneCamera:
 
 
 def scene_options(args: argparse.Namespace, **defaults: str) -> SceneOptions:
-    """Return the options of the drive; defaults: those that this tool changes."""
+    """Return the options of the scene; defaults: those that this verb changes."""
     return options_of(args.set, replace(preset(args.preset), defaults))

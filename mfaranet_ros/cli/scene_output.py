@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the frames of a drive go: a folder or a bag, which the other tools read as they are."""
+"""Writers for the frames of a scene: a folder or a bag that the other verbs can read."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SceneFolder:
         self._poses: list[dict[str, Any]] = []
         present = [name for name in (*FOLDERS, *FILES) if (path / name).exists()]
         if present and not overwrite:
-            raise OutputError(f'{path} holds {present[0]} already: give another, or --overwrite')
+            raise OutputError(f'{path} already has {present[0]}: give another DIR, or --overwrite')
         for name in FOLDERS:
             shutil.rmtree(path / name, ignore_errors=True)
         write_text(path / FILES[0], calibration_yaml(scene_camera_info(drive.camera)))
@@ -75,7 +75,7 @@ class SceneFolder:
         self._poses.append({'frame': name, 'stamp_ns': frame.stamp_ns, **vars(frame.pose)})
 
     def close(self) -> None:
-        """Write what is known of the whole drive."""
+        """Write calibration, options and poses of the whole scene."""
         camera = self._drive.camera
         write_json(
             self._path / FILES[1],
@@ -102,7 +102,7 @@ class SceneFolder:
 
 
 class SceneBag:
-    """An mcap bag with the images of a camera and, on /truth, what is true of them."""
+    """An mcap bag with the images of a camera and, below /truth, their ground truth."""
 
     def __init__(self, path: Path, drive: SyntheticScene, *, overwrite: bool = False) -> None:
         self._drive = drive

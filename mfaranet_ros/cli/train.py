@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Train a network on images with labels, or go on with a training.
+"""Train a network on labelled images, or resume a training.
 
 The default recipe is the paper's; `small` trains on a few hundred images, best from weights of
 `small_start` (docs/training.md). Several GPUs: torchrun --nproc-per-node N -m mfaranet_ros.cli
@@ -38,14 +38,14 @@ FLAGS = {
     'labels': ('data.labels', 'NAME', 'label set of plain folders'),
     'leave-out': ('data.leave_out', 'DRIVES', 'validate on these drives of train, as 0001TP'),
     'model': ('network.name', 'NAME', 'network'),
-    'weights': ('network.weights', 'FILE', 'begin with these instead of from scratch'),
+    'weights': ('network.weights', 'FILE', 'start from these instead of from scratch'),
     'backbone-weights': (
         'network.backbone_weights',
         'FILE',
-        'begin the backbone with these of timm or torchvision',
+        'start the backbone from these of timm or torchvision',
     ),
     'epochs': ('run.epochs', 'N', 'passes over the data'),
-    'max-minutes': ('run.max_minutes', 'N', 'wall-clock budget that the schedule is fitted to'),
+    'max-minutes': ('run.max_minutes', 'N', 'wall-clock budget; the schedule is fitted to it'),
     'device': ('run.device', 'NAME', 'cpu, cuda, cuda:N or auto'),
 }
 """By the flag: the setting it stands for, what to write, and what it says."""
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--recipe',
         default=PAPER,
         choices=RECIPES,
-        help=f'where the settings begin; default: {PAPER}',
+        help=f'preset of the settings; default: {PAPER}',
     )
     for flag, (name, metavar, text) in FLAGS.items():
         parser.add_argument(f'--{flag}', dest=name, metavar=metavar, help=f'{text} [{name}]')
@@ -73,19 +73,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='any other setting, as in --set optim.batch=16 (may be given several times)',
     )  # fmt: skip
     parser.add_argument(
-        '--settings', action='store_true', help='print all settings of the recipe, and end'
+        '--settings', action='store_true', help='print all settings of the recipe and exit'
     )
     parser.add_argument(
         '--out', type=Path, default=Path('out/train'), metavar='DIR', help='default: out/train'
     )
     parser.add_argument(
-        '--resume', action='store_true', help='go on with the run in DIR, as it was begun'
+        '--resume', action='store_true', help='resume the run in DIR with its own settings'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train, print what has come of it, and return 0, or 130 where it was stopped."""
+    """Train, print the result, and return 0, or 130 if it was stopped."""
     given = _given(args)
     if args.settings:
         print(list_settings(RECIPES[args.recipe]))
@@ -95,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
             result = resume(args.out, given, watcher)
         else:
             result = train(make_config(args.recipe, given), args.out, watcher)
-    if os.environ.get('RANK', '0') == '0':  # of several processes only the first one speaks
+    if os.environ.get('RANK', '0') == '0':  # of several processes only the first one prints
         print(summarise(result))
         if args.json:
             write_json(args.json, {**figures(result), 'about': about()})
@@ -105,7 +105,7 @@ def main(args: argparse.Namespace) -> int:
 def _given(args: argparse.Namespace) -> dict[str, Value]:
     """Return the settings the arguments name; raises ConfigError."""
     if args.resume and args.recipe != PAPER:
-        raise ConfigError('--resume keeps the recipe the run was begun with: leave --recipe out')
+        raise ConfigError('--resume keeps the recipe of the run: leave --recipe out')
     named = [
         f'{name}={getattr(args, name)}'
         for name, _, _ in FLAGS.values()
@@ -124,12 +124,12 @@ def list_settings(config: TrainConfig) -> str:
 
 
 def figures(result: Result) -> dict[str, Any]:
-    """Return what a run has come to as JSON can hold it."""
+    """Return the result of a run as JSON can hold it."""
     return {**asdict(result), 'folder': str(result.folder)}
 
 
 def summarise(result: Result) -> str:
-    """Return what a run has come to in a few lines."""
+    """Return the result of a run in a few lines."""
     last = result.rows[-1] if result.rows else None
     lines = [
         f'{result.steps} steps'
@@ -142,7 +142,7 @@ def summarise(result: Result) -> str:
     if result.finished:
         lines.append(f'last weights: {result.folder / LAST}, curves: {result.folder / CURVES}')
     else:
-        lines.append(f'stopped; go on with: mfaranet train --resume --out {result.folder}')
+        lines.append(f'stopped; resume with: mfaranet train --resume --out {result.folder}')
     return '\n'.join(lines)
 
 
@@ -167,7 +167,7 @@ class _Bar:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt  # whoever asks twice does not want to wait
+            raise KeyboardInterrupt  # asked twice: do not wait
         self._stop.set()
 
     def stopping(self) -> bool:

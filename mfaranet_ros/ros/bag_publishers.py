@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The topics of a recorded bag as publishers: the camera's under the player's names."""
+"""Publishers for the topics of a bag; those of the camera have the player's names."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LATCHED = QoSProfile(
 class BagPublishers:
     """Publishes messages of a recording as the bytes that were recorded.
 
-    image: the publisher of the camera's images. not_installed: the topics of which the types
-    are not there; the recording is played without them. count: of the messages so far.
+    image: the publisher of the camera's images. not_installed: topics whose types are not
+    installed, which are left out. count: of the messages published so far.
     """
 
     def __init__(self, player: Any, recording: BagPlayback) -> None:

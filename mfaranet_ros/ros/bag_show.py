@@ -1,14 +1,14 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""A recorded bag as it was: what the player does with one.
+"""Plays a recorded bag as it was recorded.
 
-Messages go out as the bytes that were recorded: the camera's on `image` (or `image/compressed`)
-and `camera_info`, all others under their own names. /clock tells the time of the recording. It
-leads by a margin: it stands before the first message when a pass begins and runs on behind the
-last one, so that whoever follows it never takes a message of one pass by the clock of another.
+Messages are published as the recorded bytes: the camera's on `image` (or `image/compressed`) and
+`camera_info`, all others under their own names. /clock is the time of the recording. A pass
+begins with /clock a margin before the first message and ends a margin after the last one, so that
+a subscriber never handles a message of one pass by the clock of another.
 
-There are two paces. By `time` messages go out at the moments of their log. By `answer` an image
-goes out when the mask of the one before has come, so that the node handles every one of them.
+There are two paces. With `time` messages are published at the times of the log. With `answer` an
+image is published when the mask of the one before has arrived, so that the node processes all.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ MARGIN_S = 0.1
 
 LAST_WORD_S = 1.1
 LINGER_S = 1.0
-"""So long the recording's time runs on behind its end, at least, and of the steady clock."""
+"""How long the recording's time runs on after its end, at least, and of the steady clock."""
 
 SAY_S = 0.1
-"""Of the steady clock, from the player's own last word to its end."""
+"""Of the steady clock, from the player's last status to its end."""
 
 CLOCK_LEAD_S = 0.005
-"""Of the steady clock, by which /clock is told before an image that is sent for an answer."""
+"""Of the steady clock, by which /clock precedes an image that waits for its answer."""
 
 LOOK_S = 0.05
 AT_ONCE = 100
-"""So many messages may go out before the executor has a look at other things."""
+"""Messages that are published at most before the executor serves other callbacks."""
 
 TRUNCATED = 3
-"""The exit code where all that can be read was played, and something is missing."""
+"""The exit code of a truncated bag, of which all that can be read was played."""
 
 
 class BagShow:
     """Publishes a recording with its clock.
 
-    player: the node, which waits for subscribers before it calls `begin`, and is told of the end.
+    player: the node; it calls `begin` once there are subscribers, and its `end` is called.
     """
 
     def __init__(self, player: Any, recording: BagPlayback) -> None:
@@ -63,7 +63,7 @@ class BagShow:
         self._clock = player.create_publisher(Clock, '/clock', NEWEST)
         self._publishers = BagPublishers(player, recording)
         self.image = self._publishers.image
-        self._tape = BagCursor(recording)  # without what cannot be published
+        self._cursor = BagCursor(recording)  # without what cannot be published
         self._camera_info: BagMessage | None = None
         self._sent = self._unanswered = self._gaps = 0
         self._late_ms = 0.0
@@ -84,13 +84,13 @@ class BagShow:
 
     @property
     def awaited(self) -> str:
-        """What it still waits for before the first message, besides subscribers of the image."""
+        """What it waits for before the first message, besides subscribers of the image."""
         if self._answers is None or self._player.count_publishers(self._answers.topic_name):
             return ''
         return f'a publisher of {self._answers.topic_name}, whose masks are the answers'
 
     def describe(self) -> str:
-        """Say what will be played, and where."""
+        """Return what will be played, and on which topic."""
         camera, config = self._recording.camera, self._config
         pace = f'{config.rate:g} times as fast as recorded'
         if self._answers is not None:
@@ -108,15 +108,15 @@ class BagShow:
 
     @property
     def events(self) -> str:
-        """What went wrong so far, without being the end."""
+        """What went wrong so far without ending the playback."""
         unanswered = f'{self._unanswered} images not answered' if self._unanswered else ''
         gaps = f'{self._gaps} gaps in the log cut' if self._gaps else ''
-        found = (unanswered, gaps, self._tape.oddities, self._recording.bag.truncated)
+        found = (unanswered, gaps, self._cursor.oddities, self._recording.bag.truncated)
         return '; '.join(text for text in found if text)
 
     @property
     def summary(self) -> str:
-        """Say at the end what was played."""
+        """What was played, for the log at the end."""
         text = f'{self._sent} images sent, {self._publishers.count} messages in all'
         return f'{text}; {self.events}' if self.events else text
 
@@ -126,14 +126,14 @@ class BagShow:
         return (
             ('rate', f'{self._config.rate:g}'),
             ('pace', self._config.pace),
-            ('pass', str(self._tape.passes)),
+            ('pass', str(self._cursor.passes)),
             ('images_sent', str(self._sent)),
             ('messages_sent', str(self._publishers.count)),
             ('images_not_answered', str(self._unanswered)),
             ('gaps_cut', str(self._gaps)),
             ('late_ms_max', f'{self._late_ms:.3f}'),
-            ('stamps_repeated', str(self._tape.stamps.repeated.count)),
-            ('stamps_backward', str(self._tape.stamps.backward.count)),
+            ('stamps_repeated', str(self._cursor.stamps.repeated.count)),
+            ('stamps_backward', str(self._cursor.stamps.backward.count)),
         )
 
     def close(self) -> None:
@@ -152,13 +152,13 @@ class BagShow:
         self._begin_pass()
 
     def _begin_pass(self) -> None:
-        """Set /clock to shortly before the first message and go on from there."""
+        """Set /clock to shortly before the first message and play from there."""
         if self._camera_info is not None:
             self._publishers.publish(self._camera_info)
-        first = self._tape.next_message
+        first = self._cursor.next_message
         self._first_ns = self._last_ns = first.time_ns
         self._time.set(first.time_ns - self._margin_ns, time.monotonic_ns())
-        self._tell_time(first.time_ns - self._margin_ns)
+        self._publish_clock(first.time_ns - self._margin_ns)
         if self._answers is None:
             self._timer = self._player.call_every(1 / self._config.clock_rate_hz, self._keep_time)
         else:
@@ -169,24 +169,24 @@ class BagShow:
         return round(MARGIN_S * self._config.rate * 1e9)
 
     def _is_over(self, bag_ns: int) -> bool:
-        """Return whether so much was played that the whole play ends here."""
+        """Return whether duration_s of the recording have been played."""
         played_ns = self._played_ns + bag_ns - self._first_ns
         return 0 < self._config.duration_s * 1e9 <= played_ns
 
     def _end_pass(self) -> None:
-        """Begin anew where it loops, else end the play."""
+        """Restart where it loops, else end."""
         if not self._config.loop:
             return self._end()
         self._played_ns += self._last_ns - self._first_ns
         try:
-            self._tape.rewind()
+            self._cursor.rewind()
         except MfaranetError as error:
             return self._player.fail(error)
-        self._player.get_logger().info(f'begins anew: pass {self._tape.passes}')
+        self._player.get_logger().info(f'restart: pass {self._cursor.passes}')
         return self._begin_pass()
 
     def _end(self) -> None:
-        """Let the clock run on for the last diagnostics of those who follow it, and end."""
+        """Let the clock run on, so that nodes on it publish their last diagnostics, and end."""
         steady_ns = time.monotonic_ns()
         bag_ns = self._told_ns
         self._time = BagTime(max(self._config.rate, LAST_WORD_S / LINGER_S))
@@ -196,32 +196,32 @@ class BagShow:
 
     def _run_out(self) -> None:
         steady_ns = time.monotonic_ns()
-        self._tell_time(self._time.now_ns(steady_ns))
+        self._publish_clock(self._time.now_ns(steady_ns))
         if steady_ns < self._end_ns:
             return
         if truncated := self._recording.bag.truncated:
             self._player.get_logger().warning(truncated)
         self._player.end(TRUNCATED if truncated else 0, linger_s=SAY_S)
 
-    def _tell_time(self, bag_ns: int) -> None:
+    def _publish_clock(self, bag_ns: int) -> None:
         self._told_ns = bag_ns
         message = Clock()
         message.clock.sec, message.clock.nanosec = divmod(max(0, bag_ns), 10**9)
         self._clock.publish(message)
 
     def _play(self, message: BagMessage) -> None:
-        """Publish the message that is due and read the one behind it."""
-        self._tape.take()
+        """Publish the message that is due and read the next one."""
+        self._cursor.take()
         self._publishers.publish(message)
         self._last_ns = message.time_ns
         if self._is_image(message):
             self._sent += 1
-            self._tape.watch_stamp(header_stamp_ns(message.raw))
+            self._cursor.watch_stamp(header_stamp_ns(message.raw))
         self._cut_gap()
 
     def _cut_gap(self) -> None:
-        """Set the time to shortly before the next message, if that is too far away."""
-        message, limit_ns = self._tape.next_message, self._config.max_gap_s * 1e9
+        """Set the time to shortly before the next message if that is too far away."""
+        message, limit_ns = self._cursor.next_message, self._config.max_gap_s * 1e9
         gap_ns = 0 if message is None else message.time_ns - self._last_ns
         if message is None or not 0 < limit_ns < gap_ns:
             return
@@ -240,25 +240,25 @@ class BagShow:
     # -- by time ----------------------------------------------------------------------------
 
     def _keep_time(self) -> None:
-        """Tell the time and play what is due; called again when there is something to do."""
+        """Publish the time and what is due, and schedule the next call."""
         now_ns = self._time.now_ns(time.monotonic_ns())
-        self._tell_time(now_ns)
+        self._publish_clock(now_ns)
         if self._is_over(now_ns):
             return self._end()
         for _ in range(AT_ONCE):
-            message = self._tape.next_message
+            message = self._cursor.next_message
             if message is None or message.time_ns > now_ns:
                 break
             late_ms = (now_ns - message.time_ns) / self._config.rate / 1e6
             self._late_ms = max(self._late_ms, late_ms)
             self._play(message)
-        if self._tape.next_message is None and now_ns > self._last_ns + self._margin_ns:
+        if self._cursor.next_message is None and now_ns > self._last_ns + self._margin_ns:
             return self._end_pass()
         return self._call_again()
 
     def _call_again(self) -> None:
-        """Ask to be called for the next message or the next telling of the time."""
-        wait_s, message = 1 / self._config.clock_rate_hz, self._tape.next_message
+        """Schedule the next call for the next message or the next /clock."""
+        wait_s, message = 1 / self._config.clock_rate_hz, self._cursor.next_message
         if message is not None:
             until_s = self._time.until_s(message.time_ns, time.monotonic_ns())
             wait_s = min(wait_s, max(0.0, until_s))
@@ -268,17 +268,17 @@ class BagShow:
     # -- by answer --------------------------------------------------------------------------
 
     def _play_to_next_image(self) -> None:
-        """Play what was logged before the next image, and tell its time."""
-        while (message := self._tape.next_message) is not None and not self._is_image(message):
-            self._tell_time(message.time_ns)
+        """Play what was logged before the next image, and publish its time."""
+        while (message := self._cursor.next_message) is not None and not self._is_image(message):
+            self._publish_clock(message.time_ns)
             self._play(message)
         if message is not None and not self._is_over(message.time_ns):
-            self._tell_time(message.time_ns)
+            self._publish_clock(message.time_ns)
             self._player.call_every(CLOCK_LEAD_S, lambda: self._ask(message))
         elif message is not None:
             self._end()
         else:
-            self._tell_time(self._last_ns + self._margin_ns)
+            self._publish_clock(self._last_ns + self._margin_ns)
             self._player.call_every(MARGIN_S, self._end_pass)
 
     def _ask(self, message: BagMessage) -> None:

@@ -1,10 +1,10 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Images as a camera would publish them: what the player does with images and the drive.
+"""Plays images, a video or the synthetic scene as a camera would publish them.
 
-It publishes `image` (or `image/compressed`), `camera_info` and, where the images have labels,
-`ground truth`. An image is read and converted while the one before is on its way, so that it goes
-out at its moment; it is stamped with the node's clock at that moment.
+It publishes `image` (or `image/compressed`), `camera_info` and, for images with labels, `truth`.
+An image is read and converted right after the one before was sent, so that it is ready when it is
+due; it is stamped with the node's clock when it is sent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The messages of one image, which lack nothing but the stamp."""
+    """The messages of one image, complete but for the stamp."""
 
     messages: tuple[tuple[Any, Any], ...]
     has_ground_truth: bool
@@ -59,10 +59,10 @@ class Prepared:
             publisher.publish(message)
 
 
-class Imageshow:
+class ImageShow:
     """Publishes the images of a source one by one, at their rate.
 
-    player: the node, which waits for subscribers before it calls `begin`, and is told of the end.
+    player: the node; it calls `begin` once there are subscribers, and its `end` is called.
     Raises SourceError or CalibrationError for what cannot be played.
     """
 
@@ -70,7 +70,7 @@ class Imageshow:
         self._player = player
         self.config: PlayerConfig = player.config
         self._source = source
-        self._reel = ImageCursor(source, loop=self.config.loop)
+        self._cursor = ImageCursor(source, loop=self.config.loop)
         self._rate_hz = self.config.rate_hz or source.rate_hz
         self._calibration = (
             read_calibration(self.config.calibration)
@@ -82,7 +82,7 @@ class Imageshow:
         self._paced_by = self._make_clock()
         self._pace = Pace(self._rate_hz)
         self._create_publishers()
-        first = self._reel.next()
+        first = self._cursor.next()
         if self._calibration is not None and first is not None:
             check_size(self._calibration, *first.size, first.name)
         self._next = self._prepare(first)
@@ -104,10 +104,10 @@ class Imageshow:
             self._create(Image, 'truth') if self._source.has_ground_truth else None
         )
         if isinstance(self._source, SceneSource):
-            self._tell_mounting(self._source)
+            self._publish_mounting(self._source)
 
-    def _tell_mounting(self, source: SceneSource) -> None:
-        """Say where the camera of the drive sits, on /tf_static where tf2_msgs is installed."""
+    def _publish_mounting(self, source: SceneSource) -> None:
+        """Publish the mounting of the camera on /tf_static; log it where tf2_msgs is missing."""
         camera = source.drive.camera
         header = encode.header(self._player.get_clock().now().nanoseconds, BASE_FRAME)
         try:
@@ -134,11 +134,11 @@ class Imageshow:
 
     @property
     def awaited(self) -> str:
-        """What it still waits for before the first image, besides subscribers of the image."""
+        """What it waits for before the first image, besides subscribers of the image."""
         return ''
 
     def describe(self) -> str:
-        """Say what will be played, and where."""
+        """Return what will be played, and on which topic."""
         camera = 'none' if self._camera_info is None else 'as calibrated'
         if self._camera_info is not None and self._calibration is None:
             camera = f'nominal, {self.config.hfov_deg:g} deg wide'
@@ -149,16 +149,16 @@ class Imageshow:
 
     @property
     def events(self) -> str:
-        """What went wrong so far, without being the end."""
-        if not self._reel.skipped and not self._pace.missed:
+        """What went wrong so far without ending the playback."""
+        if not self._cursor.skipped and not self._pace.missed:
             return ''
-        return f'{self._reel.skipped} images skipped, {self._pace.missed} moments missed'
+        return f'{self._cursor.skipped} images skipped, {self._pace.missed} moments missed'
 
     @property
     def summary(self) -> str:
-        """Say at the end what was played."""
+        """What was played, for the log at the end."""
         return (
-            f'{self._sent} images sent, {self._reel.skipped} skipped, '
+            f'{self._sent} images sent, {self._cursor.skipped} skipped, '
             f'{self._pace.missed} moments missed'
         )
 
@@ -169,7 +169,7 @@ class Imageshow:
             ('rate_hz', f'{self._rate_hz:g}'),
             ('images_sent', str(self._sent)),
             ('truths_sent', str(self._ground_truths)),
-            ('images_skipped', str(self._reel.skipped)),
+            ('images_skipped', str(self._cursor.skipped)),
             ('moments_missed', str(self._pace.missed)),
         )
 
@@ -196,7 +196,7 @@ class Imageshow:
         self._sent += 1
         self._ground_truths += self._next.has_ground_truth
         try:
-            self._next = self._prepare(self._reel.next())
+            self._next = self._prepare(self._cursor.next())
         except MfaranetError as error:
             self._player.fail(error)
 
@@ -228,7 +228,7 @@ class Imageshow:
         return messages.CompressedImage(header, image.format, np.frombuffer(image.file, np.uint8))
 
     def _stamp(self) -> Any:
-        """Return the present time of the node's clock, later than any stamp before.
+        """Return the time of the node's clock, later than any stamp before.
 
         Only a clock that was set back by more than an image's interval takes stamps back with it.
         """

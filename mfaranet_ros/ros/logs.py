@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ForwardingHandler(logging.Handler):
-    """Hands every record to a ROS logger for as long as it is open."""
+    """Forwards every record to a ROS logger until it is closed."""
 
     def __init__(self, ros_logger: Any) -> None:
         super().__init__(logging.INFO)
@@ -30,7 +30,7 @@ class ForwardingHandler(logging.Handler):
 
 
 def forward_logs(ros_logger: Any) -> ForwardingHandler:
-    """Begin to forward; close the handler to end it."""
+    """Start forwarding; close the returned handler to stop."""
     handler = ForwardingHandler(ros_logger)
     package = logging.getLogger('mfaranet_ros')
     package.addHandler(handler)

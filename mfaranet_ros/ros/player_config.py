@@ -22,7 +22,7 @@ SOURCES: dict[str, Callable[[PlayerConfig], Source | BagPlayback]] = {
     'bag': lambda config: open_recording(config),
     'scene': lambda config: SceneSource(config.seed, config.scene_options, config.scene_camera),
 }
-"""What can be played; a row is reached by its name as `source`, or by giving its setting."""
+"""What can be played, by the value of `source` or by the setting of the same name."""
 
 OF_IMAGES = ('rate_hz', 'transport', 'frame_id', 'calibration', 'hfov_deg')
 OF_BAGS = (
@@ -34,7 +34,7 @@ FOREIGN = {
     'bag': (*OF_IMAGES, *OF_SCENES),
     'scene': (*OF_BAGS, 'calibration', 'hfov_deg'),
 }
-"""The settings that mean nothing to a kind of source; to those not named, what is of others."""
+"""The settings that a kind of source does not have; the others have none of OF_BAGS, OF_SCENES."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PlayerConfig:
 
     source: str = setting(
         'auto',
-        'what is played; auto: what is given of the settings of the same names; scene: the '
+        'what is played; auto: whichever of images, video and bag is set; scene: the '
         'synthetic scene',
         choices=('auto', *SOURCES),
     )
@@ -56,9 +56,11 @@ class PlayerConfig:
         0.0, 'images per second; 0: as recorded, 10 where that is unknown',
         unit='Hz', low=0.0, high=1000.0,
     )  # fmt: skip
-    loop: bool = setting(False, 'begin anew when through; false: end')
+    loop: bool = setting(False, 'restart at the end; false: end')
     duration_s: float = setting(
-        0.0, 'end after so long at the latest (a bag: of its own time); 0: when through',
+        0.0,
+        'end after this long at the latest (of a bag: in its own time); 0: at the end of the '
+        'source',
         unit='s', low=0.0, high=1e9,
     )  # fmt: skip
     transport: str = setting(
@@ -76,24 +78,26 @@ class PlayerConfig:
         unit='deg', low=0.0, high=170.0,
     )  # fmt: skip
     wait_for_subscribers: int = setting(
-        1, 'subscribers of the image to wait for before the first image', low=0, high=1000
+        1, 'subscribers of the image topic to wait for before playing', low=0, high=1000
     )
-    seed: int = setting(0, 'of the scene: which one it is', low=0, high=2**31 - 1)
-    scene_options: str = setting('', 'of the scene: its options, as `rain=0.5 people=2`')
+    seed: int = setting(0, 'of the synthetic scene: its number', low=0, high=2**31 - 1)
+    scene_options: str = setting('', 'of the synthetic scene: its options, as `rain=0.5 people=2`')
     scene_camera: str = setting(
-        '', 'of the scene: calibration and mounting of its camera, as `width=960 pitch=0.05`'
+        '',
+        'of the synthetic scene: calibration and mounting of its camera, as '
+        '`width=960 pitch=0.05`',
     )
-    image_topic: str = setting('', 'of the bag: its image topic; empty: the only one')
+    image_topic: str = setting('', 'of a bag: its image topic; empty: the only one')
     camera_info_topic: str = setting(
-        '', 'of the bag: the calibration; empty: camera_info beside the image topic'
+        '', 'of a bag: its CameraInfo topic; empty: camera_info beside the image topic'
     )
     topics: str = setting(
         'camera',
-        'of the bag; camera: image, calibration and transforms; all: every topic there is',
+        'of a bag; camera: image, calibration and transforms; all: every topic in it',
         choices=('camera', 'all'),
     )
     rate: float = setting(
-        1.0, 'of a bag: how many times as fast as recorded', low=0.01, high=100.0
+        1.0, 'of a bag: playback speed relative to the recording', low=0.01, high=100.0
     )
     start_s: float = setting(
         0.0, 'of a bag: leave out so much of its beginning', unit='s', low=0.0, high=1e9
@@ -103,17 +107,17 @@ class PlayerConfig:
         unit='s', low=0.0, high=1e9,
     )  # fmt: skip
     clock_rate_hz: float = setting(
-        100.0, 'of a bag: how often /clock is told', unit='Hz', low=1.0, high=1000.0
+        100.0, 'of a bag: rate of /clock', unit='Hz', low=1.0, high=1000.0
     )
     pace: str = setting(
         'time',
-        'of a bag; time: at the recorded moments; answer: each image when the mask of the one '
-        'before has come',
+        'of a bag; time: at the recorded times; answer: each image when the mask of the one '
+        'before has arrived',
         choices=('time', 'answer'),
     )
-    answer_topic: str = setting('segmentation/mask', 'masks, by whose stamps images are answered')
+    answer_topic: str = setting('segmentation/mask', 'masks whose stamps tell which image is done')
     answer_timeout_s: float = setting(
-        10.0, 'go on without an answer after so long', unit='s', low=0.1, high=1e6
+        10.0, 'continue without an answer after this long', unit='s', low=0.1, high=1e6
     )
 
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The node `player`: recorded images as a camera would publish them.
+"""The node `player`: publishes recorded images as a camera would.
 
-It opens what is to be played, waits until someone listens, lets a show play (image_show.py for
-images, bag_show.py for bags), and ends the process when that is through.
+It opens the source, waits for subscribers, hands over to a show (image_show.py for images,
+bag_show.py for bags), and ends the process when that is finished.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from mfaranet_ros.monitoring.monitor import Level
 from mfaranet_ros.monitoring.status import Status
 from mfaranet_ros.ros.bag_show import BagShow
 from mfaranet_ros.ros.diagnostics import DiagnosticsPublisher
-from mfaranet_ros.ros.image_show import Imageshow
+from mfaranet_ros.ros.image_show import ImageShow
 from mfaranet_ros.ros.logs import forward_logs
 from mfaranet_ros.ros.parameters import Parameters, refuse_misspelled
 from mfaranet_ros.ros.player_config import PlayerConfig, open_source
 
 WATCH_PERIOD_S = 0.05
 SETTLE_S = 0.5
-"""From the first sign of a subscriber to the first image; both sides must know each other."""
+"""From the first subscriber to the first image; discovery must be complete on both sides."""
 
 LINGER_S = 1.0
-"""From the last image to the end, so that the middleware can deliver it."""
+"""From the last image to the end, for the middleware to deliver it."""
 
 REMIND_S = 10.0
 
 
 class PlayerNode(Node):
-    """Plays once it is listened to, and ends the process by finish(0) when it is through.
+    """Plays once there are subscribers, and ends the process by finish(0) at the end.
 
-    Where a bag is cut off it plays what there is, and it is finish(3). Raises ConfigError,
+    Of a truncated bag it plays what there is and ends by finish(3). Raises ConfigError,
     SourceError or CalibrationError for what cannot be played.
     """
 
@@ -52,22 +52,22 @@ class PlayerNode(Node):
         self._problem = ''
         self._timer: Any = None
         source = open_source(self.config)
-        show = BagShow if isinstance(source, BagPlayback) else Imageshow
+        show = BagShow if isinstance(source, BagPlayback) else ImageShow
         self._show = show(self, source)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
 
     # -- from waiting to the end ------------------------------------------------------------
 
     def start(self) -> None:
-        """Wait until someone listens."""
+        """Wait for subscribers."""
         self.get_logger().info(self._show.describe())
         self._waits = 0
         self.call_every(WATCH_PERIOD_S, self._watch_for_subscribers)
 
     def call_every(self, seconds: float, do: Callable[[], None], clock: Any = None) -> Any:
-        """Call something periodically, instead of what was called so far; return the timer.
+        """Call something periodically, replacing what was called so far; return the timer.
 
-        clock: by which the seconds count; a steady one if none is given.
+        clock: the clock that measures the seconds; a steady one by default.
         """
         if self._timer is not None:
             self.destroy_timer(self._timer)
@@ -91,14 +91,14 @@ class PlayerNode(Node):
         self._show.begin()
 
     def end(self, exit_code: int = 0, *, linger_s: float = LINGER_S) -> None:
-        """Say that all is played and end the process; told by the show."""
-        self._state = 'through'
+        """Report the end of the playback and end the process; called by the show."""
+        self._state = 'finished'
         self.call_every(linger_s, lambda: self._finish(exit_code))
-        self.get_logger().info(f'through: {self._show.summary}')
+        self.get_logger().info(f'finished: {self._show.summary}')
         self._diagnostics.publish()
 
     def fail(self, error: MfaranetError) -> None:
-        """Say why it cannot go on and end the process; told by the show."""
+        """Report why it cannot continue and end the process; called by the show."""
         self._state, self._problem = 'failed', str(error)
         self.get_logger().error(f'{error}')
         self._diagnostics.publish()

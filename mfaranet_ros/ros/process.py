@@ -23,14 +23,14 @@ from contextlib import suppress
 from typing import Any
 
 GRACE_S = 1.2
-"""How long a node may take to end by itself; the promise to the user is 2 seconds."""
+"""Time that a node gets to end by itself; the user is promised 2 seconds."""
 
 WRITING_GRACE_S = 50.0
-"""How long one that writes a file may take to make it whole."""
+"""Time that a node gets to complete a file it writes."""
 
 
 class StopSignal:
-    """Listens for SIGINT and SIGTERM and for the node's own wish to end, in a thread of its own.
+    """Waits in its own thread for SIGINT, SIGTERM or the node's own request to end.
 
     Call `listen` from the main thread, before anything slow.
     """
@@ -52,7 +52,7 @@ class StopSignal:
         threading.Thread(target=self._hear, daemon=True).start()
 
     def _hear(self) -> None:
-        """Wait for the first wish to end, pass it on, and insist if it is not followed."""
+        """Wait for the first request, pass it on, and end the process if that has no effect."""
         os.read(self._reader, 1)
         self._wanted.set()
         if self._stop is not None:
@@ -64,13 +64,13 @@ class StopSignal:
             os._exit(self.exit_code)
 
     def request(self, exit_code: int) -> None:
-        """Ask for the end, from any thread; the first exit code that is not 0 counts."""
+        """Request the end, from any thread; the first exit code other than 0 counts."""
         self.exit_code = self.exit_code or exit_code
         self._wanted.set()
         os.write(self._writer, b'.')
 
     def on_request(self, stop: Callable[[], None]) -> None:
-        """Say how to stop what is about to run."""
+        """Set how to stop what is about to run."""
         self._stop = stop
 
     @property
@@ -78,7 +78,7 @@ class StopSignal:
         return self._wanted.is_set()
 
     def ended(self) -> None:
-        """Say that all is closed, so that no one needs to insist; call it in the main thread.
+        """Note that all is closed and the process need not be ended; call it in the main thread.
 
         From here on signals are ignored: Python would restore their default action, which ends
         the process with another exit code, before it is gone.
@@ -92,7 +92,7 @@ class StopSignal:
 def run(module: str, class_name: str, grace_s: float = GRACE_S) -> int:
     """Make the node, spin it until it or a signal ends it, and return the exit code.
 
-    The class is made with one argument, `finish(exit_code)`, by which it can end the process,
+    The class is created with one argument, `finish(exit_code)`, by which it can end the process,
     and must have `start()`, called before it spins, and `close()`. grace_s: how long it may take
     to end by itself.
     """
@@ -171,7 +171,7 @@ def bag_recorder() -> None:
 
 
 def wait_until_active() -> None:
-    """Run the waiting for a lifecycle node."""
+    """Run the node that waits for a lifecycle node."""
     sys.exit(run('mfaranet_ros.ros.wait_until_active', 'WaitUntilActive'))
 
 

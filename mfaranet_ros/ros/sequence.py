@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 UNSUPPORTED = 2**63
-"""Sequence numbers from here on are the middleware's word for having none."""
+"""Sequence numbers from here on mean that the middleware has none."""
 
 
 class Gaps:
     """Finds the gaps in the sequence numbers of one topic.
 
-    is_single(): whether the topic has one publisher; numbers of two interleave and tell nothing.
+    is_single(): whether the topic has one publisher; the numbers of two cannot be told apart.
     """
 
     def __init__(self, is_single: Callable[[], bool]) -> None:

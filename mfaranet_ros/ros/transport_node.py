@@ -3,14 +3,13 @@
 """The two ends of `mfaranet benchmark transport`: one sends camera images, one counts them.
 
 `python -m mfaranet_ros.ros.transport_node publish|subscribe --height H --width W ...`. Both end
-when they are through or when their standard input is closed, whichever comes first, and say what
-they saw in one line of JSON. Stamps are of the monotonic clock, which both share: they run on one
-machine. The quality of service is that of camera drivers, best effort with a short queue, so that
-what is missing was lost on the way and not for want of the processor.
+when they are finished or when their standard input is closed, whichever comes first, and print
+their result as one line of JSON. Stamps are of the monotonic clock, which both share: they run on
+one machine. The quality of service is that of camera drivers, best effort with a short queue.
 
-That two ends know of each other does not mean that a message gets through. So the publisher sends
-probes until it is told to begin, and the subscriber says that it is ready when one has arrived.
-Probes are counted nowhere.
+Discovery alone does not mean that messages get through. So the publisher sends probes until it is
+told to begin, and the subscriber reports that it is ready when one has arrived. Probes are not
+counted.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ READY = 'ready'
 
 
 class StdinControl:
-    """What the other process says by standard input: a line to begin, its end to stop."""
+    """The other process's commands on standard input: a line begins, its end stops."""
 
     def __init__(self) -> None:
         self.to_begin = threading.Event()

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node `wait_until_active`: ends with exit code 0 once another node is active.
 
-Launch files start with it what must not come too early, such as a bag. It asks for the state again
-and again, since an event of a node that was not found yet would be missed.
+Launch files use it to delay what must not start too early, such as a bag. It polls the state,
+since a transition event of a node that is not discovered yet would be missed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ASK_PERIOD_S = 0.2
 
 @dataclass(frozen=True)
 class WaitConfig:
-    """The settings of the waiting."""
+    """The settings of the node `wait_until_active`."""
 
     node: str = setting('segmentation', 'name of the node to wait for, with its namespace')
 
@@ -42,7 +42,7 @@ class WaitUntilActive(Node):
         self._pending: Any = None
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start polling."""
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(ASK_PERIOD_S, self._ask, clock=clock)
 
@@ -57,4 +57,4 @@ class WaitUntilActive(Node):
             self._finish(0)
 
     def close(self) -> None:
-        """Nothing is held but what belongs to the node."""
+        """Nothing to free."""

@@ -57,7 +57,7 @@ def test_verdict_figures_and_settings_are_told(reports, capsys):
     [
         (('a.json', 'c.json'), 'the ground truth of 3 of 3 frames differs'),
         (('a.json', 'none.json'), 'none.json cannot be read'),
-        (('a.json', 'images/a.png'), 'a.png is no JSON'),
+        (('a.json', 'images/a.png'), 'a.png is not JSON'),
         (('a.json', 'b.json', '--block', '0'), '--block 0'),
     ],
 )

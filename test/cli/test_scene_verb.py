@@ -138,7 +138,7 @@ def test_what_is_there_is_replaced_only_when_asked(folder, capsys):
         (('--grid', '0,40,-10,10'), 'x_min,x_max,y_min,y_max,resolution'),
         (('--grid', '0,40,-10,10,0'), 'resolution positive'),
         (('--size', '0x10'), 'HEIGHTxWIDTH'),
-        (('--frames', '0'), 'the drive has 1 to 200'),
+        (('--frames', '0'), 'the scene has 1 to 200'),
         (('--frames', '201'), '--set duration_s=SECONDS'),
     ],
 )

@@ -27,7 +27,7 @@ from mfaranet_ros.core.errors import CalibrationError, ConfigError, SourceError 
 from mfaranet_ros.data.synthetic_source import SceneSource  # noqa: E402
 from mfaranet_ros.geometry.camera import read_camera_info  # noqa: E402
 from mfaranet_ros.pipeline.decode import decode  # noqa: E402
-from mfaranet_ros.ros.image_show import Imageshow  # noqa: E402
+from mfaranet_ros.ros.image_show import ImageShow  # noqa: E402
 from mfaranet_ros.ros.player_node import PlayerNode  # noqa: E402
 
 PATIENCE_S = 30.0
@@ -145,7 +145,7 @@ def test_it_plays_images_calibration_and_ground_truth_and_ends(audience, images)
     audience.play(images=str(images), frame_id='front')
     audience.wait_for_end()
     heard = audience.heard
-    audience.wait(lambda: audience.status().get('state') == 'through', 'the last word')
+    audience.wait(lambda: audience.status().get('state') == 'finished', 'the last word')
 
     assert len(heard['image']) == len(heard['camera_info']) == 5
     for number, message in enumerate(heard['image']):
@@ -283,19 +283,19 @@ def test_a_loop_ends_when_its_time_is_over(audience, images):
 
 def test_late_moments_are_counted_and_not_bunched(audience, images, monkeypatch):
     """While the third image is prepared, ten moments pass; their images come one by one."""
-    prepare = Imageshow._prepare
+    prepare = ImageShow._prepare
 
     def slow(self, image):
         if image is not None and image.number == 2:
             time.sleep(1.0)
         return prepare(self, image)
 
-    monkeypatch.setattr(Imageshow, '_prepare', slow)
+    monkeypatch.setattr(ImageShow, '_prepare', slow)
     audience.listen('image', '/diagnostics')
     audience.play(images=str(images), rate_hz=10.0)
     audience.wait_for_end()
     assert len(audience.heard['image']) == 5
-    audience.wait(lambda: audience.status().get('state') == 'through', 'the last word')
+    audience.wait(lambda: audience.status().get('state') == 'finished', 'the last word')
     assert int(audience.status()['moments_missed']) >= 8
     assert audience.status()['level'] == 1
 
@@ -329,7 +329,7 @@ def test_an_unreadable_image_is_skipped_counted_and_named(audience, images, capf
     audience.listen('image', '/diagnostics')
     audience.play(images=str(images))
     audience.wait_for_end()
-    audience.wait(lambda: audience.status().get('state') == 'through', 'the last word')
+    audience.wait(lambda: audience.status().get('state') == 'finished', 'the last word')
     status = audience.status()
     assert len(audience.heard['image']) == 4
     assert (status['level'], status['images_sent'], status['images_skipped']) == (1, '4', '1')

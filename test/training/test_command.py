@@ -115,7 +115,7 @@ def test_signal_ends_a_run_that_can_be_resumed(number, script, make_folders, tmp
         process.send_signal(number)
         out, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
-    assert f'go on with: mfaranet train --resume --out {folder}' in out
+    assert f'resume with: mfaranet train --resume --out {folder}' in out
     assert (folder / LAST).exists()
 
 
