@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         register_label_set,
     )
     from mfaranet_ros.data.calibration_file import read_calibration
+    from mfaranet_ros.data.recordings import RecordedFrame, Recording, open_recording
     from mfaranet_ros.geometry.camera import CameraModel
     from mfaranet_ros.geometry.mounting import MountingPose
     from mfaranet_ros.models import (
@@ -86,6 +87,8 @@ __all__ = [
     'PipelineConfig',
     'Points',
     'ProcessError',
+    'RecordedFrame',
+    'Recording',
     'Result',
     'Role',
     'SegmentationModel',
@@ -103,6 +106,7 @@ __all__ = [
     'list_label_sets',
     'list_models',
     'load_weights',
+    'open_recording',
     'read_calibration',
     'register_label_set',
     'register_model',
@@ -127,6 +131,7 @@ _MODULES = {
         'register_label_set',
     ),
     'data.calibration_file': ('read_calibration',),
+    'data.recordings': ('RecordedFrame', 'Recording', 'open_recording'),
     'geometry.camera': ('CameraModel',),
     'geometry.mounting': ('MountingPose',),
     'models': (

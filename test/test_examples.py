@@ -13,6 +13,7 @@ import cv2
 import pytest
 
 from mfaranet_ros import SyntheticScene
+from mfaranet_ros.cli.main import main
 
 EXAMPLES = Path(__file__).resolve().parents[1] / 'examples'
 MOST_LINES = 30
@@ -54,6 +55,44 @@ def test_custom_labels(tmp_path):
     result = run('custom_labels.py', cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()] == ['track', 'crop', 'sky']
+
+
+def test_video(tmp_path):
+    result = run('video.py', '-n', 3, '-o', 'seen.mp4', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    again = run('video.py', 'seen.mp4', '-n', 2, '-o', 'again.mp4', cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    for name, count in (('seen.mp4', 3), ('again.mp4', 2)):
+        video = cv2.VideoCapture(str(tmp_path / name))
+        assert video.get(cv2.CAP_PROP_FRAME_COUNT) == count
+        video.release()
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('bag') / 'scene'
+    options = ('--frames', '3', '--grid', 'none', '--size', '120x160')
+    assert main(['scene', '--bag', '--out', str(folder), *options]) == 0
+    return folder
+
+
+def test_bag_to_parquet(bag, tmp_path):
+    parquet = pytest.importorskip('pyarrow.parquet')
+    result = run('bag_to_parquet.py', bag, 'table.parquet', '--camera-height', 1.4, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    table = parquet.read_table(tmp_path / 'table.parquet').to_pydict()
+    assert list(table) == ['stamp_ns', 'drivable_ahead_m']
+    assert table['stamp_ns'] == sorted(table['stamp_ns'])
+    assert len(table['stamp_ns']) == 3
+    assert all(5 < distance < 40 for distance in table['drivable_ahead_m'])
+
+
+def test_bag_to_parquet_without_pyarrow(bag, tmp_path):
+    hidden = "import sys; sys.modules['pyarrow'] = None; import runpy; runpy.run_path(sys.argv[1])"
+    command = [sys.executable, '-c', hidden, EXAMPLES / 'bag_to_parquet.py', bag, 'table.parquet']
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == 'error: pyarrow is not installed: pip install pyarrow\n'
 
 
 @pytest.mark.ros

@@ -19,8 +19,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import UNLABELED
+from mfaranet_ros.core.registry import Registry
 
 Color = tuple[int, int, int]
 """Red, green and blue, each 0 to 255."""
@@ -199,7 +200,9 @@ dataset has no colours of its own; these are entries 1 to 59 of the PASCAL VOC c
 (Mottaghi et al., The Role of Context for Object Detection and Semantic Segmentation, CVPR 2014;
 Everingham et al., The PASCAL VOC development kit)."""
 
-_LABEL_SETS = {entry.name: entry for entry in (CAMVID, CITYSCAPES, PASCAL_CONTEXT)}
+_LABEL_SETS: Registry[LabelSet] = Registry('label set')
+for _entry in (CAMVID, CITYSCAPES, PASCAL_CONTEXT):
+    _LABEL_SETS[_entry.name] = _entry
 
 
 def register_label_set(label_set: LabelSet) -> LabelSet:
@@ -207,8 +210,8 @@ def register_label_set(label_set: LabelSet) -> LabelSet:
 
     Raises ConfigError if another label set has this name.
     """
-    if _LABEL_SETS.setdefault(label_set.name, label_set) != label_set:
-        raise ConfigError(f'label set {label_set.name!r} exists already: choose another name')
+    if _LABEL_SETS.get(label_set.name) != label_set:
+        _LABEL_SETS[label_set.name] = label_set
     return label_set
 
 
@@ -219,6 +222,4 @@ def list_label_sets() -> list[str]:
 
 def get_label_set(name: str) -> LabelSet:
     """Return a label set by its name; raises UnknownNameError with the nearest names."""
-    if name not in _LABEL_SETS:
-        raise UnknownNameError('label set', name, _LABEL_SETS)
     return _LABEL_SETS[name]
