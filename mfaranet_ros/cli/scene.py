@@ -15,9 +15,9 @@ from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.progress import track
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
-from mfaranet_ros.cli.scene_output import SceneBag, SceneFolder, SceneOutput
 from mfaranet_ros.cli.setting_arguments import parse_numbers
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.data.synthetic_writer import SceneBag, SceneFolder, SceneOutput
 from mfaranet_ros.scenes.grid import GridExtent
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene

@@ -10,11 +10,11 @@ import pytest
 
 from mfaranet_ros.benchmark.ground import camera_model, mounting_pose
 from mfaranet_ros.cli.main import main
-from mfaranet_ros.cli.scene_output import START_NS
 from mfaranet_ros.core.settings import replace
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.calibration_file import read_calibration
 from mfaranet_ros.data.image_sources import ImageFolder
+from mfaranet_ros.data.synthetic_writer import START_NS
 from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.decode import decode

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.frame import Frame, GroundGrid
@@ -60,7 +60,8 @@ class SceneFolder:
             raise OutputError(f'{path} already has {present[0]}: give another DIR, or --overwrite')
         for name in FOLDERS:
             shutil.rmtree(path / name, ignore_errors=True)
-        write_text(path / FILES[0], calibration_yaml(scene_camera_info(drive.camera)))
+        text = calibration_yaml(scene_camera_info(drive.camera))
+        write_file(path / FILES[0], text, parents=True, advice='give another DIR')
 
     def add(self, frame: SceneFrame, ground_truth: MetricGroundTruth | None) -> None:
         """Write one frame."""
@@ -77,17 +78,16 @@ class SceneFolder:
     def close(self) -> None:
         """Write calibration, options and poses of the whole scene."""
         camera = self._drive.camera
-        write_json(
-            self._path / FILES[1],
-            {
-                'seed': self._drive.world.seed,
-                'label_set': self._drive.label_set,
-                'options': vars(self._drive.options),
-                'camera': {**vars(camera), 'coefficients': list(camera.coefficients)},
-                'mounting': ground_settings(camera),
-                'poses_of_base_link_in_the_world': self._poses,
-            },
-        )
+        summary = {
+            'seed': self._drive.world.seed,
+            'label_set': self._drive.label_set,
+            'options': vars(self._drive.options),
+            'camera': {**vars(camera), 'coefficients': list(camera.coefficients)},
+            'mounting': ground_settings(camera),
+            'poses_of_base_link_in_the_world': self._poses,
+        }
+        text = json.dumps(summary, indent=2) + '\n'
+        write_file(self._path / FILES[1], text, parents=True, advice='give another DIR')
 
     def _write_image(self, file: Path, pixels: Any, options: list[int]) -> None:
         data = cv2.imencode(file.suffix, pixels, options)[1].tobytes()
