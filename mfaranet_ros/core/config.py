@@ -215,8 +215,9 @@ class DiagnosticsConfig:
         0.3, 'share by which the rate may miss the expected one', low=0.0, high=1.0, live=True
     )
     input_timeout_ms: float = setting(
-        1000.0, 'time without an image after which the input is an error, or without a grid after which it is '
-        'cleared',
+        1000.0,
+        'time without an image after which the input is an error, or without a grid after which '
+        'it is cleared',
         unit='ms', low=10.0, high=1e6, live=True,
     )  # fmt: skip
     frozen_frames: int = setting(
