@@ -221,7 +221,7 @@ def _prepare_scene(args: argparse.Namespace) -> Play:
         'duration_s': float(args.seconds),
     }
     pose: dict[str, Value] = {'ground.extrinsics': 'parameters'}
-    pose |= ground_settings(source.drive.camera)
+    pose |= ground_settings(source.scene.camera)
     config = _node_config(args, rate_hz, pose)
     return Play(source, 'scene', rate_hz, player, config, 'camera as drawn')
 
@@ -365,13 +365,13 @@ def write(play: Play, target: Target, recording: Path) -> None:
             raise ProcessError(f'no mask was published: {_why_nothing(run)}')
         config, scene = play.config, play.scene
         label_set = None if config.output.class_remap else run.label_set
-        same_labels = label_set and (not scene or scene.drive.label_set == label_set.name)
+        same_labels = label_set and (not scene or scene.scene.label_set == label_set.name)
         accuracy = AccuracyCounter(label_set if same_labels else None)
         metric = None
         if scene is not None:
             numbers = choose_numbers(run, COMPARED)
             bearings = config.drivable.boundary_bearings
-            metric = MetricComparison(scene.drive, numbers, config.ground, bearings)
+            metric = MetricComparison(scene.scene, numbers, config.ground, bearings)
         output = DemoOutput(target, run, label_set)
         for frame in track(run.frames(), len(run.stamps(OVERLAY)), 'frame', 'drawing'):
             output.add(frame)

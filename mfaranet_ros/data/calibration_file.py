@@ -50,7 +50,8 @@ def read_calibration(path: str | Path) -> CameraInfo:
     """Read a calibration file: of the ROS camera_calibration tool, of OpenCV or of Kalibr.
 
     What files of OpenCV and Kalibr do not hold: the rectification is the identity, the projection
-    matrix the camera matrix, and the model of OpenCV told by the number of coefficients.
+    matrix the camera matrix, and the distortion model of OpenCV follows from the number of its
+    coefficients.
     Raises CalibrationError for a file that is missing or lacks something.
     """
     try:

@@ -72,8 +72,7 @@ def read_labels(
 
 
 class PendingLabels:
-    """Ground truth that no image has taken yet, found by its stamp; what has the same stamp
-    queues."""
+    """Ground truth that no image has taken yet, by stamp; what has the same stamp queues."""
 
     def __init__(self) -> None:
         self._stamps: list[int] = []
@@ -157,8 +156,10 @@ def read_folder(folder: Path, watch: StampWatch) -> tuple[list[GroundTruth], Nam
 
 @dataclass(frozen=True)
 class SourceReport:
-    """What became of one source of ground truth. worst_ns: the largest difference of stamps of a
-    pair."""
+    """The result for one source of ground truth.
+
+    worst_ns: the largest difference of stamps of a pair.
+    """
 
     source: str
     ground_truths: int
@@ -173,7 +174,7 @@ class SourceReport:
 
 @dataclass(frozen=True)
 class PairingReport:
-    """What was found on the way so far; each line of `notes` is worth telling."""
+    """What was paired so far; `notes` are lines for the user."""
 
     images: int
     unreadable: Named
@@ -183,42 +184,42 @@ class PairingReport:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        told = [
+        found = [
             (self.unreadable, 'images cannot be read and are left out: {}'),
-            (self.repeated, 'images have a stamp that was there before: {}'),
-            (self.backward, 'images have a stamp before that of an earlier one: {}'),
+            (self.repeated, 'images repeat an earlier stamp: {}'),
+            (self.backward, 'images go back in time: {}'),
         ]
         for source in self.sources:
-            told += [
+            found += [
                 (
                     source.images_without,
-                    f'images are without ground truth of {source.source}: {{}}',
+                    f'images have no ground truth in {source.source}: {{}}',
                 ),
                 (
                     source.ground_truths_without,
-                    f'ground truth of {source.source} have no image: {{}}',
+                    f'label images of {source.source} have no image: {{}}',
                 ),
                 (
                     source.repeated,
-                    f'ground truth of {source.source} have the stamp of another: {{}}',
+                    f'label images of {source.source} repeat an earlier stamp: {{}}',
                 ),
-                (source.unreadable, f'ground truth of {source.source} cannot be read: {{}}'),
+                (source.unreadable, f'label images of {source.source} cannot be read: {{}}'),
             ]
-        return tuple(text.format(named) for named, text in told if named.count)
+        return tuple(text.format(named) for named, text in found if named.count)
 
 
 @dataclass(eq=False)
 class GroundTruthSource:
     """One source of ground truth while it is read.
 
-    topic: its topic, empty for a folder. expected: how many ground truth it has in all.
+    topic: its topic, empty for a folder. expected: the number of its label images.
     """
 
     name: str
     topic: str = ''
     expected: int = 0
     watch: StampWatch = field(default_factory=StampWatch)
-    shelf: PendingLabels = field(default_factory=PendingLabels)
+    pending: PendingLabels = field(default_factory=PendingLabels)
     ground_truths: int = 0
     exact: int = 0
     paired: int = 0
@@ -229,7 +230,7 @@ class GroundTruthSource:
 
     @classmethod
     def open(cls, bag: Bag, source: str | Path) -> GroundTruthSource:
-        """Open a topic by its name, or a folder; all of a folder is on the shelf at once."""
+        """Open a topic by its name, or a folder; all of a folder is pending at once."""
         if isinstance(source, str):
             topic = bag.topic(source)
             return cls(topic.name, topic.name, topic.count)
@@ -237,17 +238,19 @@ class GroundTruthSource:
         files, opened.unreadable = read_folder(source, opened.watch)
         opened.ground_truths = opened.expected = len(files)
         for file in files:
-            opened.shelf.put(file)
+            opened.pending.put(file)
         return opened
 
     def may_bring(self, stamp_ns: int, tolerance_ns: int) -> bool:
         """Whether ground truth may still come for an image, or may turn out to be the nearest."""
-        return self.ground_truths < self.expected or bool(self.shelf.near(stamp_ns, tolerance_ns))
+        return self.ground_truths < self.expected or bool(
+            self.pending.near(stamp_ns, tolerance_ns)
+        )
 
     def clear(self, before_ns: int, most_bytes: int) -> None:
         """Give up on ground truth that waits too long."""
         if self.topic:
-            for ground_truth in self.shelf.take_old(before_ns, most_bytes):
+            for ground_truth in self.pending.take_old(before_ns, most_bytes):
                 self.ground_truths_without = self.ground_truths_without.plus(ground_truth.name)
 
     def report(self) -> SourceReport:

@@ -1,13 +1,11 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Goes through the images of a recording, each with its calibration and its ground truth.
+"""Iterates over the images of a bag, each with its calibration and its ground truth.
 
-Ground truth is paired by exact stamp; failing that, with a tolerance, the nearest is taken; each
-ground truth is used once. Everything is read once and in order, so an image waits for ground truth
-that was logged after
-it: up to WAIT_NS of the log, and less where that would take more than HOLD_BYTES. Ground truth
-that was logged at another time altogether, by a recording of its own, is moved to the time of the
-images.
+Ground truth is paired by exact stamp or, with a tolerance, by the nearest stamp; each label image
+is used once. Everything is read once and in order, so an image waits for ground truth that was
+logged after it: up to WAIT_NS of the log, and less where that would take more than HOLD_BYTES.
+Ground truth from a separate recording, logged at another time, is moved to the time of the images.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ WAIT_NS = 2_000_000_000
 """How much later than its image ground truth may have been logged, and how much earlier."""
 
 NEAR_NS = WAIT_NS // 2
-"""Ground truth that was logged further from its images is taken for a recording of its own."""
+"""Ground truth logged further from its images is taken to be from a separate recording."""
 
 HOLD_BYTES = 256 * 2**20
 """How much of the recording is held at most while waiting."""
@@ -81,7 +79,7 @@ class _Waiting:
 
 
 class Pairing:
-    """The images of one camera of a recording; go through it once.
+    """The images of one camera of a bag; iterate it once.
 
     ground_truth: where ground truth is: topics by name, folders of png files as Path.
     Raises SourceError where a source is not there or empty, and, as early as it is known, where
@@ -132,7 +130,7 @@ class Pairing:
                 yield from self._give_out(logged_ns)
         yield from self._give_out(None)
         for source in self._sources:
-            for ground_truth in source.shelf:
+            for ground_truth in source.pending:
                 source.ground_truths_without = source.ground_truths_without.plus(ground_truth.name)
             if not source.paired:
                 raise self._no_overlap(source, self._watch.range_ns, source.watch.range_ns)
@@ -187,7 +185,7 @@ class Pairing:
             self._unreadable = self._unreadable.plus(f'image {number}')
             return
         self._watch.add(stamp_ns)
-        ground_truths = [source.shelf.take(stamp_ns) for source in self._sources]
+        ground_truths = [source.pending.take(stamp_ns) for source in self._sources]
         self._waiting.append(
             _Waiting(number, item, logged_ns, stamp_ns, self._info, ground_truths)
         )
@@ -208,7 +206,7 @@ class Pairing:
             if waiting.stamp_ns == ground_truth.stamp_ns and waiting.ground_truths[place] is None:
                 waiting.ground_truths[place] = ground_truth
                 return
-        source.shelf.put(ground_truth)
+        source.pending.put(ground_truth)
 
     # -- what goes out ----------------------------------------------------------------------
 
@@ -249,10 +247,10 @@ class Pairing:
     ) -> GroundTruth | None:
         """Take the nearest ground truth to which no other image that still waits is nearer."""
         others = [other.stamp_ns for other in self._waiting if other.ground_truths[place] is None]
-        for stamp_ns in source.shelf.near(waiting.stamp_ns, self._tolerance_ns):
+        for stamp_ns in source.pending.near(waiting.stamp_ns, self._tolerance_ns):
             distance = abs(stamp_ns - waiting.stamp_ns)
             if all(abs(stamp_ns - other) >= distance for other in others):
-                return source.shelf.take(stamp_ns)
+                return source.pending.take(stamp_ns)
         return None
 
     # -- what does not belong together --------------------------------------------------------
@@ -277,10 +275,9 @@ class Pairing:
     ) -> SourceError:
         return SourceError(
             f'no ground truth of {source.name} belongs to an image of {self._camera.image.name}: '
-            f'the '
-            f'images are of {range_text(images)}, the ground truth of '
-            f'{range_text(ground_truth)}; give the '
-            'ground truth of this recording, or a tolerance if the stamps differ a little'
+            f'the images are from {range_text(images)}, the ground truth from '
+            f'{range_text(ground_truth)}; give the ground truth of this recording, or a tolerance '
+            'if the stamps differ a little'
         )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class Pace:
-    """Divides time into slots of equal length, beginning with the first tick.
+    """Divides time into slots of equal length, starting at the first tick.
 
     The n-th slot is due n / rate_hz after the first, however late the ones before were served, so
     the rate does not drift. Slots that passed unserved are counted in `missed`, never made up for.
@@ -19,7 +19,7 @@ class Pace:
         self.missed = 0
 
     def tick(self, now_ns: int) -> bool:
-        """Return whether a slot is due that was not served yet; a clock set back begins anew."""
+        """Return whether a slot is due that was not served yet; a clock set back restarts it."""
         if self._start_ns is None or now_ns < self._start_ns:
             self._start_ns, self._slot = now_ns, 0
             return True

@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar('T')
 
 ITEMS = 2
-"""So many items are read ahead."""
+"""The items that are read ahead."""
 
 
 class _Ahead:

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Times as people read them, and what is wrong with a row of them."""
+"""Time stamps as text, and checks of a sequence of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 SECOND_NS = 1_000_000_000
 
 SHOWN = 5
-"""So many of a list are named."""
+"""The names of a list that one message shows."""
 
 _STEM = re.compile(r'(\d+)(?:\.(\d{1,9})|_(\d{9}))?')
 

@@ -28,7 +28,7 @@ from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 
 def scene_camera_info(camera: SceneCamera) -> CameraInfo:
-    """Return the calibration of a camera of the drive."""
+    """Return the calibration of a camera of the synthetic scene."""
     k, model = camera.k, camera.model
     p = np.hstack([k, np.zeros((3, 1))])
     return CameraInfo(
@@ -57,27 +57,27 @@ def ground_settings(camera: SceneCamera) -> dict[str, float]:
 
 
 class SceneSource:
-    """The frames of a drive.
+    """The frames of a synthetic scene.
 
     options, camera: texts NAME=VALUE with blanks between them, as `rain=0.5 people=2`.
     Raises ConfigError or CalibrationError.
     """
 
     def __init__(self, seed: int = 0, options: str = '', camera: str = '') -> None:
-        self.drive = SyntheticScene(
+        self.scene = SyntheticScene(
             seed,
-            options_of(options.split(), flag='option of the drive'),
+            options_of(options.split(), flag='option of the scene'),
             camera_of(camera.split()),
         )
-        self.camera_info: CameraInfo | None = scene_camera_info(self.drive.camera)
+        self.camera_info: CameraInfo | None = scene_camera_info(self.scene.camera)
 
     @property
     def name(self) -> str:
-        return f'the synthetic scene, seed {self.drive.world.seed}'
+        return f'the synthetic scene, seed {self.scene.world.seed}'
 
     @property
     def rate_hz(self) -> float:
-        return self.drive.options.rate_hz
+        return self.scene.options.rate_hz
 
     @property
     def has_ground_truth(self) -> bool:
@@ -88,11 +88,11 @@ class SceneSource:
         return ()
 
     def __len__(self) -> int:
-        return len(self.drive)
+        return len(self.scene)
 
     def __iter__(self) -> Iterator[SourceImage | Unreadable]:
-        for index in range(len(self.drive)):
-            frame = self.drive.frame(index)
+        for index in range(len(self.scene)):
+            frame = self.scene.frame(index)
             yield SourceImage(
                 index, f'frame {index}', frame.rgb, 'rgb8', ground_truth=frame.labels
             )

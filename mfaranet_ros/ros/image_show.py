@@ -108,7 +108,7 @@ class ImageShow:
 
     def _publish_mounting(self, source: SceneSource) -> None:
         """Publish the mounting of the camera on /tf_static; log it where tf2_msgs is missing."""
-        camera = source.drive.camera
+        camera = source.scene.camera
         header = encode.header(self._player.get_clock().now().nanoseconds, BASE_FRAME)
         try:
             transforms = message_class('tf2_msgs/msg/TFMessage')

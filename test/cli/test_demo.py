@@ -76,7 +76,7 @@ def arguments(*given):
 def test_without_a_source_it_plays_the_drive_with_its_camera():
     play = demo.prepare(arguments('--seed', '3', '--scene', 'rain=0.5', '--camera', 'pitch=0.1'))
     assert (play.kind, play.rate_hz, len(play.source)) == ('scene', 10.0, 200)
-    assert play.source.drive.camera == SceneCamera(pitch=0.1)
+    assert play.source.scene.camera == SceneCamera(pitch=0.1)
     assert play.player == {
         'source': 'scene', 'seed': 3, 'scene_options': 'rain=0.5', 'scene_camera': 'pitch=0.1',
         'rate_hz': 10.0, 'duration_s': 0.0,

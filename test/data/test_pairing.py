@@ -89,8 +89,8 @@ def test_what_has_no_partner_is_counted_and_named(rig):
     shots, report = rig.pair(rig.write([0, 100, 200, 300], [100, 150, 300]), GROUND_TRUTH)
     assert shots == [(0, None), (100, 100), (200, None), (300, 300)]
     assert report.notes == (
-        f'images are without ground truth of {GROUND_TRUTH}: 2 (0.000000000, 0.200000000)',
-        f'ground truth of {GROUND_TRUTH} have no image: 1 (0.150000000)',
+        f'images have no ground truth in {GROUND_TRUTH}: 2 (0.000000000, 0.200000000)',
+        f'label images of {GROUND_TRUTH} have no image: 1 (0.150000000)',
     )
 
 
@@ -166,7 +166,7 @@ def test_stamps_that_repeat_or_go_back_are_reported(rig):
     assert shots == [(0, 0), (100, 100), (50, 50), (100, None)]
     assert report.repeated.names == ('0.100000000',)
     assert report.backward.names == ('0.050000000',)
-    assert any('have a stamp that was there before: 1' in note for note in report.notes)
+    assert any('repeat an earlier stamp: 1' in note for note in report.notes)
 
 
 def test_ground_truth_of_one_stamp_twice_is_reported(rig):

@@ -68,7 +68,7 @@ def test_latched_messages_are_known_wherever_playing_begins(bag):
 
 
 def test_a_start_behind_the_end_is_refused(bag):
-    with pytest.raises(SourceError, match=r'is 2\.0 s long: start_s = 3 lies behind its end'):
+    with pytest.raises(SourceError, match=r'is 2\.0 s long: start_s = 3 is after its end'):
         BagPlayback(bag, start_s=3.0)
 
 

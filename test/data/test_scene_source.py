@@ -31,14 +31,14 @@ def test_it_plays_the_frames_of_the_drive_with_their_ground_truth():
     assert [image.number for image in images] == [0, 1, 2]
     assert (len(source), source.rate_hz, source.has_ground_truth) == (3, 10.0, True)
     for image in images:
-        frame = source.drive.frame(image.number)
+        frame = source.scene.frame(image.number)
         assert (image.size, image.encoding) == ((48, 64), 'rgb8')
         np.testing.assert_array_equal(image.pixels, frame.rgb)
         np.testing.assert_array_equal(image.ground_truth, frame.labels)
 
 
 def test_options_may_begin_with_a_preset():
-    options = SceneSource(0, 'people=2 preset=rain').drive.options
+    options = SceneSource(0, 'people=2 preset=rain').scene.options
     assert options == replace(preset('rain'), {'people': 2.0})
 
 
@@ -47,7 +47,7 @@ def test_the_node_reads_the_camera_as_it_is(camera):
     texts = [f'{name}={value}' for name, value in vars(camera).items() if name != 'coefficients']
     texts.append(f'coefficients={",".join(map(str, camera.coefficients))}')
     source = SceneSource(camera=' '.join(texts))
-    assert source.drive.camera == camera
+    assert source.scene.camera == camera
     assert read_camera_info(source.camera_info) == camera_model(camera)
 
 

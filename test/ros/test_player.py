@@ -170,7 +170,7 @@ def test_the_drive_is_played_with_its_own_camera_and_ground_truth(audience):
     camera = 'width=64 height=48 fx=60'
     audience.play(source='scene', seed=2, scene_options='duration_s=0.3', scene_camera=camera)
     audience.wait_for_end()
-    heard, drive = audience.heard, SceneSource(2, 'duration_s=0.3', camera).drive
+    heard, drive = audience.heard, SceneSource(2, 'duration_s=0.3', camera).scene
     assert stamps(heard['image']) == stamps(heard['camera_info']) == stamps(heard['truth'])
     assert len(heard['image']) == 3
     for index, (message, ground_truth) in enumerate(

@@ -344,7 +344,7 @@ def test_what_is_left_of_a_cut_bag_is_played_and_its_end_is_3(theatre, tmp_path)
         ({'bag': '/nowhere'}, SourceError, '/nowhere'),
         ({'image_topic': '/rear'}, SourceError, "no topic '/rear'; it has .*/front/image_raw"),
         ({'image_topic': '/talk'}, SourceError, 'must be of sensor_msgs/msg/Image'),
-        ({'start_s': 9.0}, SourceError, 'lies behind its end'),
+        ({'start_s': 9.0}, SourceError, 'is after its end'),
         ({'transport': 'compressed'}, ConfigError, 'transport is given, but a bag brings its own'),
         ({'pace': 'answer', 'topics': 'all'}, ConfigError, 'goes with topics = camera'),
         ({'bag': '', 'images': '/a', 'pace': 'answer'}, ConfigError, 'pace is given, but images'),

@@ -1,9 +1,10 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the files of a recording: of a folder as `ros2 bag` writes it, or given one by one.
+"""Finds the files of a bag: in a folder as `ros2 bag` writes it, or given one by one.
 
-What a file is, its first bytes say, not its name. metadata.yaml is read for the names and order of
-the files and for the storage; a folder without it (the recording was killed) is read all the same.
+The kind of a file is told by its first bytes, not by its name. metadata.yaml is read for the names
+and order of the files and for the storage; a folder without it (the recording was killed) is read
+all the same.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SIGNATURES = {
     ZSTD: 'zstd',
     b'#ROSBAG': 'ros1',
 }
-"""How files begin, and what they are then."""
+"""The first bytes of files, and the kind of file they mark."""
 
 SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 
@@ -52,7 +53,7 @@ class BagFile:
 
 @dataclass(frozen=True)
 class BagFiles:
-    """The files of a recording in order.
+    """The files of a bag in order.
 
     notes: what is odd about them. dead: what is wrong with parts of which nothing can be read.
     """
@@ -63,7 +64,7 @@ class BagFiles:
 
 
 def find_files(paths: Iterable[str | Path]) -> BagFiles:
-    """Return the files of one recording: of a folder, of one file, or of several files or folders.
+    """Return the files of one bag: of a folder, of one file, or of several files or folders.
 
     Raises SourceError where nothing is, or something else than a bag of ROS 2. Parts that are
     missing, empty or no bag are named in `dead` where there are others to read.
@@ -105,7 +106,7 @@ def _in_folder(folder: Path) -> BagFiles:
         raise SourceError(
             f'{folder} is not a bag, it has neither {METADATA} nor .mcap or .db3 files: {GIVE}'
         )
-    note = f'{folder} has no {METADATA}: its recording did not end as it should'
+    note = f'{folder} has no {METADATA}: the recording was not closed properly'
     return _parts(paths, may_miss=True, notes=(note,))
 
 

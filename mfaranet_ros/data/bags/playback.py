@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""A bag as it is played: which of its topics, from which moment on, in the order of its log.
+"""A bag as it is played: its chosen topics from a start time, in the order of the log.
 
-What is played are the stored bytes, so every header stamp stays as it was recorded.
+The stored bytes are played, so every header stamp stays as it was recorded.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ TRANSFORMS = ('/tf', '/tf_static')
 """What the node listens to besides the camera."""
 
 NOT_PLAYED = ('/clock', '/rosout', '/parameter_events')
-"""Topics that belong to the system that was recorded: the player has a clock of its own."""
+"""Topics that belong to the recorded system: the player publishes its own clock."""
 
 LATCHED_AT_MOST = 100
-"""So many old messages of one topic are kept for latecomers."""
+"""The messages of one topic that are kept for late subscribers."""
 
 
 class BagPlayback:
@@ -61,7 +61,7 @@ class BagPlayback:
         if self._start_ns > last_ns:
             raise SourceError(
                 f'{bag.name} is {(last_ns - first_ns) / 1e9:.1f} s long: start_s = {start_s:g} '
-                'lies behind its end'
+                'is after its end'
             )
 
     @property
@@ -95,7 +95,7 @@ class BagPlayback:
 
 
 class BagCursor:
-    """Takes the messages of a recording one after the other; `rewind` begins anew.
+    """Takes the messages of a recording one after the other; `rewind` restarts.
 
     stamps: of the images of the first pass.
     """
@@ -137,7 +137,7 @@ class BagCursor:
     def oddities(self) -> str:
         """What is odd about the stamps of the images, empty if nothing is."""
         found = (
-            (self.stamps.repeated, 'stamps that were there before'),
+            (self.stamps.repeated, 'repeated stamps'),
             (self.stamps.backward, 'stamps that go back in time'),
         )
         return ', '.join(f'{named} {what}' for named, what in found if named.count)

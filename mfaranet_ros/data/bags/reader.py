@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a recording: its topics, and its messages one after the other in the order of their log.
+"""Reads a bag: its topics, and its messages in the order in which they were logged.
 
-Nothing is kept of what was read, so a long recording takes no more memory than a short one.
+Nothing that was read is kept, so a long recording takes no more memory than a short one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TF = 'tf2_msgs/msg/TFMessage'
 IMAGES = (IMAGE, COMPRESSED_IMAGE)
 
 LOOK_BACK_NS = 100_000_000
-"""So far before the end the last message is looked for first."""
+"""How far before the end the last message is searched first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class BagMessage:
 
     @cached_property
     def message(self) -> MessageLike:
-        """The message, whose arrays are views of `raw`; DecodeError where the bytes are none."""
+        """The message, whose arrays are views of `raw`; DecodeError for other bytes."""
         return self.types.read(self.raw, self.topic)
 
     @property
@@ -105,7 +105,7 @@ class Bag:
 
     @property
     def truncated(self) -> str:
-        """What is missing of the recording, in one line; empty as far as it is known to be whole.
+        """What is missing of the recording, in one line; empty while nothing is known.
 
         Ask again after reading: some damage is only found then.
         """
@@ -185,7 +185,7 @@ class Bag:
     def stamp_range(self, topic: str) -> tuple[int, int] | None:
         """Return the stamps of the first and the last message of a topic.
 
-        None where they are not to be had quickly: in a truncated file, or a message without one.
+        None where they cannot be had quickly: in a truncated file, or without headers.
         """
         if self.truncated:
             return None
@@ -209,7 +209,7 @@ def _scratch(file: BagFile, stack: ExitStack) -> Path:
 
 
 def _unpacked(raw: bytes | memoryview) -> bytes | memoryview:
-    """Unpack a message that is compressed for itself; what is in CDR begins otherwise."""
+    """Unpack a message that is compressed on its own; plain CDR has another first byte."""
     if raw[:4] != ZSTD:
         return raw
     try:

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Writes messages as they come, in a thread of its own, and keeps account of each of them."""
+"""Writes messages as they come, in a separate thread, and counts what was written and dropped."""
 
 from __future__ import annotations
 

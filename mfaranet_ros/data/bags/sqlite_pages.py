@@ -19,7 +19,7 @@ NUMBER_BYTES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
 """How long the values of the types 0 to 9 are; 0 is NULL, 7 a float, 8 and 9 are 0 and 1."""
 
 RUN_PAGES = 256
-"""So many pages are read at once."""
+"""The pages that are read at once."""
 
 Value = int | bytes | None
 
@@ -45,7 +45,7 @@ def is_whole(path: Path) -> bool:
         return False
     size, changes, pages = struct.unpack_from('>H6xII', header, 16)
     (valid_for,) = struct.unpack_from('>I', header, 92)
-    # Old versions of SQLite did not keep the number, which is told by these two.
+    # Old versions of SQLite did not maintain the page count; then these two differ.
     page_bytes = 65536 if size == 1 else size
     return bool(changes != valid_for or path.stat().st_size == pages * page_bytes)
 
