@@ -22,8 +22,12 @@ from mfaranet_ros.core import errors
 PACKAGE = Path(mfaranet_ros.__file__).parent
 LEAST_SHARE = 0.86
 
-ARRAYS = re.compile(r'\b(NDArray|Tensor|Pixels|Floats|Singles|Ints|Indices|Mask|Rgb|ArrayLike)\b')
-SHAPE = re.compile(r'\([A-Za-z0-9 *+/.,]+,[A-Za-z0-9 *+/.,]*\)|\b(uint8|int\d+|float\d+|bool)\b')
+ARRAYS = re.compile(
+    r'(?<!dict\[str, )\b(NDArray|Tensor|Pixels|Floats|Singles|Ints|Indices|Mask|Rgb|ArrayLike)\b'
+)
+SHAPE = re.compile(
+    r'\([A-Za-z0-9 *+/.,]+,[A-Za-z0-9 *+/.,]*\)|\b(uint8|int\d+|float\d+|bool|any shape)\b'
+)
 ERRORS = {name for name in vars(errors) if name.endswith('Error')}
 
 

@@ -174,10 +174,12 @@ class Result:
 
     @property
     def stamp_ns(self) -> int:
+        """When the camera took the image, in nanoseconds."""
         return self.frame.stamp_ns
 
     @property
     def frame_id(self) -> str:
+        """The optical frame of the image."""
         return self.frame.frame_id
 
 

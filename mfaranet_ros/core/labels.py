@@ -4,9 +4,8 @@
 
 The drivable area, the grid and the evaluation look at roles only, so they work with every label
 set. Ids are the positions in the tables below; 255 is unlabeled in every set. Roles are our
-judgement: what a road vehicle may drive on is drivable, what is flat but not for it is ground,
-what stands in its way is an obstacle, what only closes the view is background. Where in doubt a
-class is an obstacle.
+judgement: what a road vehicle may drive on is drivable, other flat surfaces are ground, what it
+could hit is an obstacle, the rest is background. In doubt a class is an obstacle.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ Color = tuple[int, int, int]
 
 
 MAX_CLASSES = UNLABELED
-"""So many ids a mask of 8 bits has room for, beside that of unlabeled pixels."""
+"""Largest number of classes that fit into an 8-bit mask beside 255 for unlabeled pixels."""
 
 
 class Role(enum.IntEnum):
-    """What a class means to a vehicle."""
+    """The meaning of a class for a road vehicle."""
 
     UNLABELED = 0
     DRIVABLE = 1
@@ -63,7 +62,10 @@ class LabelClass:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes of one dataset, in the order of their ids (0, 1, 2 ...)."""
+    """The classes of one dataset, in the order of their ids.
+
+    Raises ConfigError unless the ids are 0, 1, 2 ... in order, at most MAX_CLASSES.
+    """
 
     name: str
     classes: tuple[LabelClass, ...]

@@ -165,9 +165,10 @@ BOOLEANS = {'true': True, 'false': False}
 def parse_settings(
     assignments: Iterable[str], config: type[Any], flag: str = '--set'
 ) -> dict[str, Value]:
-    """Return the settings of texts NAME=VALUE, each checked; raises ConfigError.
+    """Return the settings given as texts NAME=VALUE, each checked.
 
-    config: the config class they are of. flag: what they were given as.
+    config: the config class they belong to. flag: how they were given, for errors.
+    Raises ConfigError for a value, UnknownNameError with the nearest names for a name.
     """
     known = {setting.name: setting for setting in settings_of(config)}
     values: dict[str, Value] = {}

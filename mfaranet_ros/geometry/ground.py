@@ -117,6 +117,7 @@ class Cells:
 
     @property
     def pixels(self) -> tuple[Indices, Indices, Indices, Indices]:
+        """corner, inner, middle and outer: int64 (M,) each."""
         return self.corner, self.inner, self.middle, self.outer
 
 

@@ -103,6 +103,8 @@ def visible_arc(
 ) -> tuple[float, float] | None:
     """Return the first and last bearing at which ground is seen, counter-clockwise, in radians.
 
+    span_m: as for `trace_rays`, of directions (B, 2).
+
     None if no ground is seen within the span. A full circle begins behind the camera.
     """
 

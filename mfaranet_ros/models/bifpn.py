@@ -77,7 +77,7 @@ class BiFPNLayer(nn.Module):
         self.top = Node(2, channels, activation())
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return levels of the same sizes as these, float (N, C, h / 2^k, w / 2^k)."""
+        """Return levels of the same shapes, (N, C, h, w) each, h and w halved level by level."""
         down = [levels[-1]]  # from the coarsest level to the finest
         for level, node in zip(reversed(levels[:-1]), reversed(self.down), strict=True):
             down.insert(0, node(level, resize(down[0], level.shape[-2:])))

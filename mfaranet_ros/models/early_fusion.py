@@ -100,7 +100,7 @@ class FusionModule(nn.Module):
         )
 
     def forward(self, streams: list[Tensor]) -> list[Tensor]:
-        """Return the refined streams, finest first; level k is float (N, width * 2^k, h, w)."""
+        """Return the refined streams, finest first, (N, C, h, w) each, C doubling by level."""
         refined = []
         for number, (exchanges, blocks) in enumerate(
             zip(self.exchanges, self.blocks, strict=True)

@@ -42,7 +42,7 @@ STRIDE = 32
 
 
 class MFARANet(SegmentationModel):
-    """The network of the paper on one of the deep-stem ResNets.
+    """The network of the paper on one of the deep-stem ResNets; input float (N, 3, H, W).
 
     scales: kept scales, ascending. training_heads: with the boundary heads of the loss.
     """

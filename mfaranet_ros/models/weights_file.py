@@ -105,7 +105,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def same_kind(theirs: Tensor, ours: Tensor) -> bool:
-    """Return whether two tensors agree in shape, and in being floating point or not (dtype)."""
+    """Return whether two tensors of any shape agree in shape and in being floating point."""
     return theirs.shape == ours.shape and (theirs.dtype in _FLOATS) == ours.is_floating_point()
 
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""All images in one array of packed colours, each also smaller and smaller.
+"""All images in one array of packed colours, each also at decreasing sizes.
 
-A colour is looked up by one whole number, its address, so that one look-up paints a whole frame.
+A colour is looked up by an integer, its address, so that one look-up paints a whole frame.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mfaranet_ros.scenes.images.sky import sky
 from mfaranet_ros.scenes.images.street import street
 
 SMALLEST = 4
-"""An image is not made smaller once its shorter side has so few texels."""
+"""Length in texels of the shorter side below which an image is not reduced further."""
 
 STREET_LEVELS = (8, 6)
-"""Sizes of the street, along and across: it is looked at from so low that it shrinks along."""
+"""Number of sizes of the street texture along and across; seen from low, it shrinks along."""
 
 STREET_FLATTEST = 5
-"""So many halvings more along than across there are at most."""
+"""Largest difference between the numbers of halvings along and across."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Where one image of one size stands: the address of its first texel, and its size."""
+    """One image at one size: the address of its first texel, and its height and width."""
 
     start: int
     height: int
@@ -72,7 +72,7 @@ class _Binder:
 
 @cache
 def atlas() -> Atlas:
-    """Return the one atlas there is; drawing it takes about a second, once."""
+    """Return the atlas; drawing it takes about a second, once."""
     binder = _Binder()
     pages = {
         name: tuple(binder.add(rgb) for rgb in _smaller_and_smaller(image(name).rgb))
@@ -85,13 +85,13 @@ def atlas() -> Atlas:
 
 
 def packed(rgb: Rgb) -> NDArray[np.uint32]:
-    """Return colours as one number each."""
+    """Return colours, uint8 (..., 3), as one number each, uint32, red in the lowest byte."""
     red, green, blue = (rgb[..., i].astype(np.uint32) for i in range(3))
     return np.asarray(red | green << 8 | blue << 16)
 
 
 def halved(rgb: Rgb, axis: int) -> Rgb:
-    """Return an image of half the size along an axis, each texel the mean of two."""
+    """Return an image (H, W, 3) of half the size along an axis, each texel the mean of two."""
     length = rgb.shape[axis] // 2
     first, second = (
         np.take(rgb, np.arange(length) * 2 + i, axis).astype(np.uint16) for i in range(2)

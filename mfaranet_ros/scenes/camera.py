@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The camera of the scene: its calibration, its place on the car, and where its pixels look."""
+"""The camera of the scene: its calibration, its mounting, and the rays of its pixels."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Floats = NDArray[np.float64]
 
 LARGEST_PX = 8192
 LOWEST_M = 0.1
-"""A camera must be at least so high above the ground to see any of it as ground."""
+"""Least height of the camera above the ground."""
 
 _BODY_FROM_OPTICAL = ((0.0, 0.0, 1.0), (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
 
 _GRAIN = 2.0**-40
-"""Rays are rounded to it: further on, mathematical libraries differ between machines."""
+"""Rounding of rays: mathematical libraries differ between machines in smaller digits."""
 
 _PROBES = 33
 
 
 @dataclass(frozen=True)
 class SceneCamera:
-    """A camera of one's choice on the ego car; the defaults are those of the demo.
+    """A camera on the ego car; the defaults are those of the demo.
 
     width, height, fx, fy, cx, cy: in pixels; fy is fx where it is 0, and the principal point is
     the middle of the image where it is not a number. model, coefficients: as in CameraInfo.
     x, y, z: in base_link (REP-105), in metres; the ego car itself is not drawn.
     roll, pitch, yaw: of the camera body about the fixed axes x, y, z in that order (REP-103), in
     radians; positive pitch looks down.
-    Raises CalibrationError for a camera that cannot be, or that sees no ground.
+    Raises CalibrationError for values that describe no camera, or one that sees no ground.
     """
 
     width: int = 480
@@ -72,12 +72,12 @@ class SceneCamera:
 
     @property
     def d(self) -> Floats:
-        """The distortion coefficients as CameraInfo holds them; a plain pinhole has five zeros."""
+        """The distortion coefficients as in CameraInfo, float64 (n,); zeros for a pinhole."""
         return np.array(self.coefficients or (0.0,) * 5, np.float64)
 
     @property
     def rotation(self) -> Floats:
-        """What turns directions of the optical frame into those of base_link: (3, 3)."""
+        """The rotation from the optical frame to base_link: float64 (3, 3)."""
         (sr, cr), (sp, cp), (sy, cy) = (
             (math.sin(angle), math.cos(angle)) for angle in (self.roll, self.pitch, self.yaw)
         )
@@ -87,16 +87,16 @@ class SceneCamera:
         return _rounded(about_z @ about_y @ about_x @ np.array(_BODY_FROM_OPTICAL))
 
     def rays(self) -> Floats:
-        """Return where each pixel looks: float64 (height, width, 3), unit vectors of base_link.
+        """Return the direction of each pixel: float64 (height, width, 3), unit length, base_link.
 
-        NaN for pixels on which no light falls.
+        NaN for pixels that no light reaches.
         """
         columns, rows = np.meshgrid(np.arange(self.width), np.arange(self.height))
         pixels = np.column_stack((columns.ravel(), rows.ravel()))
         return self.rays_of(pixels).reshape(self.height, self.width, 3)
 
     def rays_of(self, pixels: NDArray[np.generic]) -> Floats:
-        """Return where some pixels (N, 2), column and row, look: float64 (N, 3)."""
+        """Return the directions of pixels (N, 2), column and row: float64 (N, 3)."""
         points = (pixels - np.array((self.cx, self.cy))) / np.array((self.fx, self.fy))
         x, y, z = _rounded(Optics(self.model, self.coefficients).rays(points)).T
         r = self.rotation

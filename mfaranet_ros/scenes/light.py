@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The light of a scene: sun, shadows, haze, rain, dusk and the lamps of the ego car."""
+"""The light of a scene: sun, shadows, haze, rain, dusk and the headlights of the ego car."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _SHIFT = 4
 """Corners of shadows are given in sixteenths of a cell."""
 
 _ROOMY = frozenset({Kind.CAR, Kind.TRUCK, Kind.BUS})
-"""Under and beside these the ground is dark in any light."""
+"""Kinds under and beside which the ground is dark in any light."""
 
 _SHADOWED_M = np.array((75.0, 45.0))
-"""Ahead and aside of base_link; what is further away throws no shadow that is drawn."""
+"""Distance ahead and aside of base_link up to which shadows are drawn."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Light:
 
     @cached_property
     def tint(self) -> Singles:
-        """What the light makes of red, green and blue."""
+        """The gain of red, green and blue by the light: float32 (3,)."""
         dusk = np.array((-0.08, -0.06, 0.06)) * self.options.dusk
         rain = np.array((-0.02, 0.0, 0.02)) * self.options.rain
         return np.asarray((1 + dusk + rain) * self.day, np.float32)
 
     @cached_property
     def haze(self) -> Singles:
-        """The colour of the haze."""
+        """The colour of the haze: float32 (3,), RGB."""
         grey = np.array((178, 184, 190), np.float32)
         return np.asarray(HORIZON + (grey - HORIZON) * np.float32(self.options.rain), np.float32)
 
@@ -84,7 +84,7 @@ class Light:
         return np.asarray(1 + noise * (0.16 / 128), np.float32)
 
     def lamps(self, x: Any, y: Any) -> Any:
-        """Return how much brighter the lamps of the ego car make places of base_link."""
+        """Return the gain by the headlights at places of base_link, any shape."""
         ahead = np.maximum(x, 0)
         lit = np.clip(1 - np.abs(y) / (2 + ahead / 3), 0, 1) * np.clip(ahead, 0, 1)
         return 1 + (2.6 * self.options.dusk**2 / self.day) * lit * (1 / (1 + (ahead / 13) ** 2))

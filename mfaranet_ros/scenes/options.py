@@ -18,9 +18,9 @@ from mfaranet_ros.scenes.kinds import LABEL_SETS
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """How the world is made, lit and photographed; the defaults are what the demo plays.
+    """How the world is generated, lit and photographed; the defaults are those of the demo.
 
-    Make other ones by `settings.replace`, which checks names and values.
+    Change them with `settings.replace`, which checks names and values.
     """
 
     side: str = setting('left', 'side of the road that is driven on', choices=('left', 'right'))
@@ -28,19 +28,17 @@ class SceneOptions:
     rate_hz: float = setting(10.0, 'frames per second', unit='Hz', low=0.1, high=1000.0)
     duration_s: float = setting(20.0, 'length of the scene', unit='s', low=0.1, high=3600.0)
     labels: str = setting('camvid', 'label set of the ground truth', choices=LABEL_SETS)
-    curvature: float = setting(
-        1.0, 'how much the road winds; 0: straight ahead', low=0.0, high=2.0
-    )
+    curvature: float = setting(1.0, 'how much the road winds; 0: straight', low=0.0, high=2.0)
     parked: float = setting(0.4, 'share of the kerb taken by parked cars', low=0.0, high=1.0)
     traffic: float = setting(1.0, 'moving cars; 0: none', low=0.0, high=3.0)
     people: float = setting(1.0, 'pedestrians and cyclists; 0: none', low=0.0, high=3.0)
     trees: float = setting(1.0, 'trees and hedges between the houses; 0: none', low=0.0, high=2.0)
     sun_azimuth_deg: float = setting(
-        -155.0, 'where the sun stands, from the x axis of the world to the left', unit='deg',
+        -155.0, 'direction of the sun, from the x axis of the world to the left', unit='deg',
         low=-360.0, high=360.0,
     )  # fmt: skip
     sun_elevation_deg: float = setting(
-        40.0, 'how high the sun stands', unit='deg', low=5.0, high=90.0
+        40.0, 'elevation of the sun', unit='deg', low=5.0, high=90.0
     )
     shadow: float = setting(0.5, 'how dark shadows are; 0: overcast', low=0.0, high=1.0)
     haze_m: float = setting(
@@ -54,7 +52,7 @@ class SceneOptions:
     rain: float = setting(0.0, 'streaks and wet ground; 0: dry', low=0.0, high=1.0)
     dusk: float = setting(
         0.0,
-        'how far the day has gone; 1: night, lit by the lamps of the ego car',
+        '0: day, 1: night, lit by the headlights of the ego car',
         low=0.0,
         high=1.0,
     )
@@ -72,7 +70,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
         'empty': {'traffic': 0.0, 'people': 0.0, 'parked': 0.0},
     }
 )
-"""Weathers, lights and crowds by name: what each changes of the defaults."""
+"""Presets of weather, light and traffic by name: the defaults that each changes."""
 
 
 def preset(name: str) -> SceneOptions:
@@ -88,9 +86,9 @@ PRESET = 'preset='
 def options_of(
     texts: Iterable[str], base: SceneOptions | None = None, flag: str = '--set'
 ) -> SceneOptions:
-    """Return the options that texts such as rain=0.5 ask for; raises ConfigError.
+    """Return the options given as texts such as rain=0.5; raises ConfigError.
 
-    preset=NAME among them is where the others begin, instead of base.
+    preset=NAME among them replaces base, to which the others are applied.
     """
     texts = list(texts)
     presets = [text for text in texts if text.startswith(PRESET)]
@@ -100,11 +98,12 @@ def options_of(
 
 
 def camera_of(texts: Iterable[str], base: SceneCamera | None = None) -> SceneCamera:
-    """Return the camera that texts such as pitch=0.05 ask for.
+    """Return the camera given as texts such as pitch=0.05.
 
-    Coefficients are written as 0.1,-0.2,0,0. A size or focal length that is given alone leaves
-    the others as they are, but for fy and the principal point, which go with it.
-    Raises ConfigError for what is not understood, CalibrationError for a camera that cannot be.
+    Coefficients are written as 0.1,-0.2,0,0. If width or height is given, the principal
+    point follows it; if fx is given, fy follows it.
+    Raises ConfigError for what cannot be parsed, UnknownNameError for an unknown name, and
+    CalibrationError for values that describe no camera.
     """
     base = base or SceneCamera()
     known = {field.name: field for field in dataclasses.fields(SceneCamera)}
@@ -125,7 +124,7 @@ def camera_of(texts: Iterable[str], base: SceneCamera | None = None) -> SceneCam
 
 
 def resized(height: int, width: int) -> SceneCamera:
-    """Return the camera of the demo with another size, as wide as it."""
+    """Return the camera of the demo at another size, with the same horizontal field of view."""
     base = SceneCamera()
     return SceneCamera(width, height, fx=base.fx * width / base.width)
 

@@ -110,7 +110,11 @@ def _nothing() -> Patches:
 def placed(
     parts: Sequence[Patches], x: Floats, y: Floats, cosine: Floats, sine: Floats
 ) -> Patches:
-    """Return the patches of several things in the world, given where each thing is."""
+    """Return the patches of several things in the world.
+
+    parts: the patches of each thing. x, y, cosine, sine: position and direction of each thing in
+    the world, float64 (T,).
+    """
     parts = parts or [_nothing()]
     thing = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     cosine, sine = cosine[thing], sine[thing]
@@ -141,7 +145,10 @@ def no_warnings() -> np.errstate:
 
 @dataclass(frozen=True, eq=False)
 class Meeting:
-    """The plane of one patch as seen from one origin: what its rays need, computed once."""
+    """The plane of one patch as seen from one origin, precomputed for intersecting rays.
+
+    u_0, v_0: coordinates of the origin in the patch. mask: bool (H, W) of a cut-out, or None.
+    """
 
     plane: tuple[float, float, float]
     across: tuple[float, float, float]
@@ -160,9 +167,9 @@ class Meeting:
         return math.sqrt(u * u + v * v + 1 / (a * a + b * b + c * c))
 
     def rays(self, x: Reals, y: Reals, z: Reals) -> tuple[Reals, Reals, Reals, NDArray[np.bool_]]:
-        """Return distance, u, v and whether the patch is met, for directions of any shape.
+        """Return distance, u, v and whether the patch is hit, for directions of any shape.
 
-        Rays along its plane never meet it; call it with `no_warnings`, for they divide by zero.
+        Rays parallel to its plane never hit it; call it within `no_warnings`: they divide by zero.
         """
         distance = _dot(self.plane, x, y, z)
         np.divide(1, distance, out=distance)

@@ -28,7 +28,7 @@ STEP_M = 0.25
 """Length in x of one piece of the polyline: a kink is at most 0.006 rad."""
 
 REACH_M = 500.0
-"""So far the road goes on before the start and after the end of the scene."""
+"""Length of the road before the start and after the end of the scene."""
 
 HALF_ROAD_M = 5.3
 """From the middle of the road to its kerbs: a lane, and room to park."""
@@ -37,19 +37,19 @@ LANE_M = 1.65
 """From the middle of the road to the middle of a lane."""
 
 PAVEMENT_M = 2.4
-"""Width of a pavement; behind it grass, where no house stands."""
+"""Width of a pavement; behind it is grass, except under houses."""
 
 Reals = NDArray[np.float32] | NDArray[np.float64]
 
 DASH_M, PERIOD_M, LINE_M = 2.4, 6.4, 0.12
-"""Of the dashes in the middle of the road: their length, their distance, their width."""
+"""Length, period and width of the dashes in the middle of the road."""
 
 
 FAR_M = 400.0
-"""Further away along a ray, the ground is what it is there."""
+"""Distance along a ray beyond which the kind of ground no longer changes."""
 
 _NEAR_KNOTS = 2400
-"""So many pieces before and after a pose are its neighbourhood."""
+"""Number of pieces before and after a pose that make up its neighbourhood."""
 
 _WAVES = ((95.0, 130.0, 2.5), (170.0, 260.0, 8.0), (400.0, 700.0, 20.0))
 """Shortest and longest wavelength and amplitude at curvature 1, in metres."""
@@ -59,7 +59,7 @@ _GRAIN = 2.0**-30
 
 
 def rounded(value: Floats) -> Floats:
-    """Return values without the bits in which mathematical libraries differ."""
+    """Return values (any shape) without the digits in which mathematical libraries differ."""
     return np.asarray(np.rint(value / _GRAIN) * _GRAIN)
 
 
@@ -134,7 +134,8 @@ class Road:
 class Near:
     """The road around one pose, for the many places that one frame shows.
 
-    cosine, sine: of the pose. knot: its place in the tables, of f(x), 1 / sqrt(1 + f'(x)^2), s.
+    cosine, sine: of the pose. knot: its index in the tables. middle, scale, arc: float32 (K,),
+    f(x), 1 / sqrt(1 + f'(x)^2) and s at each knot.
     """
 
     cosine: float
@@ -145,7 +146,7 @@ class Near:
     arc: Singles
 
     def coordinates(self, x: Singles, y: Singles) -> tuple[Singles, Singles]:
-        """Return s and offset of places of base_link, as `Road.coordinates` does."""
+        """Return s and offset of places of base_link, any shape; see `Road.coordinates`."""
         cosine, sine = np.float32(self.cosine), np.float32(self.sine)
         knots = x * (cosine / np.float32(STEP_M)) - y * (sine / np.float32(STEP_M))
         knots += np.float32(self.knot)
@@ -164,7 +165,7 @@ def _between(table: Any, index: Any, part: Any) -> Any:
 
 
 def kinds_at(s: Reals, offset: Reals) -> NDArray[np.uint8]:
-    """Return the kind of places, given their coordinates along and across the road."""
+    """Return the kind of ground, uint8, at coordinates along and across the road, any shape."""
     away = np.abs(offset)
     kinds = np.full(away.shape, Kind.GRASS, np.uint8)
     kinds[away <= HALF_ROAD_M + PAVEMENT_M] = Kind.PAVEMENT

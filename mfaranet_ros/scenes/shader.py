@@ -29,7 +29,10 @@ STAINS_M = 128
 
 
 class Shader:
-    """Turns what pixels show into colours, for one camera and one light."""
+    """Turns what pixels show into colours, for one camera and one light.
+
+    vignette: float32 (H, W), the gain of each pixel.
+    """
 
     def __init__(self, light: Light, atlas: Atlas, ground: GroundView, vignette: Singles) -> None:
         self._light = light
@@ -110,7 +113,7 @@ def _shadow_cells(ground: GroundView) -> Ints:
 
 
 _SPARE = 64
-"""The noise is so much larger than the image, and laid on it at another place each time."""
+"""Pixels by which the noise is larger than the image; each frame uses another part of it."""
 
 
 def vignette(height: int, width: int) -> Singles:
@@ -129,7 +132,7 @@ class Lens:
     size: tuple[int, int]
 
     def take(self, rgb: Rgb, index: int) -> Rgb:
-        """Return the image as the camera delivers it; index: of the frame."""
+        """Return an image, uint8 (H, W, 3), as the camera delivers it; index: of the frame."""
         options = self.options
         if options.rain:
             rgb = cv2.add(rgb, self._streaks(index))

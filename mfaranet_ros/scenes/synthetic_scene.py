@@ -44,7 +44,13 @@ class SceneFrame:
 
 
 class SyntheticScene:
-    """A scene along one road; each frame is the same whatever was drawn before it."""
+    """A procedural drive along a road, with exact ground truth for each frame.
+
+    seed: which road, 0 or more. options: weather, light, traffic; None: the defaults.
+    camera: calibration and mounting; None: that of the demo. label_set: the name of the labels.
+    Frames do not depend on each other: `frame(index)` is the same whatever was drawn before.
+    `len` is the number of frames. Raises ConfigError for a seed below 0.
+    """
 
     def __init__(
         self,
@@ -61,7 +67,10 @@ class SyntheticScene:
         return max(1, round(self.options.duration_s * self.options.rate_hz))
 
     def stamp_ns(self, index: int) -> int:
-        """Return when a frame is taken, from the start of the scene."""
+        """Return the time of a frame from the start of the scene, in nanoseconds.
+
+        Raises ConfigError for a frame that the scene does not have.
+        """
         if not 0 <= index < len(self):
             raise ConfigError(f'frame {index}: the scene has frames 0 to {len(self) - 1}')
         return round(index * 1e9 / self.options.rate_hz)

@@ -34,11 +34,11 @@ class Pose:
         return np.stack(turned, axis=-1)
 
     def to_base(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Return places of the world in base_link."""
+        """Return places of the world (any shape) in base_link, in metres."""
         return self.turn_back(x - self.x_m, y - self.y_m)
 
     def turn_back(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Return directions of the world in base_link."""
+        """Return directions of the world (any shape) in base_link."""
         return x * self.cosine + y * self.sine, y * self.cosine - x * self.sine
 
 
@@ -63,7 +63,7 @@ class Thing:
     variant: int = 0
 
     def covers(self, x: Floats, y: Floats) -> NDArray[np.bool_]:
-        """Return which places of the ground its foot stands on."""
+        """Return which places of the ground (any shape) its foot covers: bool."""
         ahead = (x - self.x_m) * self.cosine + (y - self.y_m) * self.sine
         aside = (y - self.y_m) * self.cosine - (x - self.x_m) * self.sine
         inside = (np.abs(ahead) <= self.length_m / 2) & (np.abs(aside) <= self.width_m / 2)

@@ -109,7 +109,7 @@ class Snapshot:
         return Hits(kinds, distance, things)
 
     def standing_on(self, x: Floats, y: Floats) -> NDArray[np.int32]:
-        """Return which thing stands on each place of the ground (any shape), or GROUND."""
+        """Return the thing on each place of the ground, or GROUND: int32, any shape."""
         found = np.full(np.shape(x), GROUND, np.int32)
         for number, thing in enumerate(self.things):
             found[thing.covers(x, y)] = number
@@ -138,18 +138,18 @@ def _towards(
 
 
 RADIUS_M = 130.0
-"""So far along the road, ahead and behind, things stand; further away is open ground."""
+"""Distance along the road, ahead and behind, within which there are things."""
 
 
 class World:
-    """A road through a town, endless for all that a scene sees of it; nothing in it has state.
+    """A road through a town, endless as far as a scene sees of it, and without state.
 
     Raises ConfigError for a seed below 0.
     """
 
     def __init__(self, seed: int = 0, options: SceneOptions | None = None) -> None:
         if type(seed) is not int or seed < 0:
-            raise ConfigError(f'seed {seed!r}: must be a whole number from 0')
+            raise ConfigError(f'seed {seed!r}: must be an integer, 0 or more')
         self.seed = seed
         self.options = options or SceneOptions()
         length = self.options.speed_mps * self.options.duration_s

@@ -31,7 +31,7 @@ def bricks(chance: np.random.Generator, color: Color) -> Rgb:
 
 
 def rendered(chance: np.random.Generator, color: Color) -> Rgb:
-    """Return a plastered wall, dirtier towards the ground."""
+    """Return a plastered wall, dirtier towards the ground: uint8 (SIZE, SIZE, 3)."""
     noise = fractal(chance, (SIZE, SIZE), 7, 1.6)
     dirt = np.clip(np.arange(SIZE) - SIZE * 3 // 4, 0, 40).astype(np.int32)[:, None]
     return shaded(color, noise - dirt, 0.2)
@@ -63,7 +63,7 @@ def _upper_floors(chance: np.random.Generator, rgb: Rgb, floors: int, columns: i
 
 
 def home(chance: np.random.Generator, wall: Rgb, floors: int) -> Image:
-    """Return the front of a terraced house, with a door."""
+    """Return the front of a terraced house with a door; wall: uint8 (H, W, 3)."""
     columns = int(chance.integers(2, 4))
     top = _upper_floors(chance, wall, floors, columns)
     storey = SIZE - top
@@ -77,7 +77,7 @@ def home(chance: np.random.Generator, wall: Rgb, floors: int) -> Image:
 
 
 def shop(chance: np.random.Generator, wall: Rgb, floors: int) -> Image:
-    """Return the front of a house with a shop on its ground floor."""
+    """Return the front of a house with a shop on its ground floor; wall: uint8 (H, W, 3)."""
     top = _upper_floors(chance, wall, floors, int(chance.integers(2, 5)))
     storey = SIZE - top
     sign = SIGNS[int(chance.integers(0, len(SIGNS)))]
@@ -100,7 +100,7 @@ def shop(chance: np.random.Generator, wall: Rgb, floors: int) -> Image:
 
 
 def office(chance: np.random.Generator, wall: Rgb, floors: int) -> Image:
-    """Return the front of a newer building with bands of windows."""
+    """Return the front of a newer building with bands of windows; wall: uint8 (H, W, 3)."""
     storey = SIZE // floors
     for floor in range(floors):
         for column in range(6):
@@ -112,7 +112,7 @@ def office(chance: np.random.Generator, wall: Rgb, floors: int) -> Image:
 
 
 def side(chance: np.random.Generator, wall: Rgb) -> Image:
-    """Return a wall without windows."""
+    """Return a wall, uint8 (H, W, 3), without windows."""
     return Image(grained(wall, fractal(chance, (SIZE, SIZE), 7, 1.7), 0.25))
 
 

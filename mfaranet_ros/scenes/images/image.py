@@ -33,19 +33,19 @@ class Image:
 
 
 def blank(height: int, width: int, color: Color) -> Rgb:
-    """Return an image of one colour."""
+    """Return an image of one colour: uint8 (height, width, 3)."""
     return np.full((height, width, 3), color, np.uint8)
 
 
 def rectangle(
     rgb: NDArray[np.uint8], left: int, top: int, width: int, height: int, color: Color
 ) -> None:
-    """Fill a rectangle, in pixels; what lies outside the image is left out."""
+    """Fill a rectangle of rgb, uint8 (H, W, 3), given in pixels and clipped to the image."""
     rgb[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = color
 
 
 def polygon(rgb: NDArray[np.uint8], corners: Iterable[tuple[float, float]], color: Color) -> None:
-    """Fill a polygon whose corners are given in shares of width and height."""
+    """Fill a polygon of rgb, uint8 (H, W, 3); corners are given in shares of width and height."""
     height, width = rgb.shape[:2]
     points = [(round(x * (width - 1) * 8), round(y * (height - 1) * 8)) for x, y in corners]
     top = max(min(y for _, y in points) // 8, 0)
@@ -63,7 +63,7 @@ def polygon(rgb: NDArray[np.uint8], corners: Iterable[tuple[float, float]], colo
 def ellipse(
     rgb: NDArray[np.uint8], middle: tuple[float, float], radii: tuple[float, float], color: Color
 ) -> None:
-    """Fill an ellipse given in shares of width and height."""
+    """Fill an ellipse of rgb, uint8 (H, W, 3), given in shares of width and height."""
     height, width = rgb.shape[:2]
     x = (np.arange(width) - middle[0] * (width - 1)) / max(1.0, radii[0] * width)
     y = (np.arange(height) - middle[1] * (height - 1)) / max(1.0, radii[1] * height)
@@ -71,7 +71,7 @@ def ellipse(
 
 
 def disc(rgb: NDArray[np.uint8], middle: tuple[int, int], radius: int, color: Color) -> None:
-    """Fill a circle given in pixels."""
+    """Fill a circle of rgb, uint8 (H, W, 3), given in pixels."""
     height, width = rgb.shape[:2]
     x, y = np.arange(width) - middle[0], np.arange(height) - middle[1]
     rgb[(x * x)[None, :] + (y * y)[:, None] <= radius * radius] = color
@@ -81,7 +81,7 @@ def stroke(
     ink: NDArray[np.uint8], start: tuple[float, float], end: tuple[float, float], width: float,
     color: int | Color = 1,
 ) -> None:  # fmt: skip
-    """Draw a line with round ends, given in pixels."""
+    """Draw a line with round ends into ink, uint8 (H, W) or (H, W, 3), given in pixels."""
     (x, y), (to_x, to_y) = start, end
     reach = max(width / 2, 0.5)
     first_x, first_y = (max(int(min(ends) - reach), 0) for ends in ((x, to_x), (y, to_y)))
@@ -102,7 +102,7 @@ KEY: Color = (255, 0, 255)
 
 
 def cut_out(rgb: Rgb) -> Image:
-    """Return what is drawn on a ground of KEY; beyond its rim its colours go on for a while."""
+    """Return what is drawn in rgb, uint8 (H, W, 3), on KEY; the rest gets its mean colour."""
     mask = (rgb != np.array(KEY, np.uint8)).any(axis=-1)
     mean = rgb[mask].astype(np.int64).sum(axis=0) // max(1, int(mask.sum()))
     filled = np.where(mask[..., None], rgb, mean.astype(np.uint8))
@@ -110,7 +110,7 @@ def cut_out(rgb: Rgb) -> Image:
 
 
 def grained(rgb: Rgb, noise: NDArray[np.int32], strength: float) -> Rgb:
-    """Return an image made lighter and darker by noise of its size."""
+    """Return an image, uint8 (H, W, 3), lightened and darkened by noise, int32 (H, W) or more."""
     part = noise[: rgb.shape[0], : rgb.shape[1], None].astype(np.float32)
     gain = 1 + part * np.float32(strength / 128)
     return np.asarray(np.clip(rgb * gain, 0, 255), np.uint8)
