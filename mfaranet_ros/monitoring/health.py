@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Signs of a broken camera that one look at a frame can tell."""
+"""Signs of a broken camera in the pixels of one frame."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from mfaranet_ros.core.frame import Frame
 
 SAMPLES = 64
-"""Rows and columns of the sample that is looked at; a frame of any size costs the same."""
+"""Rows and columns of the sample; a frame of any size costs the same."""
 
 
 @dataclass(frozen=True)
 class FrameHealth:
-    """What a sample of a frame looks like.
+    """Statistics of a sample of a frame.
 
     brightness: mean of the sample, 0 to 255.
     saturated_share: share of the sample at 250 or more, 0 to 1.
-    fingerprint: equal for equal samples; noise of a living camera changes it.
+    fingerprint: equal for equal samples; the noise of a working camera changes it.
     """
 
     brightness: float

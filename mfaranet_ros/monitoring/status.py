@@ -1,9 +1,10 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The monitor's snapshot in words: the four statuses that the node publishes as diagnostics.
+"""Words the monitor's snapshot: the statuses that the node publishes as diagnostics.
 
 Keys follow what existing watchdogs read: Autoware's processing-time keys in `latency`,
-greenwave_monitor's in `output`. A figure that was not measured yet reads `n/a`, never 0.
+greenwave_monitor's in `output` and in one status for each output topic. A figure that was not
+measured yet reads `n/a`, never 0.
 """
 
 from __future__ import annotations
@@ -21,30 +22,26 @@ from mfaranet_ros.monitoring.monitor import (
     Level,
     Snapshot,
     Spread,
+    TopicState,
 )
 
 NOT_MEASURED = 'n/a'
 
-DROPPED = {
-    'replaced': 'a newer frame arrived before it was taken up',
-    'stale': 'it was older than latency.max_age_ms',
-    'inference': 'the network failed on it',
-    'internal': 'an error of this package, see the log',
-    'deactivated': 'the node was deactivated while it waited',
-    NOBODY: 'no output had a subscriber',
-}
+DROPPED = ('replaced', 'stale', 'inference', 'internal', 'deactivated', NOBODY)
 """Why a frame was dropped; a frame that cannot be decoded is counted as `decode_REASON`."""
-
 
 WARNED = (
     'stamp_zero', 'stamp_jumped_back', 'stamp_repeated', 'stamp_in_future', 'clock_jumped_back',
 )  # fmt: skip
-"""What is counted besides."""
+"""What else is counted."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """The field values of one diagnostic_msgs/DiagnosticStatus, `name` without the node's."""
+    """The field values of one diagnostic_msgs/DiagnosticStatus.
+
+    name: a subcomponent of the node, such as `latency`, or the full name of a topic.
+    """
 
     name: str
     level: Level
@@ -73,17 +70,27 @@ class OperatingPointsState:
         return self.operating_points[self.number]
 
 
+@dataclass(frozen=True)
+class OfferedTopic:
+    """An output topic of the node: its full name, and whether it has a subscriber."""
+
+    name: str
+    is_wanted: bool
+
+
 def statuses(
     snapshot: Snapshot,
     latency: LatencyConfig,
     diagnostics: DiagnosticsConfig,
     model_facts: tuple[tuple[str, str], ...],
     operating_points: OperatingPointsState | None = None,
+    topics: tuple[OfferedTopic, ...] = (),
 ) -> tuple[Status, ...]:
-    """Put a snapshot into the four statuses `latency`, `input`, `output` and `model`.
+    """Return the statuses `latency`, `input`, `output` and `model`, then one for each topic.
 
-    operating points: None while nothing is built.
+    operating_points: None while nothing is built. topics: the node's output topics.
     """
+    published = {state.topic: state for state in snapshot.topics}
     return (
         _status(
             snapshot, 'latency', _bad_latency(snapshot, latency, operating_points),
@@ -95,6 +102,10 @@ def statuses(
             _output_values(snapshot, diagnostics),
         ),
         _status(snapshot, 'model', iter(()), model_facts),
+        *(
+            _topic_status(topic, published.get(topic.name), snapshot, diagnostics)
+            for topic in topics
+        ),
     )  # fmt: skip
 
 
@@ -195,15 +206,18 @@ def _operating_points_values(
     operating_points: OperatingPointsState | None,
 ) -> Iterator[tuple[str, str]]:
     if operating_points is None:
-        yield from ((key, NOT_MEASURED) for key in ('operating_point', 'rungs_ms', 'rung_changes'))
+        yield from (
+            (key, NOT_MEASURED)
+            for key in ('operating_point', 'operating_points_ms', 'operating_point_changes')
+        )
         return
     yield 'operating_point', operating_points.operating_point
     pairs = zip(operating_points.operating_points, operating_points.measured_ms, strict=True)
     yield (
-        'rungs_ms',
+        'operating_points_ms',
         '; '.join(f'{operating_point} {_ms(measured)}' for operating_point, measured in pairs),
     )
-    yield 'rung_changes', str(operating_points.changes)
+    yield 'operating_point_changes', str(operating_points.changes)
 
 
 # -- input ------------------------------------------------------------------------------------
@@ -274,7 +288,9 @@ def _bad_images(snapshot: Snapshot, diagnostics: DiagnosticsConfig) -> Iterator[
     if health is None:
         return
     if snapshot.identical_frames >= diagnostics.frozen_frames:
-        yield Condition(Level.ERROR, f'camera frozen: {snapshot.identical_frames} equal frames')
+        yield Condition(
+            Level.ERROR, f'camera frozen: {snapshot.identical_frames} identical frames'
+        )
     if health.brightness < diagnostics.dark_level:
         yield Condition(Level.WARN, f'black frames: mean brightness {health.brightness:.1f}')
     if health.saturated_share > diagnostics.saturated_share:
@@ -311,10 +327,10 @@ def _bad_output(snapshot: Snapshot, diagnostics: DiagnosticsConfig) -> Iterator[
     rate_hz, expected_hz = snapshot.output_rate_hz, diagnostics.expected_rate_hz
     if snapshot.idle:
         yield Condition(Level.OK, 'nobody subscribes to an output: frames are not processed')
-    elif rate_hz is None:
+    elif snapshot.output_age_ms is None:
         if snapshot.active_ms > diagnostics.input_timeout_ms:
             yield Condition(Level.ERROR, 'nothing published yet')
-    elif rate_hz < expected_hz * (1 - diagnostics.rate_tolerance):
+    elif rate_hz is not None and rate_hz < expected_hz * (1 - diagnostics.rate_tolerance):
         yield Condition(Level.WARN, f'{rate_hz:.1f} results a second, {expected_hz:g} expected')
 
 
@@ -323,11 +339,71 @@ def _output_values(
 ) -> tuple[tuple[str, str], ...]:
     latest = snapshot.capture_to_publish
     return (
-        ('frame_rate_node', _rate(snapshot.output_rate_hz)),
-        ('frame_rate_msg', _rate(snapshot.output_rate_msg_hz)),
-        ('current_delay_from_realtime_ms', _ms(latest.last if latest else None)),
-        ('expected_frequency', f'{diagnostics.expected_rate_hz:g}'),
-        ('tolerance', f'{diagnostics.rate_tolerance:g}'),
-        ('total_dropped_frames', str(sum(snapshot.dropped.values()) + snapshot.lost)),
+        *_rate_values(
+            snapshot.output_rate_hz,
+            snapshot.output_rate_msg_hz,
+            latest.last if latest else None,
+            diagnostics,
+        ),
+        ('total_dropped_frames', str(snapshot.dropped_in_all)),
         *((f'count_{stage}', str(n)) for stage, n in sorted(snapshot.stage_counts.items())),
     )
+
+
+def _rate_values(
+    rate_hz: float | None,
+    rate_msg_hz: float | None,
+    delay_ms: float | None,
+    diagnostics: DiagnosticsConfig,
+) -> tuple[tuple[str, str], ...]:
+    """Return greenwave_monitor's keys; the tolerance is in percent."""
+    return (
+        ('frame_rate_node', _rate(rate_hz)),
+        ('frame_rate_msg', _rate(rate_msg_hz)),
+        ('current_delay_from_realtime_ms', _ms(delay_ms)),
+        ('expected_frequency', f'{diagnostics.expected_rate_hz:g}'),
+        ('tolerance', f'{100 * diagnostics.rate_tolerance:g}'),
+    )
+
+
+# -- output topics ----------------------------------------------------------------------------
+
+
+def _topic_status(
+    topic: OfferedTopic,
+    state: TopicState | None,
+    snapshot: Snapshot,
+    diagnostics: DiagnosticsConfig,
+) -> Status:
+    """Return the status of one topic, as greenwave_monitor shows it under the topic's name."""
+    rate_hz = state.rate_hz if state else None
+    values = (
+        *_rate_values(
+            rate_hz,
+            state.rate_msg_hz if state else None,
+            state.delay_ms if state else None,
+            diagnostics,
+        ),
+        ('total_dropped_frames', str(snapshot.dropped_in_all)),
+    )
+    level, text = _judge_topic(topic, state, snapshot, diagnostics)
+    return Status(topic.name, level, text, values)
+
+
+def _judge_topic(
+    topic: OfferedTopic,
+    state: TopicState | None,
+    snapshot: Snapshot,
+    diagnostics: DiagnosticsConfig,
+) -> tuple[Level, str]:
+    if snapshot.state != 'active':
+        return Level.OK, snapshot.state
+    if not topic.is_wanted:
+        return Level.OK, 'no subscriber'
+    silent_ms = snapshot.active_ms if state is None else state.age_ms
+    if silent_ms is not None and silent_ms > diagnostics.input_timeout_ms:
+        return Level.WARN, f'nothing published for {silent_ms / 1000:.1f} s'
+    rate_hz, expected_hz = state.rate_hz if state else None, diagnostics.expected_rate_hz
+    if rate_hz is not None and rate_hz < expected_hz * (1 - diagnostics.rate_tolerance):
+        return Level.WARN, f'{rate_hz:.1f} messages a second, {expected_hz:g} expected'
+    return Level.OK, 'ok'

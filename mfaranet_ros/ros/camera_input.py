@@ -10,11 +10,15 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from mfaranet_ros.ros.endpoints import node_of, type_name, unusable_publishers
 from mfaranet_ros.ros.sequence import Gaps
+
+TRANSPORTS = {'raw': (Image, ''), 'compressed': (CompressedImage, '/compressed')}
+"""The message type of each `input.transport`, and what follows the topic `image`."""
 
 NEWEST_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Matches every kind of publisher; the newest frame is the only one of interest."""
@@ -33,17 +37,11 @@ def _is_latched(publisher: Any) -> bool:
     return bool(qos.durability == durability and qos.reliability == reliability)
 
 
-def policy_name(event: Any) -> str:
-    """Return the policy that does not fit, as the QoS overrides call it."""
-    return str(qos_policy_name_from_kind(event.last_policy_kind)).lower()
-
-
 class CameraInput:
     """Subscribes to a camera for as long as it is open.
 
     on_image(message), on_camera_info(message): the messages as they come.
     on_lost(count): images that were published but never arrived, by their sequence numbers.
-    on_incompatible(text): a publisher offers a QoS that does not fit what is asked for.
     """
 
     def __init__(
@@ -54,16 +52,15 @@ class CameraInput:
         on_image: Callable[[Any], None],
         on_camera_info: Callable[[Any], None],
         on_lost: Callable[[int], None],
-        on_incompatible: Callable[[str], None],
     ) -> None:
         self._node = node
         self._on_image = on_image
         self._on_lost = on_lost
-        self._on_incompatible = on_incompatible
         self._gaps = Gaps(lambda: self.publishers == 1)
-        image_type, topic = Image, node.resolve_topic_name('image')
-        if transport == 'compressed':
-            image_type, topic = CompressedImage, topic + '/compressed'
+        self._transport = transport
+        self._base = str(node.resolve_topic_name('image'))
+        image_type, suffix = TRANSPORTS[transport]
+        topic = self._base + suffix
         self._on_camera_info = on_camera_info
         self._latched: Any = None
         self._image = self._subscribe(image_type, topic, self._receive)
@@ -91,13 +88,7 @@ class CameraInput:
             topic,
             callback,
             copy.copy(NEWEST_BEST_EFFORT),  # rclpy writes the overrides into it
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._on_incompatible(
-                    f'a publisher of {topic} offers {policy_name(event)} that '
-                    'does not fit what this node asks for: change it there, or here by '
-                    f'qos_overrides.{topic}.subscription.*'
-                )
-            ),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
@@ -109,6 +100,51 @@ class CameraInput:
     def publishers(self) -> int:
         """How many publishers the image topic has."""
         return int(self._node.count_publishers(self.topic))
+
+    def missing_publisher(self) -> str:
+        """Return that nobody publishes the image, with what may be meant instead, or ''."""
+        if self.publishers:
+            return ''
+        for transport, (_, suffix) in TRANSPORTS.items():
+            other = self._base + suffix
+            if other != self.topic and self._node.count_publishers(other):
+                return (
+                    f'no publisher on {self.topic}, but {other} is published: set '
+                    f'input.transport to {transport}'
+                )
+        return f'no publisher on {self.topic}'
+
+    def unusable(self) -> list[str]:
+        """Return a sentence for each publisher that this node cannot hear."""
+        problems = []
+        for subscription in (self._image, self._camera_info):
+            topic = subscription.topic_name
+            for publisher, policy in unusable_publishers(self._node, topic):
+                problems.append(
+                    f'{publisher} as a publisher of {topic} offers {policy} that does not fit '
+                    'what this node asks for: change it there, or here by '
+                    f'qos_overrides.{topic}.subscription.*'
+                )
+        return problems + self._foreign_types()
+
+    def _foreign_types(self) -> list[str]:
+        """Return a sentence for each publisher of another message type on the image topic."""
+        own = TRANSPORTS[self._transport][0]
+        problems = []
+        for end in self._node.get_publishers_info_by_topic(self.topic):
+            if end.topic_type == type_name(own):
+                continue
+            advice = f'remap {self.topic} to a topic of {type_name(own)}'
+            for transport, (message_type, suffix) in TRANSPORTS.items():
+                if end.topic_type == type_name(message_type):
+                    advice = f'set input.transport to {transport}'
+                    if self._base + suffix != self.topic:
+                        advice += f' and remap {self._base + suffix} to {self.topic}'
+            problems.append(
+                f'{node_of(end)} publishes {end.topic_type} on {self.topic}, but '
+                f'input.transport = {self._transport} asks for {type_name(own)}: {advice}'
+            )
+        return problems
 
     def _receive(self, message: Any, info: Any) -> None:
         if missed := self._gaps.missed(info):

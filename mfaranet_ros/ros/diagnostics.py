@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The statuses of the pipeline (pipeline/status.py) on /diagnostics, once a second."""
+"""Publishes statuses (monitoring/status.py) on /diagnostics once a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ PERIOD_S = 1.0
 
 
 class DiagnosticsPublisher:
-    """Publishes what `report()` returns, by a timer on the node's clock, in every state."""
+    """Publishes what `report()` returns, by a timer on the node's clock, in every state.
+
+    Names are unique among all nodes, since aggregators key by them: a status of the node is named
+    `/full/node/name: latency`, one of a topic as the topic.
+    """
 
     def __init__(self, node: Node, report: Callable[[], Iterable[Status]]) -> None:
         self._node = node
@@ -24,17 +28,18 @@ class DiagnosticsPublisher:
         node.create_timer(PERIOD_S, self.publish)
 
     def publish(self) -> None:
-        """Publish now; also called where something changed that nobody should wait for."""
+        """Publish now, for a change that should be known at once."""
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.status = [self._to_message(status) for status in self._report()]
         self._publisher.publish(message)
 
     def _to_message(self, status: Status) -> DiagnosticStatus:
+        node = self._node.get_fully_qualified_name()
         return DiagnosticStatus(
             level=bytes([status.level]),
-            name=f'{self._node.get_name()}: {status.name}',
+            name=status.name if status.name.startswith('/') else f'{node}: {status.name}',
             message=status.message,
-            hardware_id=self._node.get_fully_qualified_name(),
+            hardware_id=node,
             values=[KeyValue(key=key, value=value) for key, value in status.values],
         )

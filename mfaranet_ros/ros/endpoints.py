@@ -25,26 +25,34 @@ def node_of(end: Any) -> str:
     return f'{end.node_namespace.rstrip("/")}/{end.node_name}'
 
 
+def type_name(message_type: Any) -> str:
+    """Return the name of a message class, such as `sensor_msgs/msg/Image`."""
+    package, kind = message_type.__module__.split('.')[:2]
+    return f'{package}/{kind}/{message_type.__name__}'
+
+
 def unserved_subscribers(node: Node, topic: str) -> Iterator[tuple[str, str]]:
     """Yield who asks for more than a node's publisher of a topic offers, and for what."""
     own = _own(node, node.get_publishers_info_by_topic(topic))
-    for end in node.get_subscriptions_info_by_topic(topic) if own else ():
-        if policy := _misfit(own.qos_profile, end.qos_profile):
-            yield node_of(end), policy
+    for end in node.get_subscriptions_info_by_topic(topic):
+        misfits = [_misfit(each.qos_profile, end.qos_profile) for each in own]
+        if misfits and all(misfits):
+            yield node_of(end), misfits[0]
 
 
 def unusable_publishers(node: Node, topic: str) -> Iterator[tuple[str, str]]:
-    """Yield who offers less than a node's subscription of a topic asks for, and of what."""
+    """Yield who offers less than a node's subscriptions of a topic ask for, and of what."""
     own = _own(node, node.get_subscriptions_info_by_topic(topic))
-    for end in node.get_publishers_info_by_topic(topic) if own else ():
-        if policy := _misfit(end.qos_profile, own.qos_profile):
-            yield node_of(end), policy
+    for end in node.get_publishers_info_by_topic(topic):
+        misfits = [_misfit(end.qos_profile, each.qos_profile) for each in own]
+        if misfits and all(misfits):
+            yield node_of(end), misfits[0]
 
 
-def _own(node: Node, ends: list[Any]) -> Any:
-    """Return the node's own end, whose profile is written as those of the others are."""
+def _own(node: Node, ends: list[Any]) -> list[Any]:
+    """Return the node's own ends, whose profiles are written as those of the others are."""
     name = node.get_fully_qualified_name()
-    return next((end for end in ends if node_of(end) == name), None)
+    return [end for end in ends if node_of(end) == name]
 
 
 def _misfit(offered: QoSProfile, asked: QoSProfile) -> str:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,9 @@ from mfaranet_ros.core.config import value_of
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import GroundGrid, Output, Result
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.stopwatch import Laps
+from mfaranet_ros.monitoring.monitor import ProcessedFrame, PublishedTopic
+from mfaranet_ros.monitoring.status import OfferedTopic
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.messages import Float64, Float64Stamped
 from mfaranet_ros.pipeline.style import Style
@@ -61,31 +62,40 @@ class Outputs:
             *(OUTPUT_TOPICS[name].needs for name in self._publishers if self._has_listener(name))
         )
 
-    def publish(self, result: Result, style: Style, camera_info: Any, watch: Stopwatch) -> None:
+    def publish(
+        self, result: Result, style: Style, camera_info: Any
+    ) -> tuple[PublishedTopic, ...]:
         """Encode and publish one result on each topic that has a subscriber.
 
         camera_info: the camera's calibration as it came, or None.
         """
-        for topic in self._heard(When.RESULT):
-            with watch(topic.stage):
-                self._send(topic.name, topic.encode(result, style))
+        published = [self._timed(topic, result, style) for topic in self._heard(When.RESULT)]
         if result.drivable.grid is not None:
             self._grid_at_ns = (
                 self._node.get_clock().now().nanoseconds
             )  # before it counts as shown
             self._shown_grid, self._grid_frame = result.drivable.grid, style.base_frame
         if camera_info is not None:
-            for topic in self._heard(When.CALIBRATED):
-                self._send(topic.name, topic.encode(camera_info, result))
+            published += [
+                self._timed(topic, camera_info, result) for topic in self._heard(When.CALIBRATED)
+            ]
+        return tuple(filter(None, published))
 
-    def publish_times(
-        self, stage_ms: Mapping[str, float], latency_ms: float, stamp_ns: int
-    ) -> None:
-        """Publish the times of one frame in milliseconds."""
-        times_ms = {**stage_ms, 'pipeline_latency': latency_ms}
+    def _timed(self, topic: OutputTopic, *given: Any) -> PublishedTopic | None:
+        lap = Laps()
+        value = topic.encode(*given)
+        if value is None:
+            return None
+        self._send(topic.name, value)
+        return PublishedTopic(self._full_name(topic.name), topic.stage, lap())
+
+    def publish_times(self, frame: ProcessedFrame, latency_ms: float) -> None:
+        """Publish the times of one frame in milliseconds; latency_ms: its age."""
+        times_ms = dict(frame.stages(), pipeline_latency=latency_ms)
         for topic in self._heard(When.TIMED):
             if (value := times_ms.get(stage_of(topic))) is not None:
-                self._send(topic.name, topic.encode(value, stamp_ns if self._stamped else None))
+                stamp_ns = frame.stamp_ns if self._stamped else None
+                self._send(topic.name, topic.encode(value, stamp_ns))
 
     def publish_labels(self, label_set: LabelSet, style: Style, stamp_ns: int) -> None:
         """Publish what the mask's values mean; the middleware keeps it for late subscribers."""
@@ -114,9 +124,17 @@ class Outputs:
             header = encode.header(now_ns, self._grid_frame)
             self._send('drivable/grid', encode.occupancy_grid(unseen, header))
 
+    def offered(self) -> tuple[OfferedTopic, ...]:
+        """Return the topics whose messages come with each result."""
+        topics = [*self._of(When.RESULT), *self._of(When.CALIBRATED)]
+        return tuple(
+            OfferedTopic(self._full_name(topic.name), self._has_listener(topic.name))
+            for topic in topics
+        )
+
     def unserved(self) -> list[str]:
         """Return a sentence for each subscriber that asks for a QoS which is not offered."""
-        topics = (self._node.resolve_topic_name(f'~/{name}') for name in self._publishers)
+        topics = map(self._full_name, self._publishers)
         return [
             f'{subscriber} as a subscriber of {topic} asks for {policy} that this node does not '
             'offer: change it there'
@@ -129,6 +147,9 @@ class Outputs:
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
+
+    def _full_name(self, name: str) -> str:
+        return str(self._publishers[name].topic_name)
 
     def _of(self, when: When) -> list[OutputTopic]:
         topics = (OUTPUT_TOPICS[name] for name in self._publishers)

@@ -26,12 +26,12 @@ from mfaranet_ros.adaptive.operating_points import check_change
 from mfaranet_ros.core.config import PipelineConfig, value_of
 from mfaranet_ros.core.errors import DecodeError, InferenceError, MfaranetError, StaleFrame
 from mfaranet_ros.core.frame import Result
-from mfaranet_ros.core.stopwatch import Laps, Stopwatch
+from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.core.worker import Worker
 from mfaranet_ros.geometry.ground_source import GroundSource
 from mfaranet_ros.monitoring import status
 from mfaranet_ros.monitoring.health import look_at
-from mfaranet_ros.monitoring.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
+from mfaranet_ros.monitoring.monitor import NOBODY, Condition, Level, Monitor, ProcessedFrame
 from mfaranet_ros.pipeline.build import Facts, build_processor, memory_facts
 from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.pipeline.style import Style, parse_remap
@@ -79,7 +79,7 @@ class SegmentationNode(LifecycleNode):
         self._worker: Worker[Any] | None = None
         self._enabled = True
         self._active = False
-        self._unserved = ''
+        self._misfits: dict[str, list[str]] = {}
         self._node_settings = Parameters(self, NodeConfig())
         self._settings = Parameters(self, PipelineConfig(), self._take_over, check_change)
         refuse_misspelled(self)
@@ -195,7 +195,6 @@ class SegmentationNode(LifecycleNode):
             on_image=self._receive,
             on_camera_info=self._ground.take_camera_info,
             on_lost=lambda count: self.monitor.frames_lost(count, self._now_ns()),
-            on_incompatible=self._warn_of_publisher,
         )
 
     def _shut(self, state: str) -> None:
@@ -258,24 +257,23 @@ class SegmentationNode(LifecycleNode):
                 self.monitor.frame_seen(look_at(stale.frame))
                 self._pipeline.account(stale.frame, stale.timings, lap())
                 return self._drop('stale')
-            with watch('publish'):
-                self._outputs.publish(result, self._style, self._ground.camera_info, watch)
-            processing_ms = lap()
+            publish_lap = Laps()
+            topics = self._outputs.publish(result, self._style, self._ground.camera_info)
+            publish_ms, processing_ms = publish_lap(), lap()
             self._pipeline.account(result.frame, result.timings, processing_ms)
-        self._account(result, {PROCESSING: processing_ms, **watch.ms})
+        frame = ProcessedFrame(result.stamp_ns, result.timings, processing_ms, publish_ms, topics)
+        self._account(result, frame)
         return None
 
-    def _account(self, result: Result, own_ms: dict[str, float]) -> None:
-        """Tell monitor and debug topics of a frame that was published."""
-        now_ns, stage_ms = self._now_ns(), {**dict(result.timings.items()), **own_ms}
-        problem = result.drivable.problem
+    def _account(self, result: Result, frame: ProcessedFrame) -> None:
+        """Pass a frame that was published to the monitor and the debug topics."""
+        now_ns, problem = self._now_ns(), result.drivable.problem
         condition = Condition(Level.WARN, problem) if problem else None
         self.monitor.frame_seen(look_at(result.frame))
-        self.monitor.frame_processed(stage_ms, result.stamp_ns, now_ns, time.monotonic_ns())
+        self.monitor.frame_processed(frame, now_ns, time.monotonic_ns())
         self.monitor.set_condition('model', 'inference', None)
         self.monitor.set_condition('input', 'calibration', condition)
-        latency_ms = (now_ns - result.stamp_ns) / 1e6
-        self._outputs.publish_times(stage_ms, latency_ms, result.stamp_ns)
+        self._outputs.publish_times(frame, (now_ns - frame.stamp_ns) / 1e6)
 
     def _drop(self, reason: str, text: str = '') -> None:
         self.monitor.frame_dropped(reason, self._now_ns(), text)
@@ -345,20 +343,20 @@ class SegmentationNode(LifecycleNode):
     def _report(self) -> Iterable[status.Status]:
         config = self._settings.config
         if self._input is not None:
-            nobody = f'no publisher on {self._input.topic}'
-            self.monitor.set_condition(
-                'input', 'publishers',
-                None if self._input.publishers else Condition(Level.ERROR, nobody),
-            )  # fmt: skip
-        state = None
+            missing = self._input.missing_publisher()
+            condition = Condition(Level.ERROR, missing) if missing else None
+            self.monitor.set_condition('input', 'publishers', condition)
+            self._report_misfits('input', Level.ERROR, self._input.unusable())
+        state, topics = None, ()
         if self._pipeline is not None:
             state = self._pipeline.state()
             self._report_changes(self._pipeline)
         if self._outputs is not None:
-            self._report_subscribers(self._outputs)
+            self._report_misfits('output', Level.WARN, self._outputs.unserved())
+            topics = self._outputs.offered()
         snapshot = self.monitor.snapshot(self._now_ns())
         return status.statuses(
-            snapshot, config.latency, config.diagnostics, self._model_facts(), state
+            snapshot, config.latency, config.diagnostics, self._model_facts(), state, topics
         )
 
     def _report_changes(self, pipeline: AdaptivePipeline) -> None:
@@ -381,18 +379,14 @@ class SegmentationNode(LifecycleNode):
         extrinsics = ('extrinsics', self._ground.poses.name)
         return (*self._pipeline.facts, extrinsics, *memory_facts())
 
-    def _warn_of_publisher(self, text: str) -> None:
-        self.monitor.set_condition('input', 'qos', Condition(Level.ERROR, text))
-        self.get_logger().error(text)
-
-    def _report_subscribers(self, outputs: Outputs) -> None:
-        """Complain about subscribers that cannot be served, for as long as there are any."""
-        text = '; '.join(outputs.unserved())
-        if text and text != self._unserved:
-            self.get_logger().warning(text)
-        self._unserved = text
-        condition = Condition(Level.WARN, text) if text else None
-        self.monitor.set_condition('output', 'qos', condition)
+    def _report_misfits(self, name: str, level: Level, problems: list[str]) -> None:
+        """Complain about peers that do not fit, for as long as there are any."""
+        for problem in problems:
+            if problem not in self._misfits.get(name, ()):
+                self.get_logger().warning(problem)
+        self._misfits[name] = problems
+        condition = Condition(level, '; '.join(problems)) if problems else None
+        self.monitor.set_condition(name, 'misfits', condition)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -8,10 +8,22 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.core.config import DiagnosticsConfig, LatencyConfig
-from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.frame import Frame, Timings
 from mfaranet_ros.monitoring.health import look_at
-from mfaranet_ros.monitoring.monitor import NOBODY, PROCESSING, Condition, Level, Monitor
-from mfaranet_ros.monitoring.status import OperatingPointsState, Status, statuses
+from mfaranet_ros.monitoring.monitor import (
+    NOBODY,
+    Condition,
+    Level,
+    Monitor,
+    ProcessedFrame,
+    PublishedTopic,
+)
+from mfaranet_ros.monitoring.status import (
+    OfferedTopic,
+    OperatingPointsState,
+    Status,
+    statuses,
+)
 
 MS = 10**6
 LATENCY = LatencyConfig(budget_ms=50.0, max_consecutive_delay_ms=300.0)
@@ -25,6 +37,8 @@ class Drive:
     def __init__(self) -> None:
         self.monitor = Monitor(LATENCY, DIAGNOSTICS)
         self.now_ns = START_NS
+        self.topics: tuple[str, ...] = ()
+        self.offered: tuple[OfferedTopic, ...] = ()
         self.operating_points: OperatingPointsState | None = None
         self.monitor.set_state('active', self.now_ns)
 
@@ -34,8 +48,9 @@ class Drive:
         stamp_ns = self.now_ns if stamp_ns is None else stamp_ns
         self.monitor.frame_received(stamp_ns, self.now_ns)
         done_ns = self.now_ns + int(processing_ms * MS)
-        stages = {'decode': 1.0, PROCESSING: processing_ms}
-        self.monitor.frame_processed(stages, stamp_ns, done_ns, done_ns)
+        topics = tuple(PublishedTopic(topic, 'publish_mask', 1.0) for topic in self.topics)
+        frame = ProcessedFrame(stamp_ns, Timings(decode_ms=1.0), processing_ms, 2.0, topics)
+        self.monitor.frame_processed(frame, done_ns, done_ns)
 
     def status(self, name: str) -> Status:
         found = statuses(
@@ -44,6 +59,7 @@ class Drive:
             DIAGNOSTICS,
             (('name', 'toy'),),
             self.operating_points,
+            self.offered,
         )
         return next(status for status in found if status.name == name)
 
@@ -289,7 +305,7 @@ def image(value: int, *, living: bool = False) -> Frame:
     ('images', 'level', 'words'),
     [
         ([image(100, living=True), image(101, living=True)], Level.OK, 'ok'),
-        ([image(100)] * 3, Level.ERROR, 'camera frozen: 3 equal frames'),
+        ([image(100)] * 3, Level.ERROR, 'camera frozen: 3 identical frames'),
         ([image(1, living=True)], Level.WARN, 'black frames'),
         ([image(252, living=True)], Level.WARN, 'saturated frames'),
     ],
@@ -320,10 +336,10 @@ def test_the_operating_point_in_force_and_all_measured_ones_are_told(drive):
     drive.frame()
     values = drive.values('latency')
     assert values['operating_point'] == '2'
-    assert values['rungs_ms'] == '1,2 30.000; 2 20.500; 2@64x96 10.000'
-    assert values['rung_changes'] == '4'
+    assert values['operating_points_ms'] == '1,2 30.000; 2 20.500; 2@64x96 10.000'
+    assert values['operating_point_changes'] == '4'
     drive.operating_points = OperatingPointsState(('1,2',), (None,), 0, adapt=False, changes=0)
-    assert drive.values('latency')['rungs_ms'] == '1,2 n/a'
+    assert drive.values('latency')['operating_points_ms'] == '1,2 n/a'
 
 
 def test_a_operating_point_below_the_first_is_no_fault_but_is_said(drive):
@@ -354,3 +370,94 @@ def test_what_helps_against_slow_frames_depends_on_the_operating_points(drive, s
     status = drive.status('latency')
     assert status.level is Level.ERROR
     assert advice in status.message
+
+
+# -- what must not linger ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('silence_ms', [5_000, 60_000, 3_600_000])
+@pytest.mark.parametrize('before', [1, 2, 40])
+def test_an_outage_or_a_clock_that_jumps_ahead_does_not_spoil_the_rate(drive, before, silence_ms):
+    for _ in range(before):
+        drive.frame(every_ms=100)
+    drive.frame(every_ms=silence_ms)
+    for _ in range(3):
+        drive.frame(every_ms=100)
+    snapshot = drive.monitor.snapshot(drive.now_ns)
+    for rate_hz in (snapshot.input_rate_hz, snapshot.output_rate_hz, snapshot.output_rate_msg_hz):
+        assert rate_hz == pytest.approx(10.0, rel=0.05)
+    assert drive.status('output').level is Level.OK
+    assert drive.status('input').level is Level.OK
+
+
+def test_the_rate_falls_during_an_outage(drive):
+    for _ in range(20):
+        drive.frame(every_ms=100)
+    drive.now_ns += 10_000 * MS
+    assert drive.monitor.snapshot(drive.now_ns).input_rate_hz < 2.0
+    assert drive.status('output').level is Level.WARN
+
+
+def test_the_first_frame_after_an_outage_is_no_silence(drive):
+    for _ in range(20):
+        drive.frame(every_ms=100)
+    drive.frame(every_ms=30_000)
+    assert drive.values('output')['frame_rate_node'] == 'n/a'
+    assert drive.status('output').level is Level.OK
+
+
+def test_a_slow_camera_has_a_rate(drive):
+    for _ in range(5):
+        drive.frame(every_ms=20_000)
+    assert drive.monitor.snapshot(drive.now_ns).input_rate_hz == pytest.approx(0.05, rel=0.01)
+
+
+def test_conditions_of_the_input_end_when_the_node_listens_no_more(drive):
+    for name in ('publishers', 'misfits', 'calibration'):
+        drive.monitor.set_condition('input', name, Condition(Level.ERROR, 'nobody'))
+    drive.monitor.set_condition('model', 'inference', Condition(Level.ERROR, 'broken'))
+    drive.monitor.set_state('inactive', drive.now_ns)
+    assert drive.status('input') == dataclasses.replace(
+        drive.status('input'), level=Level.OK, message='inactive'
+    )
+    assert drive.status('model').level is Level.ERROR
+    drive.monitor.set_state('active', drive.now_ns)
+    assert drive.status('input').level is Level.OK
+
+
+def test_each_output_topic_has_a_status_of_its_own(drive):
+    drive.topics = ('/front/segmentation/mask',)
+    drive.offered = (
+        OfferedTopic('/front/segmentation/mask', True),
+        OfferedTopic('/front/segmentation/overlay', False),
+        OfferedTopic('/front/segmentation/drivable/grid', True),
+    )
+    for _ in range(20):
+        drive.frame(every_ms=100)
+    mask = drive.status('/front/segmentation/mask')
+    assert (mask.level, mask.message) == (Level.OK, 'ok')
+    values = dict(mask.values)
+    assert float(values['frame_rate_node']) == pytest.approx(10.0, rel=0.01)
+    assert float(values['frame_rate_msg']) == pytest.approx(10.0, rel=0.01)
+    assert float(values['current_delay_from_realtime_ms']) == pytest.approx(20.0)
+    assert (float(values['expected_frequency']), float(values['tolerance'])) == (10.0, 30.0)
+    overlay = drive.status('/front/segmentation/overlay')
+    assert (overlay.level, overlay.message) == (Level.OK, 'no subscriber')
+    assert dict(overlay.values)['frame_rate_node'] == 'n/a'
+    grid = drive.status('/front/segmentation/drivable/grid')
+    assert grid.level is Level.WARN
+    assert 'nothing published for 2.0 s' in grid.message
+
+
+def test_a_topic_whose_messages_are_rare_or_end_warns(drive):
+    drive.topics = ('/mask',)
+    drive.offered = (OfferedTopic('/mask', True),)
+    for _ in range(20):
+        drive.frame(every_ms=200)
+    assert drive.status('/mask').message == '5.0 messages a second, 10 expected'
+    drive.now_ns += 3000 * MS
+    assert drive.status('/mask').message.startswith('nothing published for 3.0 s')
+    drive.monitor.set_state('inactive', drive.now_ns)
+    assert drive.status('/mask') == dataclasses.replace(
+        drive.status('/mask'), level=Level.OK, message='inactive'
+    )

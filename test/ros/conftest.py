@@ -79,7 +79,7 @@ def status_of(heard, name, words=''):
     """Return the newest status of this name whose message holds these words, if there is one."""
     for array in reversed(heard):
         for status in array.status:
-            if status.name == f'segmentation: {name}' and words in status.message:
+            if status.name == f'/segmentation: {name}' and words in status.message:
                 return status
     return None
 

@@ -87,7 +87,7 @@ def test_a_failing_configuration_is_a_worded_failure_and_can_be_tried_again(
             status.message
             for array in diagnostics
             for status in array.status
-            if status.name == 'segmentation: model' and status.level == b'\x02'
+            if status.name == '/segmentation: model' and status.level == b'\x02'
         ]
 
     messages = vehicle.wait_until(told, 'an error in the diagnostics')

@@ -107,7 +107,7 @@ class Audience:
         """Return the player's newest status, as a dictionary."""
         for message in reversed(self.heard['/diagnostics']):
             for status in message.status:
-                if status.name == 'player: source':
+                if status.name == '/player: source':
                     values = {value.key: value.value for value in status.values}
                     return {'level': status.level[0], 'message': status.message, **values}
         return {}
