@@ -249,7 +249,7 @@ class SegmentationNode(LifecycleNode):
         wanted = self._outputs.wanted()
         if not wanted:
             return self._drop(NOBODY)
-        lap, watch = Laps(), Stopwatch()
+        lap = Laps()
         with self._pipeline.frame() as processor:
             try:
                 result = processor(message, wanted)
