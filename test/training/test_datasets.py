@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every layout on a tiny tree, and what is said of trees that are wrong."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -288,3 +290,12 @@ def test_classes_are_counted(camvid):
     assert counts.shape == (3, 11)
     assert counts[0].tolist() == [int((labels == label).sum()) for label in range(11)]
     assert not counts[1].any()
+
+
+def test_labels_of_16_bits_are_read():
+    root = Path(__file__).resolve().parents[3] / 'shared' / 'cases' / 'pascal_context_16bit'
+    if not root.is_dir():
+        pytest.skip(f'{root} is not here')
+    labels = open_dataset('pascal_context', root, 'train').read(0).labels
+    assert (labels != 255).all()
+    assert len(np.unique(labels)) > 1
