@@ -3,6 +3,7 @@
 """A network, backend, output topic and verb are each added from outside in one place, and used."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -25,8 +26,8 @@ from mfaranet_ros.core.config import PipelineConfig, RuntimeConfig, replace
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame, Output
 from mfaranet_ros.core.labels import get_label_set
-from mfaranet_ros.models import SegmentationModel, StageOutputs, create_model, list_models
-from mfaranet_ros.models.registry import MODELS, register_model
+from mfaranet_ros.models import create_model, list_models
+from mfaranet_ros.models.registry import MODELS
 from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.messages import Float64
 from mfaranet_ros.pipeline.style import Style
@@ -175,24 +176,20 @@ def test_a_backend_whose_name_is_taken_is_refused(name):
 # -- a network -----------------------------------------------------------------------------------
 
 
-class Pointwise(SegmentationModel):
-    """One convolution of one pixel in sixteen."""
-
-    BACKBONE = ()
-
-    def __init__(self, classes):
-        super().__init__(classes=classes, scales=(1,))
-        self.convolution = nn.Conv2d(3, classes, 1, stride=4)
-
-    def stage_outputs(self, x):
-        scores = self.convolution(x)
-        return StageOutputs(scores, (scores,))
+DOCUMENTED = re.findall(
+    r'^```python\n(.*?)^```',
+    (ROOT / 'docs' / 'adding_a_network.md').read_text(encoding='utf-8'),
+    re.M | re.S,
+)
+"""The code of the page: the network, and how it is used."""
 
 
 def register_pointwise():
-    @register_model(paper='none', mean=(0.5,) * 3, std=(0.25,) * 3, stride=4, has_scales=False)
-    def pointwise(classes, scales, training_heads):
-        return Pointwise(classes)
+    exec(compile(DOCUMENTED[0], 'adding_a_network.md', 'exec'), {'__name__': 'pointwise'})
+
+
+def test_a_network_takes_less_than_30_lines():
+    assert len(DOCUMENTED[0].splitlines()) < 30
 
 
 def test_a_network_is_created_by_its_name_and_runs():
@@ -200,7 +197,16 @@ def test_a_network_is_created_by_its_name_and_runs():
     assert 'pointwise' in list_models()
     model = create_model('pointwise', classes=5).eval()
     assert model.name == 'pointwise'
-    assert model.coarse_logits(torch.zeros(1, 3, 16, 24)).shape == (1, 5, 4, 6)
+    assert model.coarse_logits(torch.zeros(1, 3, 17, 24)).shape == (1, 5, 5, 6)
+
+
+def test_a_network_is_saved_loaded_and_segments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    register_pointwise()
+    names = {'image': street().pixels}
+    exec(compile(DOCUMENTED[1], 'adding_a_network.md', 'exec'), names)
+    assert names['result'].labels.shape == (48, 64)
+    assert names['segmenter'].label_set.name == 'camvid'
 
 
 def test_a_second_network_of_a_name_is_refused():
