@@ -54,7 +54,8 @@ class UnknownNameError(ConfigError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        by_lower = {each.lower(): each for each in known}
+        near = [by_lower[n] for n in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
         parts = [f'did you mean {" or ".join(map(repr, near))}?'] if near else []
         if not near or len(known) <= LISTED:
             parts.append(f'choose from {", ".join(known)}')

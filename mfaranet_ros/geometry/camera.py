@@ -27,11 +27,20 @@ Floats = NDArray[np.float64]
 
 COEFFICIENTS = {
     'pinhole': (0,),
-    'plumb_bob': (4, 5),
-    'rational_polynomial': (8,),
+    'plumb_bob': (4, 5, 8),
+    'rational_polynomial': (8, 12, 14),
     'equidistant': (4,),
 }
-"""The distortion models with their numbers of coefficients; `pinhole` has no distortion."""
+"""The distortion models with their numbers of coefficients; `pinhole` has no distortion.
+
+The perspective models are one formula, OpenCV's: with 8 coefficients it is a quotient, with
+12 it has a thin prism, with 14 a tilted sensor.
+"""
+
+ALIASES = {'fisheye': 'equidistant', 'none': 'pinhole'}
+"""Other names of distortion models that drivers write."""
+
+_USUAL = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
 
 _WIDEST_RAD = {'equidistant': math.pi}
 _WIDEST_PERSPECTIVE_RAD = math.radians(89)
@@ -175,7 +184,7 @@ class CameraModel:
     @cached_property
     def _without_tangential(self) -> CameraModel:
         k = self.coefficients
-        return dataclasses.replace(self, coefficients=(*k[:2], 0.0, 0.0, *k[4:]) if k else ())
+        return dataclasses.replace(self, coefficients=(*k[:2], 0.0, 0.0, *k[4:8]) if k else ())
 
     def _solve_angles(self, angles: Floats, radii: Floats) -> Floats:
         """Return the angles whose radii these are, by Newton's method from near angles."""
@@ -195,13 +204,17 @@ class CameraModel:
         """
         if not self.coefficients:
             return flat
-        k1, k2, p1, p2, k3, k4, k5, k6 = (*self.coefficients, *(0.0,) * 8)[:8]
+        given = (*self.coefficients, *(0.0,) * 14)[:14]
+        k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tilt_x, tilt_y = given
         x, y = flat.T
         s, xy = x * x + y * y, 2 * x * y
         gain = (1 + s * (k1 + s * (k2 + s * k3))) / (1 + s * (k4 + s * (k5 + s * k6)))
-        u = x * gain + p1 * xy + p2 * (s + 2 * x * x)
-        v = y * gain + p2 * xy + p1 * (s + 2 * y * y)
-        return np.column_stack((u, v))
+        u = x * gain + p1 * xy + p2 * (s + 2 * x * x) + s * (s1 + s * s2)
+        v = y * gain + p2 * xy + p1 * (s + 2 * y * y) + s * (s3 + s * s4)
+        if not (tilt_x or tilt_y):
+            return np.column_stack((u, v))
+        tilted = np.column_stack((u, v, np.ones_like(u))) @ _tilt(tilt_x, tilt_y).T
+        return np.asarray(tilted[:, :2] / tilted[:, 2:])
 
     def _undistort(self, flat: Floats, wanted: Floats) -> Floats:
         """Return the points that `_distort` moves to the wanted ones, by Newton's method.
@@ -222,6 +235,15 @@ class CameraModel:
                 flat = flat - np.column_stack((d * x - b * y, a * y - c * x))
             solved = np.abs(self._distort(flat) - wanted).max(axis=1) < 1e-9
         return np.where(solved[:, None], flat, np.nan)
+
+
+def _tilt(x: float, y: float) -> Floats:
+    """Return the homography (3, 3) of a sensor tilted by these angles in radians (Scheimpflug)."""
+    about_x = np.array(((1, 0, 0), (0, math.cos(x), math.sin(x)), (0, -math.sin(x), math.cos(x))))
+    about_y = np.array(((math.cos(y), 0, -math.sin(y)), (0, 1, 0), (math.sin(y), 0, math.cos(y))))
+    turned = about_y @ about_x
+    a, b, c = turned[:, 2]
+    return np.asarray(np.array(((c, 0, -a), (0, c, -b), (0, 0, 1))) @ turned)
 
 
 def read_camera_info(message: MessageLike) -> CameraModel:
@@ -257,19 +279,21 @@ def read_camera_info(message: MessageLike) -> CameraModel:
 def _read_distortion(message: MessageLike) -> tuple[str, tuple[float, ...]]:
     name = str(message.distortion_model)
     coefficients = tuple(float(value) for value in message.d)
-    known = [name for name in COEFFICIENTS if name != 'pinhole']
+    known = [*COEFFICIENTS, *ALIASES]
     if name and name not in known:
         raise CalibrationError(str(UnknownNameError('distortion model', name, known)))
-    if not any(coefficients) and name != 'equidistant':
+    model = ALIASES.get(name, name)
+    if not any(coefficients) and model != 'equidistant':
         return 'pinhole', ()
-    if not name:
+    if model in ('', 'pinhole'):
         raise CalibrationError(
-            f'CameraInfo.d = {coefficients} but distortion_model is empty: name it, '
-            f'choose from {", ".join(sorted(known))}'
+            f'CameraInfo.d = {coefficients} but distortion_model is {name or "empty"}: name the '
+            f'model, choose from {", ".join(sorted(_USUAL))}'
         )
-    longest = max(COEFFICIENTS[name])
-    surplus = coefficients[longest:]  # some drivers fill d up with zeros
-    return name, coefficients if any(surplus) else coefficients[:longest]
+    # Some drivers fill d up with zeros.
+    least = min(len(coefficients), _USUAL[model])
+    counts = [n for n in COEFFICIENTS[model] if n >= least and not any(coefficients[n:])]
+    return model, coefficients[: counts[0]] if counts else coefficients
 
 
 def _check_coefficients(distortion: str, count: int) -> None:

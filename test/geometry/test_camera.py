@@ -15,6 +15,7 @@ from mfaranet_ros.geometry.camera import CameraModel, read_camera_info
 KINDS = ('pinhole', 'plumb_bob', 'rational_polynomial', 'equidistant')
 K = (400.0, 0, 322.5, 0, 405.0, 236.0, 0, 0, 1)
 PLUMB_BOB = (-0.25, 0.08, 0.001, -0.0005, -0.01)
+RATIONAL = (0.1, -0.05, 0.001, -0.0005, 0.01, 0.2, -0.03, 0.005)
 FOLDING = CameraModel(640, 480, 300, 300, 320, 240, 'plumb_bob', (-0.3, 0.04, 0, 0))
 NO_ROI = {'x_offset': 0, 'y_offset': 0, 'width': 0, 'height': 0, 'do_rectify': False}
 
@@ -117,6 +118,9 @@ def test_no_points_and_points_that_are_none_are_no_problem(kind, make_camera):
         ('plumb_bob', ()),
         ('plumb_bob', (0.0,) * 5),
         ('rational_polynomial', (0.0,) * 8),
+        ('rational_polynomial', (0.0,) * 14),
+        ('none', ()),
+        ('pinhole', (0.0,) * 5),
     ],
 )
 def test_without_distortion_it_is_a_pinhole(name, d):
@@ -134,6 +138,40 @@ def test_coefficients_filled_up_with_zeros_are_read():
     camera = read_camera_info(info(d=(*PLUMB_BOB, 0.0, 0.0, 0.0)))
     assert camera.coefficients == PLUMB_BOB
     assert read_camera_info(info(d=PLUMB_BOB[:4])).coefficients == PLUMB_BOB[:4]
+    rational = info(distortion_model='rational_polynomial', d=(*RATIONAL, 0.0, 0.0, 0.0, 0.0))
+    assert read_camera_info(rational).coefficients == RATIONAL
+
+
+LONG = {
+    'plumb_bob of 8': ('plumb_bob', RATIONAL),
+    'thin prism': ('rational_polynomial', (*RATIONAL, 0.002, -0.001, 0.001, 0.0005)),
+    'tilt': ('rational_polynomial', (*RATIONAL, 0.002, -0.001, 0.001, 0.0005, 0.02, -0.03)),
+}
+
+
+@pytest.mark.parametrize(('name', 'd'), LONG.values(), ids=LONG)
+def test_long_distortions_are_those_of_opencv(name, d):
+    camera = read_camera_info(info(distortion_model=name, d=d))
+    assert len(camera.coefficients) == len(d)
+    points = np.random.default_rng(1).uniform((-3, -2, 4), (3, 2, 9), (500, 3))
+    zero = np.zeros(3)
+    expected = cv2.projectPoints(points, zero, zero, np.reshape(K, (3, 3)), np.array(d))[0]
+    pixels, valid = camera.project(points)
+    assert valid.all()
+    np.testing.assert_allclose(pixels, expected.reshape(-1, 2), atol=1e-9)
+    seen = pixels_of(camera, 20)
+    rays = camera.rays(seen)
+    known = np.isfinite(rays).all(axis=1)
+    assert known.mean() > 0.99
+    np.testing.assert_allclose(camera.project(rays[known])[0], seen[known], atol=1e-7)
+
+
+def test_fisheye_is_another_name_of_equidistant():
+    d = (0.01, -0.002, 0.001, 0.0005)
+    one, other = (
+        read_camera_info(info(distortion_model=name, d=d)) for name in ('fisheye', 'equidistant')
+    )
+    assert one == other
 
 
 def test_both_kinds_of_message_are_read_alike(messages):
@@ -154,12 +192,20 @@ BAD = {
     'negative focal length': ({'k': (400, 0, 320, 0, -4, 236, 0, 0, 1)}, 'fy = -4'),
     'skew': ({'k': (400, 3, 320, 0, 405, 236, 0, 0, 1)}, 'skew of 3'),
     'misspelt model': ({'distortion_model': 'plumbob'}, "did you mean 'plumb_bob'"),
-    'unknown model': ({'distortion_model': 'double_sphere'}, 'choose from equidistant, plumb_bob'),
+    'unknown model': (
+        {'distortion_model': 'double_sphere'},
+        'choose from equidistant, fisheye, none, pinhole, plumb_bob',
+    ),
     'no model': ({'distortion_model': ''}, 'distortion_model is empty'),
     'too few': ({'d': (0.1, 0.2, 0.3)}, '3 distortion coefficients for the model plumb_bob'),
-    'too many': ({'d': (0.1,) * 8}, 'it has 4 or 5'),
+    'too many': ({'d': (0.1,) * 9}, 'it has 4 or 5 or 8'),
+    'a pinhole with distortion': ({'distortion_model': 'none'}, 'distortion_model is none'),
+    'shouted': ({'distortion_model': 'PLUMB'}, "did you mean 'plumb_bob'"),
     'fisheye without': ({'distortion_model': 'equidistant', 'd': ()}, '0 distortion coefficients'),
-    'rational of 5': ({'distortion_model': 'rational_polynomial', 'd': (0.1,) * 5}, 'it has 8'),
+    'rational of 5': (
+        {'distortion_model': 'rational_polynomial', 'd': (0.1,) * 5},
+        'it has 8 or 12 or 14',
+    ),
     'not a number': ({'d': (math.nan, 0, 0, 0, 0)}, 'not finite'),
     'infinite centre': ({'k': (400, 0, math.inf, 0, 405, 236, 0, 0, 1)}, 'not finite'),
     'zero width': ({'width': 0}, '0x480'),
