@@ -53,7 +53,7 @@ setup(
     maintainer_email='maintainers@mfaranet-ros.example',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed', 'weights/*']},
+    package_data={NAME: ['py.typed', 'backends/*.jpg', 'weights/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (SHARE, ['package.xml']),

@@ -3,7 +3,7 @@
 """A network as an ONNX file with its specification beside it, compared before it is written.
 
 What is compared is the file itself, run by ONNX Runtime on the CPU, with the network as published
-in plain float32, on the drawn street of the self-test. What does not give the same answer is never
+in plain float32, on the stored frame of the self-test. What does not give the same answer is never
 seen under the name that was asked for.
 """
 
@@ -191,7 +191,7 @@ def _check_range(model: Any, image: torch.Tensor) -> None:
     limit = torch.finfo(torch.float16).max
     if not max(largest) <= limit:
         raise ConfigError(
-            f'this network reaches {max(largest):.0f} on the drawn street, but float16 ends at '
+            f'this network reaches {max(largest):.0f} on the stored frame, but float16 ends at '
             f'{limit:.0f}: export it with --precision float32'
         )
 

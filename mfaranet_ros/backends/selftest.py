@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The check, when the node is configured, that the fast backend gives the network's answer.
 
-A drawn street goes through the pipeline like a camera frame. Its labels are compared with those of
-the network as published: plain float32, full-resolution logits, largest one. The reference is
-written here a second time on purpose, as plainly as torch allows, so that it shares no bug.
+A stored frame of the synthetic scene goes through the pipeline like a camera frame. Its labels are
+compared with those of the network as published: plain float32, full-resolution logits, largest
+one. The reference is written here a second time on purpose, as plainly as torch allows, so that it
+shares no bug.
 
 Two figures decide. Rounding to half precision only tips pixels between classes that are nearly
 equal anyway: measured with the CamVid weights over all kinds of scale sets and input sizes,

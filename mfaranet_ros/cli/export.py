@@ -84,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
         f'{megabytes:.1f} MB'
     )
     print(f'{sidecar_path(args.out)}: its description')
-    print(f'compared with plain float32 on a synthetic street: {in_words(compared)}')
+    print(f'compared with plain float32 on the stored frame: {in_words(compared)}')
     for name, line in lines.items():
         print(f'{name}: {line}')
     if args.json:
