@@ -4,6 +4,7 @@
 what it was asked."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -388,3 +389,11 @@ def test_scripts_are_executable():
     assert [path.name for path in scripts] == ['player_node', 'segmentation_node']
     for path in (ROOT / 'dev', ROOT / '.ci/run', *scripts):
         assert os.access(path, os.X_OK), path
+
+
+def test_what_ci_runs_exists():
+    named = re.findall(r'\btest/[\w/.]+', (ROOT / '.ci/run').read_text(encoding='utf-8'))
+    core = re.search(r'^core_tests=\((.+)\)', (ROOT / 'dev').read_text(encoding='utf-8'), re.M)
+    assert named
+    for path in [*named, *core[1].split()]:
+        assert (ROOT / path).exists(), path
