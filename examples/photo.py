@@ -1,8 +1,10 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Segment one photo: python examples/photo.py [IMAGE] [-o OVERLAY.png]
+"""Segment one photo.
 
-Without an image a frame of the synthetic scene is taken.
+    python examples/photo.py [IMAGE] [-o OVERLAY.png]
+
+Without an image a frame of the synthetic scene is used.
 """
 
 import argparse

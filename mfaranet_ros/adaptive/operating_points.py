@@ -52,10 +52,9 @@ class OperatingPoint:
 
     @classmethod
     def of(cls, config: PipelineConfig, base: PipelineConfig | None = None) -> OperatingPoint:
-        """Return the operating point that a config is; it names network and weights that are not
-        the base's.
+        """Return the operating point of a config, with network and weights if the base has others.
 
-        base: the config it is to be read with, itself where it is left out.
+        base: the config it is compared with; default: the config itself.
         """
         model, size = config.model, (config.input.height, config.input.width)
         scales: tuple[int, ...] | None = tuple(sorted(model.scales))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -166,7 +167,7 @@ def _compare_one(given: torch.Tensor, model: Any, image: torch.Tensor, outputs: 
     if outputs == 'logits':
         given = given.float()
         difference = float((given - coarse).abs().max() / coarse.abs().max())
-        difference = float('inf') if difference != difference else difference
+        difference = float('inf') if math.isnan(difference) else difference
         given = F.interpolate(given, size, mode='bilinear', align_corners=True).argmax(dim=1)
     agreement, clearly_wrong = compare_labels(given[0].numpy().astype(np.uint8), full)
     return Comparison(agreement, clearly_wrong, difference)
@@ -181,7 +182,7 @@ def _check_range(model: Any, image: torch.Tensor) -> None:
     network: Any = rewrite(model, torch.device('cuda'))
     largest = [float(parameter.abs().max()) for parameter in network.parameters()]
 
-    def look(module: nn.Module, inputs: Any, output: Any) -> None:
+    def look(_module: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor):
             largest.append(float(output.abs().max()))
 

@@ -103,7 +103,7 @@ def _read(path: Path, what: str, remedy: str) -> bytes:
 def _parse(values: Any) -> Sidecar:
     """Return the sidecar of what a JSON file holds; raises ValueError for anything odd in it."""
     if not isinstance(values, dict):
-        raise ValueError(f'it holds {type(values).__name__}')
+        raise ValueError(f'it holds {type(values).__name__}')  # noqa: TRY004
     names = {field.name for field in dataclasses.fields(Sidecar)}
     missing = sorted(names - values.keys())
     if missing:

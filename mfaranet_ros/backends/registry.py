@@ -47,7 +47,7 @@ class Choice:
     why: str = ''
 
 
-def _never(request: BackendRequest) -> Choice:
+def _never(_request: BackendRequest) -> Choice:
     return Choice(False)
 
 

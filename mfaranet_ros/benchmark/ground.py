@@ -56,8 +56,7 @@ def extent_of(config: GroundConfig) -> GridExtent:
 
 
 def compare(found: Drivable, ground_truth: MetricGroundTruth, camera: SceneCamera) -> MetricCounts:
-    """Count grid and boundary of one frame, whatever of both was found, against the ground
-    truth."""
+    """Count grid and boundary of one frame, as far as they exist, against the ground truth."""
     camera_m = (camera.x, camera.y)
     counts = MetricCounts()
     if found.grid is not None:

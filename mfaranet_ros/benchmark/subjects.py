@@ -48,7 +48,8 @@ class Subject(Protocol):
     """Turns frames into labels, camera bytes on the host into labels on the host."""
 
     @property
-    def row(self) -> Row: ...
+    def row(self) -> Row:
+        """What is measured, as a row of the table."""
 
     @property
     def detail(self) -> str:
@@ -56,13 +57,16 @@ class Subject(Protocol):
         ...
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Device that the network runs on."""
 
     @property
-    def network(self) -> SegmentationModel: ...
+    def network(self) -> SegmentationModel:
+        """The network under test."""
 
     @property
-    def label_set(self) -> LabelSet: ...
+    def label_set(self) -> LabelSet:
+        """Label set of the network."""
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -73,7 +77,8 @@ class Subject(Protocol):
         """Return labels, uint8 (H, W), and measure preprocess, inference and postprocess."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the device."""
 
 
 class Pipeline:

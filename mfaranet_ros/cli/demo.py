@@ -128,6 +128,7 @@ class Play:
 
     @property
     def scene(self) -> SceneSource | None:
+        """The synthetic scene, or None for images and videos."""
         return self.source if isinstance(self.source, SceneSource) else None
 
     @property

@@ -35,6 +35,7 @@ class MakeSubmission:
     folder: Path
 
     def __call__(self, name: str, pipeline: FrameProcessor) -> Submission:
+        """Return the sink of one source."""
         return Submission(self.folder)
 
 
@@ -73,6 +74,7 @@ class MakeVideo:
     folder: Path
 
     def __call__(self, name: str, pipeline: FrameProcessor) -> Video:
+        """Return the sink of one source."""
         config = pipeline.config.output
         style = Style(pipeline.label_set, None, config.palette, config.overlay_alpha)
         return Video(self.folder / f'{name.strip("/").replace("/", "_")}.mp4', style)

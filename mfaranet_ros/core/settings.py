@@ -9,6 +9,7 @@ themselves. Values are checked when `replace` puts them in.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -82,7 +83,7 @@ class Setting:
     def _check_range(self, value: float, given: str) -> None:
         low, high = self.rule.low, self.rule.high
         inside = (low is None or value >= low) and (high is None or value <= high)
-        if not inside or value != value or value in (float('inf'), float('-inf')):
+        if not inside or not math.isfinite(value):
             raise ConfigError(f'{given}: must be {self.allowed} {self.rule.unit}'.rstrip())
 
     def _check_list(self, value: Any, given: str) -> tuple[int, ...] | tuple[str, ...]:

@@ -35,6 +35,7 @@ class Stopwatch:
         self.ms: dict[str, float] = {}
 
     def __call__(self, stage: str) -> _Running:
+        """Return the context whose time counts for a stage."""
         return _Running(self.ms, stage)
 
 

@@ -35,12 +35,15 @@ class GroundTruth:
 
     @classmethod
     def of(cls, item: BagMessage, logged_ns: int) -> GroundTruth:
-        """Return a message as ground truth; logged_ns: when it was logged, by the clock of the
-        images."""
+        """Return a message as ground truth.
+
+        logged_ns: when it was logged, by the clock of the images.
+        """
         return cls(item.stamp_ns, stamp_text(item.stamp_ns), message=item, logged_ns=logged_ns)
 
     @property
     def size_bytes(self) -> int:
+        """Memory that it takes."""
         return 0 if self.message is None else len(self.message.raw)
 
 
@@ -85,6 +88,7 @@ class PendingLabels:
         )
 
     def put(self, ground_truth: GroundTruth) -> None:
+        """Add one, in the order of the log."""
         if ground_truth.stamp_ns not in self._queues:
             insort(self._stamps, ground_truth.stamp_ns)
             self._queues[ground_truth.stamp_ns] = deque()
@@ -254,6 +258,7 @@ class GroundTruthSource:
                 self.ground_truths_without = self.ground_truths_without.plus(ground_truth.name)
 
     def report(self) -> SourceReport:
+        """What has been paired so far."""
         return SourceReport(
             self.name,
             self.ground_truths,

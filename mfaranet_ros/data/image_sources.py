@@ -82,16 +82,20 @@ class Source(Protocol):
     camera_info: CameraInfo | None
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the source, as messages show it."""
 
     @property
-    def rate_hz(self) -> float: ...
+    def rate_hz(self) -> float:
+        """Images per second."""
 
     @property
-    def has_ground_truth(self) -> bool: ...
+    def has_ground_truth(self) -> bool:
+        """Whether the images have ground truth."""
 
     @property
-    def files(self) -> tuple[Path, ...]: ...
+    def files(self) -> tuple[Path, ...]:
+        """Files that are read."""
 
     def __iter__(self) -> Iterator[SourceImage | Unreadable]: ...
 
@@ -120,18 +124,22 @@ class ImageFolder:
 
     @property
     def name(self) -> str:
+        """Name of the source, as messages show it."""
         return printable(self._path)
 
     @property
     def rate_hz(self) -> float:
+        """Images per second."""
         return IMAGES_RATE_HZ
 
     @property
     def has_ground_truth(self) -> bool:
+        """Whether the images have ground truth."""
         return any(file.stem in self._ground_truth for file in self._files)
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """Files that are read."""
         return tuple(self._files)
 
     def __len__(self) -> int:

@@ -65,8 +65,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The images of a folder in the order of their names, and how their ground truth is to be
-    read."""
+    """The images of a folder in the order of their names, and how to read their ground truth."""
 
     pairs: tuple[Pair, ...]
     layout: Layout

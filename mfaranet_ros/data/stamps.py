@@ -43,6 +43,7 @@ class Named:
     names: tuple[str, ...] = ()
 
     def plus(self, name: str) -> Named:
+        """Return the list with one more name."""
         return Named(self.count + 1, self.names if self.count >= SHOWN else (*self.names, name))
 
     def __str__(self) -> str:
@@ -67,6 +68,7 @@ class StampWatch:
     _seen: set[int] = field(default_factory=set, repr=False)
 
     def add(self, stamp_ns: int) -> None:
+        """Count one stamp, in the order of the images."""
         earliest, latest = self.range_ns or (stamp_ns, stamp_ns)
         if stamp_ns in self._seen:
             self.repeated = self.repeated.plus(stamp_text(stamp_ns))

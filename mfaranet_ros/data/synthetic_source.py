@@ -1,7 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The synthetic scene as images to play, with its calibration, its mounting and its ground
-truth."""
+"""The synthetic scene as images to play, with calibration, mounting pose and ground truth."""
 
 from __future__ import annotations
 
@@ -81,10 +80,12 @@ class SceneSource:
 
     @property
     def has_ground_truth(self) -> bool:
+        """Whether the images have ground truth."""
         return True
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """Files that are read."""
         return ()
 
     def __len__(self) -> int:

@@ -38,9 +38,11 @@ JPEG_QUALITY = 95
 class SceneOutput(Protocol):
     """Takes frames in order, then closes."""
 
-    def add(self, frame: SceneFrame, ground_truth: MetricGroundTruth | None) -> None: ...
+    def add(self, frame: SceneFrame, ground_truth: MetricGroundTruth | None) -> None:
+        """Write one frame with its ground truth."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Finish the output."""
 
 
 class SceneFolder:

@@ -77,18 +77,22 @@ class VideoFile:
 
     @property
     def name(self) -> str:
+        """Name of the source, as messages show it."""
         return printable(self._path)
 
     @property
     def rate_hz(self) -> float:
+        """Images per second."""
         return self._rate_hz
 
     @property
     def has_ground_truth(self) -> bool:
+        """Whether the images have ground truth."""
         return False
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """Files that are read."""
         return (self._path,)
 
     def __iter__(self) -> Iterator[SourceImage | Unreadable]:

@@ -43,6 +43,8 @@ def _build_field(value: Any, make: Callable[[str, dict[str, Any]], Any]) -> Any:
 
 @dataclass(frozen=True)
 class Time:
+    """builtin_interfaces/Time."""
+
     TYPE: ClassVar[str] = 'builtin_interfaces/msg/Time'
     sec: int
     nanosec: int
@@ -50,6 +52,8 @@ class Time:
 
 @dataclass(frozen=True)
 class Header:
+    """std_msgs/Header."""
+
     TYPE: ClassVar[str] = 'std_msgs/msg/Header'
     stamp: Time
     frame_id: str
@@ -57,12 +61,16 @@ class Header:
 
 @dataclass(frozen=True)
 class Float64:
+    """std_msgs/Float64."""
+
     TYPE: ClassVar[str] = 'std_msgs/msg/Float64'
     data: float
 
 
 @dataclass(frozen=True)
 class Float64Stamped:
+    """autoware_internal_debug_msgs/Float64Stamped."""
+
     TYPE: ClassVar[str] = 'autoware_internal_debug_msgs/msg/Float64Stamped'
     stamp: Time
     data: float
@@ -70,6 +78,8 @@ class Float64Stamped:
 
 @dataclass(frozen=True, eq=False)
 class Image:
+    """sensor_msgs/Image."""
+
     TYPE: ClassVar[str] = 'sensor_msgs/msg/Image'
     header: Header
     height: int
@@ -82,6 +92,8 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class CompressedImage:
+    """sensor_msgs/CompressedImage."""
+
     TYPE: ClassVar[str] = 'sensor_msgs/msg/CompressedImage'
     header: Header
     format: str
@@ -90,6 +102,8 @@ class CompressedImage:
 
 @dataclass(frozen=True)
 class RegionOfInterest:
+    """sensor_msgs/RegionOfInterest."""
+
     TYPE: ClassVar[str] = 'sensor_msgs/msg/RegionOfInterest'
     x_offset: int = 0
     y_offset: int = 0
@@ -118,6 +132,8 @@ class CameraInfo:
 
 @dataclass(frozen=True)
 class Point:
+    """geometry_msgs/Point."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/Point'
     x: float = 0.0
     y: float = 0.0
@@ -126,6 +142,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Quaternion:
+    """geometry_msgs/Quaternion."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/Quaternion'
     x: float = 0.0
     y: float = 0.0
@@ -135,6 +153,8 @@ class Quaternion:
 
 @dataclass(frozen=True)
 class Pose:
+    """geometry_msgs/Pose."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/Pose'
     position: Point = Point()
     orientation: Quaternion = Quaternion()
@@ -142,6 +162,8 @@ class Pose:
 
 @dataclass(frozen=True)
 class Vector3:
+    """geometry_msgs/Vector3."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/Vector3'
     x: float = 0.0
     y: float = 0.0
@@ -150,6 +172,8 @@ class Vector3:
 
 @dataclass(frozen=True)
 class Transform:
+    """geometry_msgs/Transform."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/Transform'
     translation: Vector3
     rotation: Quaternion
@@ -167,12 +191,16 @@ class TransformStamped:
 
 @dataclass(frozen=True)
 class TFMessage:
+    """tf2_msgs/TFMessage."""
+
     TYPE: ClassVar[str] = 'tf2_msgs/msg/TFMessage'
     transforms: tuple[TransformStamped, ...]
 
 
 @dataclass(frozen=True)
 class MapMetaData:
+    """nav_msgs/MapMetaData."""
+
     TYPE: ClassVar[str] = 'nav_msgs/msg/MapMetaData'
     map_load_time: Time
     resolution: float
@@ -183,6 +211,8 @@ class MapMetaData:
 
 @dataclass(frozen=True, eq=False)
 class OccupancyGrid:
+    """nav_msgs/OccupancyGrid."""
+
     TYPE: ClassVar[str] = 'nav_msgs/msg/OccupancyGrid'
     header: Header
     info: MapMetaData
@@ -191,6 +221,8 @@ class OccupancyGrid:
 
 @dataclass(frozen=True)
 class Point32:
+    """geometry_msgs/Point32."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/Point32'
     x: float = 0.0
     y: float = 0.0
@@ -199,12 +231,16 @@ class Point32:
 
 @dataclass(frozen=True)
 class Polygon:
+    """geometry_msgs/Polygon."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/Polygon'
     points: tuple[Point32, ...]
 
 
 @dataclass(frozen=True)
 class PolygonStamped:
+    """geometry_msgs/PolygonStamped."""
+
     TYPE: ClassVar[str] = 'geometry_msgs/msg/PolygonStamped'
     header: Header
     polygon: Polygon
@@ -225,6 +261,8 @@ class PointField:
 
 @dataclass(frozen=True, eq=False)
 class PointCloud2:
+    """sensor_msgs/PointCloud2."""
+
     TYPE: ClassVar[str] = 'sensor_msgs/msg/PointCloud2'
     header: Header
     height: int
@@ -239,6 +277,8 @@ class PointCloud2:
 
 @dataclass(frozen=True)
 class VisionClass:
+    """vision_msgs/VisionClass."""
+
     TYPE: ClassVar[str] = 'vision_msgs/msg/VisionClass'
     class_id: int
     class_name: str
@@ -246,6 +286,8 @@ class VisionClass:
 
 @dataclass(frozen=True)
 class LabelInfo:
+    """vision_msgs/LabelInfo."""
+
     TYPE: ClassVar[str] = 'vision_msgs/msg/LabelInfo'
     header: Header
     class_map: tuple[VisionClass, ...]

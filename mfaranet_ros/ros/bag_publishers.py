@@ -53,5 +53,6 @@ class BagPublishers:
         return self._player.create_publisher(message_class(topic.type), name, qos)
 
     def publish(self, message: BagMessage) -> None:
+        """Publish a recorded message as its bytes."""
         self._publishers[message.topic.name].publish(bytes(message.raw))
         self.count += 1

@@ -80,6 +80,7 @@ class BagShow:
 
     @property
     def name(self) -> str:
+        """Name of the source, as messages show it."""
         return self._recording.name
 
     @property
@@ -137,11 +138,13 @@ class BagShow:
         )
 
     def close(self) -> None:
+        """Free what it holds."""
         self._recording.bag.close()
 
     # -- from the beginning of a pass to its end --------------------------------------------
 
     def begin(self) -> None:
+        """Start playing."""
         try:
             for message in self._recording.latched():
                 self._publishers.publish(message)

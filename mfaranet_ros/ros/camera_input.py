@@ -94,6 +94,7 @@ class CameraInput:
 
     @property
     def topic(self) -> str:
+        """Full name of the image topic."""
         return str(self._image.topic_name)
 
     @property

@@ -54,6 +54,7 @@ class Prepared:
     has_ground_truth: bool
 
     def publish(self, stamp: Any) -> None:
+        """Publish the messages of one image with this stamp."""
         for publisher, message in self.messages:
             message.header.stamp = stamp
             publisher.publish(message)
@@ -130,6 +131,7 @@ class ImageShow:
 
     @property
     def name(self) -> str:
+        """Name of the source, as messages show it."""
         return self._source.name
 
     @property
@@ -174,6 +176,7 @@ class ImageShow:
         )
 
     def begin(self) -> None:
+        """Start playing."""
         self._began_ns = self._paced_by.now().nanoseconds
         self._player.call_every(1.0 / self._rate_hz, self._tick, clock=self._paced_by)
 

@@ -16,6 +16,7 @@ class ForwardingHandler(logging.Handler):
         self._ros_logger = ros_logger
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on to the logger of the node."""
         text = self.format(record)
         if record.levelno >= logging.ERROR:
             self._ros_logger.error(text)
@@ -25,6 +26,7 @@ class ForwardingHandler(logging.Handler):
             self._ros_logger.info(text)
 
     def close(self) -> None:
+        """Detach from the logger of the package."""
         logging.getLogger('mfaranet_ros').removeHandler(self)
         super().close()
 

@@ -75,6 +75,7 @@ class StopSignal:
 
     @property
     def wanted(self) -> bool:
+        """Whether the process has been asked to end."""
         return self._wanted.is_set()
 
     def ended(self) -> None:

@@ -147,8 +147,9 @@ class GroundInView:
 
     @property
     def directions(self) -> Floats:
-        """float64 (B, 2): unit vectors of the bearings on which ground of the grid is in view,
-        counter-clockwise, STEP_RAD apart.
+        """float64 (B, 2): unit vectors of the bearings at which ground of the grid is in view.
+
+        Counter-clockwise, STEP_RAD apart.
         """
         return self._stretches[0]
 
@@ -221,8 +222,9 @@ def _project(camera: SceneCamera, optical: Floats) -> Floats:
 
 
 def _longest_arc(some: Mask) -> NDArray[np.int64]:
-    """Return the bearings of the view in one run, counter-clockwise, beginning after the largest
-    gap of the circle.
+    """Return the bearings of the view in one run, counter-clockwise.
+
+    The run starts after the largest gap of the circle.
     """
     places = np.flatnonzero(some)
     if not len(places):

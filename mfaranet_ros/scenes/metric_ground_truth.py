@@ -1,7 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The ground truth in metres of one frame: what of the ground is free, blocked, hidden, out of
-view.
+"""The metric ground truth of one frame: which ground is free, blocked, occluded or out of view.
 
 It is found by casting rays from the camera to the ground, through the same surfaces that the
 image is painted from; nothing of the image and nothing of the pipeline is used.
@@ -78,8 +77,7 @@ class MetricGroundTruthFinder:
         self._drivable = roles[label_table(scene.label_set)] == Role.DRIVABLE
 
     def at(self, index: int) -> MetricGroundTruth:
-        """Return the ground truth of one frame; raises ConfigError for one the scene does not
-        have."""
+        """Return the ground truth of one frame; raises ConfigError for one that does not exist."""
         place = self._place(index)
         extent, in_view = self.extent, self.view.in_view
         centres = extent.centres()

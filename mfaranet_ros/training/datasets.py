@@ -237,7 +237,7 @@ def _find_in_folders(
 
 
 def _find_camvid_colors(
-    root: Path, split: str, label_set: LabelSet
+    root: Path, split: str, _label_set: LabelSet
 ) -> tuple[Sequence[Pair], ReadGroundTruth]:
     """The original 960x720 frames with 32 colours, and a list of the frames of each split."""
     images, ground_truth, names = '701_StillsRaw_full', 'LabeledApproved_full', f'{split}.txt'

@@ -11,6 +11,7 @@ for bit on a CPU.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -314,4 +315,4 @@ def _scores(matrix: ConfusionMatrix) -> dict[str, Any]:
 
 
 def _or_none(value: float) -> float | None:
-    return None if value != value else value
+    return None if math.isnan(value) else value

@@ -84,8 +84,7 @@ def kind(value):
 )
 @pytest.mark.parametrize('capability', [75, 87, 90], ids=['Turing', 'Orin', 'H200'])
 def test_the_kernels_compile(capability, monkeypatch, tmp_path):
-    from mfaranet_ros.backends.kernels import gates, grid, labels, trial, warp
-    from mfaranet_ros.backends.kernels import image as image
+    from mfaranet_ros.backends.kernels import gates, grid, image, labels, trial, warp
 
     monkeypatch.setenv('TRITON_CACHE_DIR', str(tmp_path))
     monkeypatch.setattr(trial, '_check', lambda *args: None)

@@ -21,6 +21,7 @@ class Camera:
 
     @property
     def compressed(self) -> bool:
+        """Whether the images are CompressedImage."""
         return self.image.type == COMPRESSED_IMAGE
 
 

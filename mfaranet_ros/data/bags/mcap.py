@@ -195,10 +195,12 @@ class IndexedMcap:
             raise ValueError('its index does not have all that is in the file')
 
     def close(self) -> None:
+        """Free what it holds."""
         self._file.close()
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
+        """First and last log time in nanoseconds, or None without messages."""
         chunks = [chunk for chunk in self._chunks if chunk.message_index_offsets]
         if not chunks:
             return None
@@ -210,6 +212,7 @@ class IndexedMcap:
     def records(
         self, topics: frozenset[str], start_ns: int | None, stop_ns: int | None
     ) -> Iterator[Record]:
+        """Yield the messages as they are stored, in the order of their log time."""
         first = -1 if start_ns is None else start_ns
         end = 2**64 if stop_ns is None else stop_ns
         wanted = {number for number, name in self._names.items() if name in topics}
@@ -278,10 +281,12 @@ class ScannedMcap:
         self.topics = _make_topics(self._channels.values(), self._schemas, self._counts)
 
     def close(self) -> None:
+        """Free what it holds."""
         self._file.close()
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
+        """First and last log time in nanoseconds, or None without messages."""
         if not self._blocks:
             return None
         return (
@@ -292,6 +297,7 @@ class ScannedMcap:
     def records(
         self, topics: frozenset[str], start_ns: int | None, stop_ns: int | None
     ) -> Iterator[Record]:
+        """Yield the messages as they are stored, in the order of their log time."""
         first = -1 if start_ns is None else start_ns
         end = 2**64 if stop_ns is None else stop_ns
         names = {

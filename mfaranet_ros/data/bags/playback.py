@@ -66,6 +66,7 @@ class BagPlayback:
 
     @property
     def name(self) -> str:
+        """Name of the source, as messages show it."""
         return self.bag.name
 
     def leave_out(self, topic: Topic) -> None:

@@ -101,6 +101,7 @@ class Bag:
         self.close()
 
     def close(self) -> None:
+        """Free what it holds."""
         self._stack.close()
 
     @property

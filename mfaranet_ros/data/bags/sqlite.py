@@ -46,6 +46,7 @@ class SqliteFile:
         self.topics = tuple(topic for _, topic in rows)
 
     def close(self) -> None:
+        """Free what it holds."""
         self._database.close()
 
     def _columns(self, table: str) -> set[str]:
@@ -78,6 +79,7 @@ class SqliteFile:
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
+        """First and last log time in nanoseconds, or None without messages."""
         query = 'SELECT min(timestamp), max(timestamp) FROM messages'
         first_ns, last_ns = self._database.execute(query).fetchone()
         return None if first_ns is None else (first_ns, last_ns)
@@ -85,6 +87,7 @@ class SqliteFile:
     def records(
         self, topics: frozenset[str], start_ns: int | None, stop_ns: int | None
     ) -> Iterator[Record]:
+        """Yield the messages as they are stored, in the order of their log time."""
         numbers = [number for number, name in self._names.items() if name in topics]
         query = (
             'SELECT topic_id, timestamp, data FROM messages '
@@ -130,16 +133,19 @@ class ScannedSqlite:
         )
 
     def close(self) -> None:
+        """Free what it holds."""
         self._pages.close()
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
+        """First and last log time in nanoseconds, or None without messages."""
         times = [stored.first_ns for stored in self._messages]
         return (min(times), max(times)) if times else None
 
     def records(
         self, topics: frozenset[str], start_ns: int | None, stop_ns: int | None
     ) -> Iterator[Record]:
+        """Yield the messages as they are stored, in the order of their log time."""
         wanted = [
             stored
             for stored in self._messages

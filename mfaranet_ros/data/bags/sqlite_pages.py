@@ -68,6 +68,7 @@ class Pages:
         self.count = path.stat().st_size // self.page_bytes
 
     def close(self) -> None:
+        """Free what it holds."""
         self._file.close()
 
     def leaf_rows(self) -> Iterator[Row]:

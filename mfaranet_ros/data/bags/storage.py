@@ -60,7 +60,8 @@ class Storage(Protocol):
     damage: str
 
     @property
-    def span_ns(self) -> tuple[int, int] | None: ...
+    def span_ns(self) -> tuple[int, int] | None:
+        """First and last log time in nanoseconds, or None without messages."""
 
     def records(
         self, topics: frozenset[str], start_ns: int | None, stop_ns: int | None
@@ -68,14 +69,16 @@ class Storage(Protocol):
         """Yield the messages of these topics with start_ns <= time_ns < stop_ns in time order."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 class Part(Protocol):
     """A part of a file, whose messages were logged from first_ns on."""
 
     @property
-    def first_ns(self) -> int: ...
+    def first_ns(self) -> int:
+        """Log time of the first message in nanoseconds."""
 
 
 P = TypeVar('P', bound=Part)

@@ -33,6 +33,7 @@ class Transform:
         return Transform((x, y, z), _multiply(self.quaternion, other.quaternion))
 
     def inverse(self) -> Transform:
+        """Return the transform in the opposite direction."""
         x, y, z, w = self.quaternion
         back = (-x, -y, -z, w)
         dx, dy, dz = _rotate(back, self.translation)

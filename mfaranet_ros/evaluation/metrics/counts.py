@@ -67,6 +67,7 @@ class Counts:
 
     @property
     def classes(self) -> int:
+        """Number of classes."""
         return int(self.pixels.shape[1]) - 1
 
     def matrix(self, band: int | None = None) -> ConfusionMatrix:
@@ -79,8 +80,7 @@ class Counts:
 
     @property
     def found(self) -> Ints:
-        """How many pixels were given each label, int64 (C + 1,), with or without a ground
-        truth."""
+        """Number of pixels per predicted label, int64 (C + 1,), with or without ground truth."""
         found: Ints = self.pixels.sum(axis=(0, 1))
         return found
 
@@ -172,8 +172,9 @@ def to_plain(counts: Counts) -> dict[str, Any]:
 
 
 def from_plain(plain: Mapping[str, Any], classes: int) -> Counts:
-    """Return the counts that `to_plain` wrote; raises KeyError, ValueError or TypeError for
-    anything else.
+    """Return the counts that `to_plain` wrote.
+
+    Raises KeyError, ValueError or TypeError for anything else.
     """
     empty = _arrays(Counts.none(classes))
     found = {name: _dense(plain[name], array.shape) for name, array in empty.items()}

@@ -32,9 +32,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far confidences can be believed (Guo et al., On Calibration of Modern Neural Networks,
-    ICML 2017). ece: the mean distance of confidence and accuracy over the bins, weighed by their
-    pixels; nan where there is no pixel.
+    """Confidence calibration (Guo et al., On Calibration of Modern Neural Networks, ICML 2017).
+
+    ece: the mean distance between confidence and accuracy over the bins, weighted by their pixels;
+    nan without pixels.
     """
 
     bins: tuple[Bin, ...]
@@ -42,6 +43,7 @@ class Reliability:
 
     @property
     def pixels(self) -> int:
+        """Number of pixels."""
         return sum(each.pixels for each in self.bins)
 
 

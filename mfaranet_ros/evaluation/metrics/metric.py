@@ -119,6 +119,7 @@ class MetricScores:
 
     @property
     def vertices(self) -> int:
+        """Number of vertices."""
         return int(self.errors.sum())
 
     def boundary_within(self, error_m: float) -> float:
@@ -127,8 +128,9 @@ class MetricScores:
         return _ratio(self.errors[:count], self.errors)
 
     def boundary_error_m(self, percent: float) -> float:
-        """Return the error that so many percent of the vertices do not exceed, rounded up to one
-        of ERRORS_M; inf beyond them, nan without vertices.
+        """Return the error that a percentage of the vertices does not exceed.
+
+        Rounded up to one of ERRORS_M; inf beyond them, nan without vertices.
         """
         if not self.vertices:
             return math.nan

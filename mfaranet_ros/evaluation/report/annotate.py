@@ -188,6 +188,7 @@ class MakeAnnotatedBag:
     overwrite: bool = False
 
     def __call__(self, name: str, pipeline: FrameProcessor) -> AnnotatedBagSink:
+        """Return the sink of one source."""
         config = pipeline.config
         remap = parse_remap(config.output.class_remap, pipeline.label_set)
         style = Style(

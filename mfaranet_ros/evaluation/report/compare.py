@@ -64,6 +64,7 @@ class Difference:
 
     @property
     def change(self) -> float:
+        """Difference of the second report from the first."""
         return self.second - self.first
 
     @property

@@ -121,10 +121,12 @@ class Plan:
     y_max_m: float
 
     def row(self, x_m: float) -> int:
+        """Return the pixel row of a distance ahead."""
         share = (self.x_max_m - x_m) / (self.x_max_m - self.x_min_m)
         return round(self.top + share * (self.bottom - self.top))
 
     def column(self, y_m: float) -> int:
+        """Return the pixel column of a distance to the left."""
         share = (self.y_max_m - y_m) / (self.y_max_m - self.y_min_m)
         return round(self.left + share * (self.right - self.left))
 

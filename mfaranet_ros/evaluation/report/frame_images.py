@@ -32,10 +32,9 @@ JPEG_QUALITY = 82
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """One frame of the report. found, ground truth: jpeg; ground truth is the bare image where
-    none is known.
+    """One frame of the report, as two JPEGs.
 
-    kind: WORST or MEDIAN.
+    kind: WORST or MEDIAN. The ground truth is the bare image where none is known.
     """
 
     kind: str
@@ -92,8 +91,10 @@ def _draw_source(
 
 
 def draw_pair(sample: Sample, result: Result, style: Style) -> tuple[bytes, bytes]:
-    """Return a frame under its labels, and under its ground truth (as it is without one), as
-    jpeg."""
+    """Return a frame under its labels and under its ground truth, as JPEG.
+
+    Without ground truth the second one is the bare frame.
+    """
     frame = result.frame
     ground_truth = sample.ground_truth
     if ground_truth is None:

@@ -1,6 +1,10 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The images of a folder as frames to be scored."""
+"""The images of a folder in the order of their names, with ground truth where there is some.
+
+name: what reports call the folder. view: of the camera that took all of them, if it is known.
+metric: the folder of their ground truth in metres, if there is one.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,7 @@ from mfaranet_ros.evaluation.runs.sample import Entry, Sample, Selection, Viewpo
 
 
 class FolderSource:
-    """The images of a folder in the order of their names, with their ground truth where there is
-    one.
+    """The images of a folder in the order of their names, with ground truth where there is some.
 
     name: what reports call the folder. view: of the camera that took all of them, if it is known.
     metric: the folder of their ground truth in metres, if there is one.

@@ -37,9 +37,11 @@ _ERRORS = {kind.__name__: kind for kind in (SourceError, InferenceError, OutputE
 class Sink(Protocol):
     """Takes every outcome of one source, for example to write it."""
 
-    def take(self, outcome: Outcome) -> object: ...
+    def take(self, outcome: Outcome) -> object:
+        """Take the outcome of one frame."""
 
-    def close(self) -> object: ...
+    def close(self) -> object:
+        """Finish after the last frame."""
 
 
 MakeSink = Callable[[str, FrameProcessor], Sink]
@@ -65,8 +67,10 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """How far a source was run before: next is the first number that is left, last the number of
-    the last frame that was run and is followed by it, None where there is none.
+    """How far a source was run before.
+
+    next: the first number that is left. last: the number of the last frame that was run and is
+    followed by it, None where there is none.
     """
 
     next: int = 0

@@ -51,7 +51,7 @@ class FrameScores:
 
     @property
     def mean_iou(self) -> float:
-        """nan without ground truth, or where it has nothing to compare with."""
+        """Nan without ground truth, or where it has nothing to compare with."""
         return self.score.mean_iou if self.score else math.nan
 
 
@@ -107,8 +107,9 @@ class Part:
         return sum(frame.ms[PROCESSING] > budget_ms for frame in self.frames)
 
     def ranked(self) -> list[FrameScores]:
-        """Return the frames that have a score from the worst to the best: by mean IoU where there
-        is ground truth, else by flicker, the largest first.
+        """Return the frames that have a score, from the worst to the best.
+
+        By mean IoU where there is ground truth, otherwise by flicker, the largest first.
         """
         if self.scores is not None:
             known = [frame for frame in self.frames if not math.isnan(frame.mean_iou)]

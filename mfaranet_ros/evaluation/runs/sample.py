@@ -82,7 +82,8 @@ class Source(Protocol):
         """Yield the frames whose number is start or more, in order."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 @dataclass(frozen=True)

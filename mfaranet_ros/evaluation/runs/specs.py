@@ -58,6 +58,7 @@ class FolderSpec:
 
     @property
     def name(self) -> str:
+        """Name of the part in the report."""
         return self.images.expanduser().resolve().name
 
     def given(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def render(about: About, results: Results, shown: Sequence[Shown]) -> str:
             _tiles(about, together),
             _plots(about, together),
             _tables(about, results),
-            _images(shown, together.label_set),
+            _images(shown),
             _facts(about, results),
         )
     )
@@ -274,7 +274,7 @@ def _table(title: str, head: Row, rows: Iterable[Row], kind: str = '') -> str:
 # -- images ---------------------------------------------------------------------------------
 
 
-def _images(shown: Sequence[Shown], label_set: LabelSet) -> str:
+def _images(shown: Sequence[Shown]) -> str:
     parts = []
     for kind, title in ((WORST, 'The worst frames'), (MEDIAN, 'Frames around the median')):
         figures = ''.join(_figure(one) for one in shown if one.kind == kind)
