@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Run the segmentation node and a callback of your own in one process.
+"""The segmentation node and a callback of your own in one process:
 
 python examples/composed_node.py --ros-args -r image:=/camera/image_raw
 """

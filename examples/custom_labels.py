@@ -1,8 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Use a label set of your own.
-
-    python examples/custom_labels.py [WEIGHTS.safetensors]
+"""Use a label set of your own: python examples/custom_labels.py [WEIGHTS.safetensors]
 
 `mfaranet train` writes such weights; without a file, untrained ones show how it works.
 """

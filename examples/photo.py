@@ -1,10 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Segment one photo.
+"""Segment one photo: python examples/photo.py [IMAGE] [-o OVERLAY.png]
 
-    python examples/photo.py [IMAGE] [-o OVERLAY.png]
-
-Without an image a frame of the synthetic scene is used.
+Without an image a frame of the synthetic scene is taken.
 """
 
 import argparse
