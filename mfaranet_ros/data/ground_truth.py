@@ -188,6 +188,7 @@ class PairingReport:
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What the user should know, one sentence each."""
         found = [
             (self.unreadable, 'images cannot be read and are left out: {}'),
             (self.repeated, 'images repeat an earlier stamp: {}'),

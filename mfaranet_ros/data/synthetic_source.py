@@ -72,10 +72,12 @@ class SceneSource:
 
     @property
     def name(self) -> str:
+        """Name of the source, as messages show it."""
         return f'the synthetic scene, seed {self.scene.world.seed}'
 
     @property
     def rate_hz(self) -> float:
+        """Images per second."""
         return self.scene.options.rate_hz
 
     @property
