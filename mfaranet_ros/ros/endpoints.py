@@ -21,7 +21,9 @@ _UNLATCHED = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
 
 
 def node_of(end: Any) -> str:
-    """Return the full name of the node at one end of a topic."""
+    """Return the full name of the node at one end of a topic, `a node` until it is discovered."""
+    if end.node_name == '_NODE_NAME_UNKNOWN_':
+        return 'a node'
     return f'{end.node_namespace.rstrip("/")}/{end.node_name}'
 
 
