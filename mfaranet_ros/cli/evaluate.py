@@ -84,7 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the paper's ways to run a network; default: whole",
     )  # fmt: skip
     parser.add_argument('--window', metavar='HxW', help='size of the parts, in px')
-    parser.add_argument('--zooms', metavar='LIST', help='enlargements to add up, as 0.5,1,1.5')
+    parser.add_argument(
+        '--test-time-scales', metavar='LIST', help='enlargements to add up, as 0.5,1,1.5'
+    )
     parser.add_argument('--flip', action='store_true', default=None, help='mirror each, too')
     add_cross_arguments(parser)
     _add_output_arguments(parser)
@@ -295,7 +297,9 @@ def _method(args: argparse.Namespace) -> Method:
     """Return the named method with what is given of it besides."""
     given = {
         'window': parse_size(args.window, '--window') if args.window else None,
-        'zooms': parse_numbers(args.zooms, '--zooms') if args.zooms else None,
+        'test_time_scales': parse_numbers(args.test_time_scales, '--test-time-scales')
+        if args.test_time_scales
+        else None,
         'flip': args.flip,
     }
     changed = {name: value for name, value in given.items() if value is not None}

@@ -40,7 +40,7 @@ NOT_WITH = {
     'ignore': '--ignore',
     'frames': '--frames',
     'window': '--window',
-    'zooms': '--zooms',
+    'test_time_scales': '--test-time-scales',
     'flip': '--flip',
 }
 """By the attribute: what does not go together with another label set."""

@@ -81,7 +81,7 @@ def _collect(model: SegmentationModel, part: Part, feed: Feed, classes: int) -> 
     return Scores(part.name, torch.cat(logits), torch.cat(labels))
 
 
-def certainty(scores: Scores, temperature: float) -> Ints:
+def calibration(scores: Scores, temperature: float) -> Ints:
     """Count pixels by confidence, int64 (256, 2): all, and those labeled right; see Counts."""
     probabilities, found = torch.softmax(scores.logits / temperature, 1).max(1)
     confidence = (255 * probabilities).round().long().numpy()
@@ -101,7 +101,7 @@ def fit_temperature(data_sets: tuple[Scores, ...]) -> Calibration:
     known = [scores for scores in data_sets if len(scores.labels)]
 
     def errors(temperature: float) -> dict[str, float]:
-        return {s.name: reliability(certainty(s, temperature)).ece for s in known}
+        return {s.name: reliability(calibration(s, temperature)).ece for s in known}
 
     tried = {value: errors(value) for value in TEMPERATURES} if known else {1.0: {}}
     best = min(tried, key=lambda value: max(tried[value].values(), default=0.0))

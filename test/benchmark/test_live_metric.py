@@ -42,7 +42,7 @@ def test_frames_are_compared_with_their_own_ground_truth_and_others_left_out(dri
         compared.add(frame)
     assert (compared.frames, compared.unknown) == (2, 1)
     scores = compared.counts.between(0.0, 20.0)
-    assert (scores.free_iou > 0.9, scores.hidden_free) == (True, 0)
+    assert (scores.free_iou > 0.9, scores.occluded_free) == (True, 0)
     assert compared.counts.errors.sum() == 2 * 180
     assert compared.shown is frames[2].view
     assert compared.ground_truth.cells.shape == frames[2].view.grid.cells.shape

@@ -249,7 +249,7 @@ class TestWhole:
         assert figures['accuracy']['frames'] >= 3
         assert (figures['metric']['frames'] >= 1, figures['metric']['frames_unknown']) == (True, 0)
         assert figures['metric']['to_40_m']['boundary_vertices'] > 100
-        assert 'hidden called free' in out
+        assert 'occluded marked free' in out
 
     def test_it_plays_all_and_leaves_everything_behind(self, images, weights, tmp_path):
         process = start(

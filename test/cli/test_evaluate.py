@@ -96,8 +96,8 @@ def refused(capsys):
 
 @pytest.mark.parametrize(
     'method',
-    [(), ('--method', 'window'), ('--zooms', '0.5,1', '--flip')],
-    ids=['whole', 'window', 'zooms'],
+    [(), ('--method', 'window'), ('--test-time-scales', '0.5,1', '--flip')],
+    ids=['whole', 'window', 'test_time_scales'],
 )
 def test_what_is_seen_right_scores_one(score, tmp_path, method):
     """The foot of the drawn road lies in the middle, however the image is enlarged."""
@@ -120,7 +120,12 @@ def test_a_report_says_all_that_decides(score, folders):
     assert found['model']['weights_sha256'] == 'none'
     assert found['config']['model.scales'] == [2]
     assert found['config']['runtime.precision'] == 'float32'
-    assert found['method'] == {'window': None, 'step': 1.0, 'zooms': [1.0], 'flip': False}
+    assert found['method'] == {
+        'window': None,
+        'step': 1.0,
+        'test_time_scales': [1.0],
+        'flip': False,
+    }
     assert set(found['versions']) >= {'mfaranet_ros', 'torch', 'numpy', 'opencv', 'python'}
     assert len(found['input']['sha256']) == 64
     assert 'whole image' in text
@@ -141,7 +146,7 @@ def test_wrong_labels_cost_what_they_must(score, folders):
 def test_method_is_what_was_given(score, folders):
     _, found = score(*folders, *MOCK, '--method', 'multi-scale', '--window', '32x40')
     assert found['method']['window'] == [32, 40]
-    assert found['method']['zooms'] == [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
+    assert found['method']['test_time_scales'] == [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
     assert found['method']['flip'] is True
     assert found['method']['step'] == pytest.approx(2 / 3)
 
@@ -266,8 +271,8 @@ def test_broken_files_are_named_before_anything_runs(refused, folders):
         (('--device', 'gpu'), 'unknown device'),
         (('--precision', 'int8'), 'runtime.precision'),
         ((*MOCK, '--window', '12'), '--window 12: write HEIGHTxWIDTH'),
-        ((*MOCK, '--zooms', '1,x'), '--zooms 1,x: write numbers'),
-        ((*MOCK, '--zooms', '0'), 'zooms [0.0]'),
+        ((*MOCK, '--test-time-scales', '1,x'), '--test-time-scales 1,x: write numbers'),
+        ((*MOCK, '--test-time-scales', '0'), 'test-time scales [0.0]'),
         ((*MOCK, '--ignore', '300'), '--ignore 300: ids are integers from 0 to 255'),
         ((*MOCK, '--ignore', '1.5'), '--ignore 1.5'),
         ((*MOCK, '--submission', 'x'), '--submission is for cityscapes, but the weights know'),

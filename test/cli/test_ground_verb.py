@@ -21,7 +21,7 @@ def test_it_measures_accuracy_by_distance_and_time(tmp_path, capsys):
     assert (figures['seeds'], figures['frames'], figures['camera']['pitch']) == ([4, 5], [0], 0.1)
     assert (figures['options']['traffic'], figures['options']['labels']) == (0, 'cityscapes')
     assert figures['to_20_m']['free_iou'] > 0.95
-    assert figures['to_40_m']['hidden_cells_called_free'] == 0
+    assert figures['to_40_m']['occluded_cells_marked_free'] == 0
     vertices = sum(band['boundary_vertices'] for band in figures['bands'])
     assert vertices + figures['boundary_outside'] == 2 * 180
     assert 0 < figures['time_ms']['cpu_p50'] <= figures['time_ms']['cpu_p95']

@@ -40,7 +40,7 @@ def counted(seed, classes=11):
     metric.errors[:] = chance.integers(0, 3, metric.errors.shape)
     return Counts(
         counter.pixels(labels, ground_truth, bands),
-        counter.certainty(chance.integers(0, 256, SIZE, np.uint8), labels, ground_truth, bands),
+        counter.calibration(chance.integers(0, 256, SIZE, np.uint8), labels, ground_truth, bands),
         counter.flicker((labels, ground_truth), (before, ground_truth_before), bands),
         metric,
     )
@@ -116,7 +116,7 @@ def test_reliability_is_that_of_the_pixels_one_by_one():
         chance.integers(0, high, SIZE, np.uint8) for high in (256, 3, 4)
     )
     bands = np.where(confidence < 100, 1, 2).astype(np.uint8)
-    counts = PixelCounter(3).certainty(confidence, labels, ground_truth, bands)
+    counts = PixelCounter(3).calibration(confidence, labels, ground_truth, bands)
     found = reliability(counts.sum(axis=0))
     assert not counts[1, 100:].any()
     assert not counts[2, :100].any()
@@ -135,9 +135,9 @@ def test_reliability_is_that_of_the_pixels_one_by_one():
 
 def test_always_sure_and_always_right_is_no_error():
     ones = np.ones(SIZE, np.uint8)
-    found = reliability(PixelCounter(3).certainty(ones * 255, ones, ones, None)[NOWHERE])
+    found = reliability(PixelCounter(3).calibration(ones * 255, ones, ones, None)[NOWHERE])
     assert found.ece == 0
-    assert np.isnan(reliability(Counts.none(3).certainty[0]).ece)
+    assert np.isnan(reliability(Counts.none(3).calibration[0]).ece)
 
 
 def test_stages_are_spread_each_over_its_own_frames():

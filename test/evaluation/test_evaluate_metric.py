@@ -109,7 +109,7 @@ def test_its_own_grid_is_found_whole(score, grid):
     metric = found['measures']['metric']
     for band in metric['bands']:
         assert band['free_iou'] in (1.0, None)
-        assert band['hidden_cells_called_free'] == 0
+        assert band['occluded_cells_marked_free'] == 0
     near = metric['bands'][0]
     assert near['free_iou'] == 1.0
     assert near['boundary_vertices'] > 500

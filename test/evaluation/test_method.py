@@ -34,18 +34,18 @@ def reference(backend, frame, method):
     """Label a frame as the authors describe it, each step on its own and at full size."""
     image = torch.from_numpy(frame.pixels).permute(2, 0, 1)[None] / 255
     total = 0
-    for zoom in method.zooms:
-        size = [round(side * zoom) for side in SIZE]
-        zoomed = image
-        if zoom != 1:
-            zoomed = F.interpolate(image, size, mode='bilinear', antialias=True)
+    for scale in method.test_time_scales:
+        size = [round(side * scale) for side in SIZE]
+        scaled = image
+        if scale != 1:
+            scaled = F.interpolate(image, size, mode='bilinear', antialias=True)
         window = [min(pair) for pair in zip(method.window or size, size, strict=True)]
         stride = [int(side * method.step) for side in window]
         scores, times = torch.zeros(1, 11, *size), torch.zeros(1, 1, *size)
         for top in starts(size[0], window[0], stride[0]):
             for left in starts(size[1], window[1], stride[1]):
                 place = np.s_[:, :, top : top + window[0], left : left + window[1]]
-                scores[place] += full_logits(backend, zoomed[place], method.flip).exp()
+                scores[place] += full_logits(backend, scaled[place], method.flip).exp()
                 times[place] += 1
         total = total + F.interpolate(scores / times, SIZE, mode='bilinear')
     return total.argmax(1)[0].numpy()
@@ -67,7 +67,7 @@ CASES = {
     'window larger than the image': Method((1000, 1000)),
     'flip': Method(flip=True),
     'windows and flip': Method((40, 40), 0.5, flip=True),
-    'zooms': Method(zooms=(0.5, 1.0, 1.5)),
+    'test_time_scales': Method(test_time_scales=(0.5, 1.0, 1.5)),
     'all': Method((40, 64), 2 / 3, (0.5, 1.0, 1.75), flip=True),
 }
 
@@ -83,7 +83,9 @@ def test_labels_are_those_of_the_reference(make_pipeline, frame, method):
     assert (labels == expected).mean() > 0.999  # a tie may fall otherwise
 
 
-@pytest.mark.parametrize('method', [Method((32, 48)), Method(flip=True), Method(zooms=(0.5,))])
+@pytest.mark.parametrize(
+    'method', [Method((32, 48)), Method(flip=True), Method(test_time_scales=(0.5,))]
+)
 def test_methods_differ_from_the_whole(make_pipeline, frame, method):
     """The reference comparison could not tell them apart otherwise."""
     pipeline = make_pipeline()
@@ -103,7 +105,7 @@ def test_one_window_around_all_is_the_whole(make_pipeline, frame):
 
 def test_the_network_gets_parts_of_the_window(make_pipeline, frame):
     pipeline = make_pipeline()
-    Runner(pipeline, Method((32, 48), zooms=(1.0, 0.25)))(frame)
+    Runner(pipeline, Method((32, 48), test_time_scales=(1.0, 0.25)))(frame)
     assert pipeline.backend.sizes == [*[(32, 48)] * 9, (19, 30)]
 
 
@@ -113,7 +115,7 @@ def test_a_resized_input_still_labels_the_whole_image(make_pipeline, frame, meth
     pipeline = make_pipeline(config)
     labels = Runner(pipeline, method)(frame)
     assert labels.shape == SIZE
-    if method.zooms == (1.0,) and method.window in (SIZE, (1000, 1000)):
+    if method.test_time_scales == (1.0,) and method.window in (SIZE, (1000, 1000)):
         content = pipeline.preprocess.geometry(*SIZE).content
         assert pipeline.backend.sizes == [content]
 
@@ -162,10 +164,10 @@ def test_parts_of_the_paper(size, step, count):
 
 def test_the_paper_measured_in_four_ways():
     assert set(METHODS) == {'whole', 'window', 'window-flip', 'multi-scale'}
-    assert METHODS['multi-scale'].zooms == tuple(np.arange(0.5, 1.76, 0.25))
+    assert METHODS['multi-scale'].test_time_scales == tuple(np.arange(0.5, 1.76, 0.25))
     assert METHODS['window'].step == 1
     assert str(METHODS['multi-scale']) == (
-        'windows of 1024x1024 px, step 0.67, zooms 0.5, 0.75, 1, 1.25, 1.5, 1.75, flip'
+        'windows of 1024x1024 px, step 0.67, test-time scales 0.5, 0.75, 1, 1.25, 1.5, 1.75, flip'
     )
 
 
@@ -175,10 +177,10 @@ def test_the_paper_measured_in_four_ways():
         ({'window': (0, 5)}, 'window'),
         ({'step': 0.0}, 'step 0.0'),
         ({'step': 1.1}, 'step 1.1'),
-        ({'zooms': ()}, 'zooms'),
-        ({'zooms': (1.0, -1.0)}, 'zooms'),
-        ({'zooms': (9.0,)}, 'up to 8'),
-        ({'zooms': (float('nan'),)}, 'zooms'),
+        ({'test_time_scales': ()}, 'test_time_scales'),
+        ({'test_time_scales': (1.0, -1.0)}, 'test_time_scales'),
+        ({'test_time_scales': (9.0,)}, 'up to 8'),
+        ({'test_time_scales': (float('nan'),)}, 'test_time_scales'),
     ],
 )
 def test_a_method_out_of_range_is_refused(fields, said):

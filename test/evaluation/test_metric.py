@@ -36,8 +36,8 @@ def arc(range_m, degrees=30.0, count=721):
 
 def test_the_ground_truth_itself_is_perfect():
     scores = count_grid(road(), road(), **PLACE).between(0.0, 40.0)
-    assert (scores.free_iou, scores.blocked_recall, scores.blocked_precision) == (1, 1, 1)
-    assert (scores.hidden > 1000, scores.hidden_free) == (True, 0)
+    assert (scores.free_iou, scores.obstacle_recall, scores.obstacle_precision) == (1, 1, 1)
+    assert (scores.occluded > 1000, scores.occluded_free) == (True, 0)
 
 
 def test_distances_count_from_the_camera():
@@ -54,18 +54,18 @@ def test_distances_count_from_the_camera():
 def test_a_hidden_cell_called_free_is_counted_beyond_the_rim_of_one_cell():
     found = road()
     found[59] = 0
-    assert count_grid(found, road(), **PLACE).between(0.0, 40.0).hidden_free == 0
+    assert count_grid(found, road(), **PLACE).between(0.0, 40.0).occluded_free == 0
     found[58, :50] = 0
-    assert count_grid(found, road(), **PLACE).between(0.0, 40.0).hidden_free == 50
+    assert count_grid(found, road(), **PLACE).between(0.0, 40.0).occluded_free == 50
     none = np.zeros(found.shape, bool)
-    assert count_grid(found, road(), hidden=none, **PLACE).between(0.0, 40.0).hidden == 0
+    assert count_grid(found, road(), occluded=none, **PLACE).between(0.0, 40.0).occluded == 0
 
 
 @pytest.mark.parametrize(('moved', 'share'), [(1, 1.0), (2, 0.0)])
 def test_a_blocked_cell_is_found_within_one_cell(moved, share):
     found = np.roll(road(), moved, axis=0)
     scores = count_grid(found, road(), **PLACE).between(0.0, 40.0)
-    assert (scores.blocked_recall, scores.blocked_precision) == (share, share)
+    assert (scores.obstacle_recall, scores.obstacle_precision) == (share, share)
 
 
 def test_the_error_of_a_vertex_is_along_its_bearing():

@@ -117,7 +117,7 @@ def test_report_says_what_ran_on_what(written):
     )
     for stage in stages.values():
         assert stage['p50'] <= stage['p95'] <= stage['p99'] <= stage['max']
-    assert sum(report['measures']['found_pixels'].values()) == 10 * 64 * 96
+    assert sum(report['measures']['predicted_pixels'].values()) == 10 * 64 * 96
 
 
 def test_few_frames_are_shown_once(written):

@@ -80,9 +80,9 @@ def test_free_space_agrees_with_the_ground_truth(look):
 
 def test_no_hidden_cell_is_free(look):
     scores = look.counts.between(0.0, 40.0)
-    assert (scores.hidden > 10_000, scores.hidden_free) == (True, 0)
-    assert look.ground_truth.hidden.sum() > 500
-    deep = cv2.erode(look.ground_truth.hidden.astype(np.uint8), NEIGHBOURS) > 0
+    assert (scores.occluded > 10_000, scores.occluded_free) == (True, 0)
+    assert look.ground_truth.occluded.sum() > 500
+    deep = cv2.erode(look.ground_truth.occluded.astype(np.uint8), NEIGHBOURS) > 0
     assert not (look.cells[deep] == FREE).any()
 
 
@@ -93,7 +93,7 @@ def test_nothing_is_said_of_what_is_outside_the_image(look):
 
 def test_blocked_cells_are_found(look):
     assert look.counts.blocked.sum() > 200
-    assert look.counts.between(0.0, 40.0).blocked_recall >= 0.97
+    assert look.counts.between(0.0, 40.0).obstacle_recall >= 0.97
 
 
 def test_the_boundary_is_where_the_free_space_ends(look):
@@ -113,7 +113,7 @@ def test_the_goals_are_met_at_full_size():
     )
     assert near.free_iou >= 0.97
     assert all_of_it.free_iou >= 0.93
-    assert all_of_it.hidden_free == 0
+    assert all_of_it.occluded_free == 0
     assert near.boundary_within(0.15) >= 0.95
     assert far.boundary_within(0.5) >= 0.95
 
@@ -122,5 +122,5 @@ def test_towards_the_horizon_nothing_hidden_is_free():
     far = dataclasses.replace(GroundConfig(), x_max=250.0, y_min=-30.0, y_max=30.0, resolution=0.5)
     look = Look(SyntheticScene(3, CITY, VIEWS['ahead']), 40, far)
     beyond = look.counts.between(40.0, math.inf)
-    assert (beyond.hidden > 1000, beyond.hidden_free) == (True, 0)
+    assert (beyond.occluded > 1000, beyond.occluded_free) == (True, 0)
     assert look.counts.between(0.0, 40.0).free_iou >= 0.93

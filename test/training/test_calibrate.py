@@ -15,7 +15,7 @@ from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.core.labels import CAMVID
 from mfaranet_ros.evaluation.metrics.measures import reliability
 from mfaranet_ros.models import create_model, load_weights, read_weights, save_weights
-from mfaranet_ros.training.calibrate import Scores, certainty, fit_temperature
+from mfaranet_ros.training.calibrate import Scores, calibration, fit_temperature
 
 
 def draw_scores(sharpness, *, name='x', pixels=20_000, seed=0):
@@ -42,7 +42,7 @@ def test_the_worst_of_several_data_sets_counts():
     assert 1.1 < found.temperature < 1.9
     for own in sets:
         alone = fit_temperature((own,)).temperature
-        worst = max(reliability(certainty(one, alone)).ece for one in sets)
+        worst = max(reliability(calibration(one, alone)).ece for one in sets)
         assert max(found.after.values()) <= worst
 
 
@@ -50,7 +50,7 @@ def test_counts_are_those_of_the_pipeline():
     scores = Scores(
         'x', torch.tensor([[9.0, 0.0], [0.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1, 1])
     )
-    counts = certainty(scores, 1.0)
+    counts = calibration(scores, 1.0)
     assert counts[:, 0].sum() == 3
     assert counts[255].tolist() == [1, 1]
     assert counts[128].tolist() == [1, 0]  # the first of two equal classes

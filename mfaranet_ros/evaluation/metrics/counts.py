@@ -35,7 +35,7 @@ class Counts:
 
     pixels: int64 (K + 1, C + 1, C + 1) by band of distance, ground truth and label. The last band
         is NOWHERE, the last ground truth void (or not known), the last label unlabeled.
-    certainty: int64 (K + 1, 256, 2), pixels with a true class by band and confidence: all of them,
+    calibration: int64 (K + 1, 256, 2), pixels with a true class by band and confidence: all of them,
         and those labeled right.
     flicker: int64 (K + 1, 2, 2), by band, pixels compared with the frame before, and those of
         another label; first where both frames have the same true class, then all.
@@ -43,7 +43,7 @@ class Counts:
     """
 
     pixels: Ints
-    certainty: Ints
+    calibration: Ints
     flicker: Ints
     metric: MetricCounts
 
@@ -60,7 +60,7 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         return Counts(
             self.pixels + other.pixels,
-            self.certainty + other.certainty,
+            self.calibration + other.calibration,
             self.flicker + other.flicker,
             self.metric + other.metric,
         )
@@ -119,7 +119,7 @@ class PixelCounter:
         counts = np.bincount(code.reshape(-1), minlength=(NOWHERE + 1) * side * side)
         return counts.reshape(NOWHERE + 1, side, side)
 
-    def certainty(
+    def calibration(
         self, confidence: Labels, labels: Labels, ground_truth: Labels, bands: Labels | None
     ) -> Ints:
         """Count the pixels with a true class by band and confidence, all and the right ones."""
@@ -186,7 +186,7 @@ def from_plain(plain: Mapping[str, Any], classes: int) -> Counts:
 
 
 def _arrays(counts: Counts) -> dict[str, Ints]:
-    arrays = {name: getattr(counts, name) for name in ('pixels', 'certainty', 'flicker')}
+    arrays = {name: getattr(counts, name) for name in ('pixels', 'calibration', 'flicker')}
     for field in dataclasses.fields(MetricCounts):
         arrays[f'metric.{field.name}'] = np.asarray(getattr(counts.metric, field.name), np.int64)
     return arrays

@@ -73,7 +73,7 @@ def _distances(part: Part) -> str:
             scores.recall,
             matrix.mean_iou(),
             flicker(part.counts.flicker[band]).all,
-            reliability(part.counts.certainty[band]).ece,
+            reliability(part.counts.calibration[band]).ece,
         )
         if part.counts.pixels[band].any():
             rows.append((text, *map(cell, cells)))  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ def measures(part: Part, budget_ms: float) -> dict[str, Any]:
         'metric': metric_figures(counts.metric) if part.is_metric else None,
         'flicker': plain(asdict(part.flicker)),
         'confidence': _confidence(part),
-        'found_pixels': _found(part),
+        'predicted_pixels': _found(part),
         'latency': latency(part, budget_ms),
     }
 
@@ -47,7 +47,7 @@ def distances(part: Part) -> list[dict[str, Any]] | None:
                 **plain({'mean_iou': matrix.mean_iou()}),
                 'drivable': plain(asdict(matrix.drivable(part.label_set))),
                 'flicker': plain(asdict(flicker(part.counts.flicker[band]))),
-                **plain({'ece': reliability(part.counts.certainty[band]).ece}),
+                **plain({'ece': reliability(part.counts.calibration[band]).ece}),
             }
         )
     return rows

@@ -47,14 +47,14 @@ class Reliability:
         return sum(each.pixels for each in self.bins)
 
 
-def reliability(certainty: Ints) -> Reliability:
-    """Return the reliability of confidences counted as in one band of Counts.certainty."""
+def reliability(calibration: Ints) -> Reliability:
+    """Return the reliability of confidences counted as in one band of Counts.calibration."""
     value = np.arange(CERTAINTIES)
     place = np.minimum(value * BINS // (CERTAINTIES - 1), BINS - 1)
     bins = []
     for number in range(BINS):
-        pixels, right = (int(column[place == number].sum()) for column in certainty.T)
-        weight = int((certainty[:, 0] * value)[place == number].sum())
+        pixels, right = (int(column[place == number].sum()) for column in calibration.T)
+        weight = int((calibration[:, 0] * value)[place == number].sum())
         bins.append(
             Bin(
                 low=number / BINS,

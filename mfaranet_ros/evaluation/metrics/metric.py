@@ -58,7 +58,7 @@ class MetricCounts:
     All but the last two are int64 (K,), cells in each of BANDS_M.
 
     free_truth, free_found, free_both: free in the ground truth, as found, in both.
-    hidden, hidden_free: unseen in the ground truth and all around it too; those of them called
+    occluded, occluded_free: unseen in the ground truth and all around it too; those of them called
     free. blocked, blocked_found: blocked in the ground truth; those with a blocked cell within one
     cell. alarms, alarms_true: found blocked; those with a cell within one cell that is blocked in
     ground truth.
@@ -70,8 +70,8 @@ class MetricCounts:
     free_ground_truth: Counts = dataclasses.field(default_factory=_no_cells)
     free_found: Counts = dataclasses.field(default_factory=_no_cells)
     free_both: Counts = dataclasses.field(default_factory=_no_cells)
-    hidden: Counts = dataclasses.field(default_factory=_no_cells)
-    hidden_free: Counts = dataclasses.field(default_factory=_no_cells)
+    occluded: Counts = dataclasses.field(default_factory=_no_cells)
+    occluded_free: Counts = dataclasses.field(default_factory=_no_cells)
     blocked: Counts = dataclasses.field(default_factory=_no_cells)
     blocked_found: Counts = dataclasses.field(default_factory=_no_cells)
     alarms: Counts = dataclasses.field(default_factory=_no_cells)
@@ -92,10 +92,10 @@ class MetricCounts:
                 self.free_both[bands],
                 (self.free_ground_truth + self.free_found - self.free_both)[bands],
             ),
-            hidden=int(self.hidden[bands].sum()),
-            hidden_free=int(self.hidden_free[bands].sum()),
-            blocked_recall=_ratio(self.blocked_found[bands], self.blocked[bands]),
-            blocked_precision=_ratio(self.alarms_true[bands], self.alarms[bands]),
+            occluded=int(self.occluded[bands].sum()),
+            occluded_free=int(self.occluded_free[bands].sum()),
+            obstacle_recall=_ratio(self.blocked_found[bands], self.blocked[bands]),
+            obstacle_precision=_ratio(self.alarms_true[bands], self.alarms[bands]),
             errors=self.errors[bands].sum(axis=0),
         )
 
@@ -104,17 +104,17 @@ class MetricCounts:
 class MetricScores:
     """The scores of one range of distances; nan where there is nothing to divide by.
 
-    free_iou: of the free cells. hidden, hidden_free: cells, as in MetricCounts.
-    blocked_recall, blocked_precision: the shares of truly and of seemingly blocked cells that have
+    free_iou: of the free cells. occluded, occluded_free: cells, as in MetricCounts.
+    obstacle_recall, obstacle_precision: the shares of truly and of seemingly blocked cells that have
     one of the other kind within one cell.
     errors: int64 (E + 1,) boundary vertices by their error.
     """
 
     free_iou: float
-    hidden: int
-    hidden_free: int
-    blocked_recall: float
-    blocked_precision: float
+    occluded: int
+    occluded_free: int
+    obstacle_recall: float
+    obstacle_precision: float
     errors: Counts
 
     @property
@@ -145,18 +145,18 @@ def count_grid(
     resolution_m: float,
     corner_m: tuple[float, float],
     camera_m: tuple[float, float] = (0.0, 0.0),
-    hidden: Mask | None = None,
+    occluded: Mask | None = None,
 ) -> MetricCounts:
     """Compare a grid with its ground truth.
 
     found, ground truth: int8 (rows along y, columns along x), 0 free, 100 blocked, -1 unseen.
     corner_m: x and y of the lower corner of cell (0, 0). camera_m: where distances count from.
-    hidden: bool of their shape, the cells that must not be free; None: those unseen in the ground
-    truth. A cell is truly hidden only if its neighbours are: one cell of rounding is allowed.
+    occluded: bool of their shape, the cells that must not be free; None: those unseen in the ground
+    truth. A cell is truly occluded only if its neighbours are: one cell of rounding is allowed.
     Raises SourceError for grids of different shapes.
     """
-    hidden = ground_truth == UNSEEN if hidden is None else hidden
-    if not found.shape == ground_truth.shape == hidden.shape:
+    occluded = ground_truth == UNSEEN if occluded is None else occluded
+    if not found.shape == ground_truth.shape == occluded.shape:
         raise SourceError(
             f'a grid of {found.shape} cells and a ground truth of {ground_truth.shape}: both '
             f'must have the same '
@@ -166,7 +166,7 @@ def count_grid(
     bands = _bands(_ranges(found.shape, resolution_m, corner_m, camera_m))
     free, truly_free = found == FREE, ground_truth == FREE
     blocked, truly_blocked = found == BLOCKED, ground_truth == BLOCKED
-    deep = cv2.erode(hidden.astype(np.uint8), _NEIGHBOURS) > 0
+    deep = cv2.erode(occluded.astype(np.uint8), _NEIGHBOURS) > 0
 
     def count(cells: Mask) -> Counts:
         return np.bincount(bands[cells], minlength=len(BANDS_M))
@@ -175,8 +175,8 @@ def count_grid(
         free_ground_truth=count(truly_free),
         free_found=count(free),
         free_both=count(free & truly_free),
-        hidden=count(deep),
-        hidden_free=count(deep & free),
+        occluded=count(deep),
+        occluded_free=count(deep & free),
         blocked=count(truly_blocked),
         blocked_found=count(truly_blocked & _widen(blocked)),
         alarms=count(blocked),
@@ -234,19 +234,19 @@ def metric_figures(counts: MetricCounts) -> dict[str, Any]:
 def describe_metric(counts: MetricCounts) -> str:
     """Return the scores as a table, one row for each band that has cells or vertices."""
     rows = [
-        ('distance', 'free IoU', 'hidden called free', 'blocked found', 'boundary p50', 'p95',
+        ('distance', 'free IoU', 'occluded marked free', 'obstacle recall', 'boundary p50', 'p95',
          'within 0.15 m', 'within 0.5 m'),
     ]  # fmt: skip
     for low_m, high_m in (*_rows(), (0.0, 20.0), (20.0, 40.0), (0.0, 40.0)):
         scores = counts.between(low_m, high_m)
-        if not (scores.vertices or scores.hidden or not math.isnan(scores.free_iou)):
+        if not (scores.vertices or scores.occluded or not math.isnan(scores.free_iou)):
             continue
         rows.append(
             (
                 f'{low_m:g} to {high_m:g} m' if high_m < math.inf else f'beyond {low_m:g} m',
                 _share(scores.free_iou),
-                f'{scores.hidden_free} of {scores.hidden}',
-                _share(scores.blocked_recall),
+                f'{scores.occluded_free} of {scores.occluded}',
+                _share(scores.obstacle_recall),
                 _metres(scores.boundary_error_m(50)),
                 _metres(scores.boundary_error_m(95)),
                 _share(scores.boundary_within(0.15)),
@@ -266,10 +266,10 @@ def _figures(counts: MetricCounts, low_m: float, high_m: float) -> dict[str, Any
         'from_m': low_m,
         'to_m': _plain(high_m),
         'free_iou': _plain(scores.free_iou),
-        'hidden_cells': scores.hidden,
-        'hidden_cells_called_free': scores.hidden_free,
-        'blocked_recall': _plain(scores.blocked_recall),
-        'blocked_precision': _plain(scores.blocked_precision),
+        'occluded_cells': scores.occluded,
+        'occluded_cells_marked_free': scores.occluded_free,
+        'obstacle_recall': _plain(scores.obstacle_recall),
+        'obstacle_precision': _plain(scores.obstacle_precision),
         'boundary_vertices': scores.vertices,
         'boundary_error_m': {
             f'p{percent}': _plain(scores.boundary_error_m(percent)) for percent in (50, 95, 99)

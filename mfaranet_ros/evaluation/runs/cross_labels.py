@@ -128,19 +128,19 @@ def _merged(table: LabelTable, names: Sequence[str]) -> list[str]:
 class CrossScores:
     """What a network gets right on images of another label set.
 
-    matrix: with the partial labels of `labels`. certainty: int64 (256, 2), pixels of a certain
+    matrix: with the partial labels of `labels`. calibration: int64 (256, 2), pixels of a certain
     class by confidence: all, and the right ones.
     """
 
     labels: CrossLabels
     images: int
     matrix: ConfusionMatrix
-    certainty: Ints
+    calibration: Ints
 
     @property
     def reliability(self) -> Reliability:
-        """How far confidence can be believed; without a pixel where there was no confidence."""
-        return reliability(self.certainty)
+        """Confidence calibration; without a pixel where there was no confidence."""
+        return reliability(self.calibration)
 
 
 def score_across(
@@ -156,7 +156,7 @@ def score_across(
     """
     classes = len(labels.codes.label_set)
     matrix = ConfusionMatrix(classes, labels.codes.sets)
-    certainty = np.zeros((CERTAINTIES, 2), np.int64)
+    calibration = np.zeros((CERTAINTIES, 2), np.int64)
     for pair in pairs.pairs:
         frame = read_frame(pair.image)
         if pair.ground_truth is None:
@@ -172,6 +172,6 @@ def score_across(
             certain = truth < classes
             right = certain & (predicted == truth)
             for column, chosen in enumerate((certain, right)):
-                certainty[:, column] += np.bincount(confidence[chosen], minlength=CERTAINTIES)
+                calibration[:, column] += np.bincount(confidence[chosen], minlength=CERTAINTIES)
         on_image()
-    return CrossScores(labels, len(pairs.pairs), matrix, certainty)
+    return CrossScores(labels, len(pairs.pairs), matrix, calibration)

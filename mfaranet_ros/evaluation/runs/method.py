@@ -4,7 +4,7 @@
 
 The four ways of the paper are in METHODS (models.md 1.7, from the authors' code): parts of
 1024x1024, logits of the image and its mirror image averaged, then exponentiated, summed over
-parts and zooms. Differing from theirs, an image smaller than a part is not padded: the networks
+windows and test-time scales. Differing from theirs, an image smaller than a part is not padded: the networks
 take any size.
 """
 
@@ -24,7 +24,7 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.pipeline.preprocess import Preprocess
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
-LARGEST_ZOOM = 8.0
+LARGEST_SCALE = 8.0
 
 MAX_LOGIT = 80.0
 """Larger ones are taken for this before they are exponentiated; float32 ends at 88."""
@@ -36,13 +36,13 @@ class Method:
 
     window: height and width of the parts in pixels, None for the whole; an image is not padded
         to it. step: by which share of itself a part is away from the next.
-    zooms: the image is enlarged so many times, and the answers are added (the paper's scales).
+    test_time_scales: the image is enlarged so many times, and the answers are added (the paper's scales).
     flip: the mirror image is run, too.
     """
 
     window: tuple[int, int] | None = None
     step: float = 1.0
-    zooms: tuple[float, ...] = (1.0,)
+    test_time_scales: tuple[float, ...] = (1.0,)
     flip: bool = False
 
     def __post_init__(self) -> None:
@@ -50,17 +50,21 @@ class Method:
             raise ConfigError(f'window {self.window}: height and width must be 1 px or more')
         if not 0 < self.step <= 1:
             raise ConfigError(f'step {self.step}: must be above 0, and 1 at most')
-        if not self.zooms or not all(0 < zoom <= LARGEST_ZOOM for zoom in self.zooms):
+        if not self.test_time_scales or not all(
+            0 < scale <= LARGEST_SCALE for scale in self.test_time_scales
+        ):
             raise ConfigError(
-                f'zooms {list(self.zooms)}: give one or more above 0 and up to {LARGEST_ZOOM:g}'
+                f'test-time scales {list(self.test_time_scales)}: give one or more above 0 and up to {LARGEST_SCALE:g}'
             )
 
     def __str__(self) -> str:
         parts = ['whole image']
         if self.window is not None:
             parts = [f'windows of {self.window[0]}x{self.window[1]} px, step {self.step:.2g}']
-        if self.zooms != (1.0,):
-            parts.append(f'zooms {", ".join(f"{zoom:g}" for zoom in self.zooms)}')
+        if self.test_time_scales != (1.0,):
+            parts.append(
+                f'test-time scales {", ".join(f"{scale:g}" for scale in self.test_time_scales)}'
+            )
         return ', '.join([*parts, *(['flip'] if self.flip else [])])
 
 
@@ -107,12 +111,12 @@ class Runner:
         height, width = geometry.content
         image = tensor[:, :, :height, :width]  # (1, 3, h, w) without padding
         total = tensor.new_zeros(1, self._classes, *geometry.camera)
-        for zoom in self._method.zooms:
-            size = max(1, round(height * zoom)), max(1, round(width * zoom))
-            zoomed = image
+        for scale in self._method.test_time_scales:
+            size = max(1, round(height * scale)), max(1, round(width * scale))
+            scaled = image
             if size != (height, width):
-                zoomed = F.interpolate(image, size, mode='bilinear', antialias=True)
-            scores = self._sweep(zoomed)  # (1, C, *size)
+                scaled = F.interpolate(image, size, mode='bilinear', antialias=True)
+            scores = self._sweep(scaled)  # (1, C, *size)
             if size != geometry.camera:
                 scores = F.interpolate(scores, geometry.camera, mode='bilinear')
             total += scores

@@ -22,7 +22,7 @@ from mfaranet_ros.evaluation.metrics.measures import (
     spreads,
 )
 from mfaranet_ros.evaluation.report.record import FrameRecord, Record, Skipped
-from mfaranet_ros.evaluation.runs.run import Evaluation, Imagescore, score_image
+from mfaranet_ros.evaluation.runs.run import Evaluation, ImageScore, score_image
 from mfaranet_ros.evaluation.runs.specs import SourceSummary
 from mfaranet_ros.monitoring.monitor import PROCESSING
 
@@ -43,7 +43,7 @@ class FrameScores:
     name: str
     stamp_ns: int
     size: tuple[int, int]
-    score: Imagescore | None
+    score: ImageScore | None
     classes: tuple[Row, Row, Row]
     drivable: tuple[int, int, int]
     flicker: float
@@ -89,7 +89,7 @@ class Part:
     @cached_property
     def reliability(self) -> Reliability:
         """How far the confidences of all frames can be believed."""
-        return reliability(self.counts.certainty.sum(axis=0))
+        return reliability(self.counts.calibration.sum(axis=0))
 
     @property
     def has_distances(self) -> bool:

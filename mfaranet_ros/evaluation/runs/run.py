@@ -23,7 +23,7 @@ Labels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Imagescore:
+class ImageScore:
     """The scores of one image; nan where its ground truth has nothing to compare with."""
 
     name: str
@@ -38,7 +38,7 @@ class Evaluation:
 
     label_set: LabelSet
     matrix: ConfusionMatrix
-    images: tuple[Imagescore, ...]
+    images: tuple[ImageScore, ...]
 
 
 def evaluate(
@@ -71,8 +71,8 @@ def evaluate(
     return Evaluation(label_set, total, tuple(scores))
 
 
-def score_image(name: str, matrix: ConfusionMatrix, label_set: LabelSet) -> Imagescore:
+def score_image(name: str, matrix: ConfusionMatrix, label_set: LabelSet) -> ImageScore:
     """Return the scores of the image that was counted in a matrix."""
-    return Imagescore(
+    return ImageScore(
         name, matrix.mean_iou(), matrix.pixel_accuracy(), matrix.drivable(label_set).iou
     )

@@ -83,13 +83,13 @@ class Scorer:
         bands = ground.bands if ground else None
         pixels = self._counter.pixels(labels, ground_truth, bands)
         none = Counts.none(self.classes)
-        certainty, flicker = none.certainty, none.flicker
+        calibration, flicker = none.calibration, none.flicker
         if result.confidence is not None and ground_truth is not None:
-            certainty = self._counter.certainty(result.confidence, labels, ground_truth, bands)
+            calibration = self._counter.calibration(result.confidence, labels, ground_truth, bands)
         if before is not None:
             then = before.result.labels, before.sample.ground_truth
             flicker = self._counter.flicker((labels, ground_truth), then, bands)
-        return Counts(pixels, certainty, flicker, _count_metric(sample, result.drivable))
+        return Counts(pixels, calibration, flicker, _count_metric(sample, result.drivable))
 
 
 def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:

@@ -136,7 +136,7 @@ def _plots(about: About, part: Part) -> str:
         ('Confusion: rows are the ground truth, columns the labels', plots.confusion(part)),
         ('IoU of the drivable area by distance, in the image', plots.distance_bars(part)),
         ('Error of the boundary by distance, 95 % are within', plots.boundary_bars(part)),
-        ('How far confidence can be believed', plots.reliability_diagram(part)),
+        ('Confidence calibration', plots.reliability_diagram(part)),
         ('Flicker', plots.flicker_line(part)),
         ('Processing time', plots.latency_histogram(part, budget_ms)),
         ('Processing time, frame by frame', plots.latency_line(part, budget_ms)),
@@ -212,7 +212,7 @@ def _distance_table(part: Part) -> str:
     for band, name in enumerate(band_names()):
         matrix = part.counts.matrix(band)
         changed = flicker(part.counts.flicker[band])
-        ece = reliability(part.counts.certainty[band]).ece
+        ece = reliability(part.counts.calibration[band]).ece
         scores = (*_binary(matrix, part.label_set), cell(matrix.mean_iou()))
         if part.counts.pixels[band].any():
             rows.append((name, *scores, cell(changed.still), cell(changed.all), cell(ece)))
@@ -231,22 +231,22 @@ def _metric_table(part: Part) -> str:
     edges = (0.0, *BANDS_M)
     for name, low, high in zip(band_names(), edges[:-1], edges[1:], strict=True):
         scores = part.counts.metric.between(low, high)
-        if math.isnan(scores.free_iou) and not scores.vertices and not scores.hidden:
+        if math.isnan(scores.free_iou) and not scores.vertices and not scores.occluded:
             continue
         p50, p95 = (scores.boundary_error_m(percent) for percent in (50, 95))
         rows.append(
             (
                 name,
                 cell(scores.free_iou),
-                f'{scores.hidden_free} of {scores.hidden}',
-                cell(scores.blocked_recall),
-                cell(scores.blocked_precision),
+                f'{scores.occluded_free} of {scores.occluded}',
+                cell(scores.obstacle_recall),
+                cell(scores.obstacle_precision),
                 '-' if math.isnan(p50) else f'{p50:.2f} m',
                 '-' if math.isnan(p95) else f'{p95:.2f} m',
             )
         )
     head = (
-        'distance', 'free IoU', 'hidden called free', 'blocked found', 'blocked right',
+        'distance', 'free IoU', 'occluded marked free', 'obstacle recall', 'obstacle precision',
         'boundary p50', 'p95',
     )  # fmt: skip
     return _table('In metres', head, rows)
