@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from mfaranet_ros.data.calibration_file import read_calibration
     from mfaranet_ros.data.recordings import RecordedFrame, Recording, open_recording
+    from mfaranet_ros.evaluation.runs.run import EvaluationResult, evaluate
     from mfaranet_ros.geometry.camera import CameraModel
     from mfaranet_ros.geometry.mounting import MountingPose
     from mfaranet_ros.models import (
@@ -75,6 +76,7 @@ __all__ = [
     'ConfigError',
     'DecodeError',
     'Drivable',
+    'EvaluationResult',
     'Frame',
     'GroundGrid',
     'InferenceError',
@@ -102,6 +104,7 @@ __all__ = [
     'UnknownNameError',
     'WeightsError',
     'create_model',
+    'evaluate',
     'get_label_set',
     'list_label_sets',
     'list_models',
@@ -132,6 +135,7 @@ _MODULES = {
     ),
     'data.calibration_file': ('read_calibration',),
     'data.recordings': ('RecordedFrame', 'Recording', 'open_recording'),
+    'evaluation.runs.run': ('EvaluationResult', 'evaluate'),
     'geometry.camera': ('CameraModel',),
     'geometry.mounting': ('MountingPose',),
     'models': (

@@ -20,7 +20,7 @@ from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.data.images import Pairs
 from mfaranet_ros.data.labels import GroundTruthReader
-from mfaranet_ros.evaluation.runs.run import evaluate
+from mfaranet_ros.evaluation.runs.run import score_labels
 from mfaranet_ros.models.macs import count_macs
 
 
@@ -160,7 +160,7 @@ def _mean_iou(subject: Subject, ground_truth: GroundTruth) -> float | None:
         return subject(frame, Stopwatch())
 
     try:
-        result = evaluate(
+        result = score_labels(
             find_labels,  # type: ignore[arg-type]
             ground_truth.pairs,
             ground_truth.read,

@@ -18,6 +18,7 @@ from mfaranet_ros.core.frame import Frame, Output
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.data.images import Pairs
 from mfaranet_ros.data.label_table import read_table
+from mfaranet_ros.evaluation.metrics.scores import Scores
 from mfaranet_ros.evaluation.report.report import describe, figures
 from mfaranet_ros.evaluation.runs.cross_labels import (
     CrossLabels,
@@ -26,7 +27,6 @@ from mfaranet_ros.evaluation.runs.cross_labels import (
     bring_together,
     score_across,
 )
-from mfaranet_ros.evaluation.runs.run import Evaluation
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 WANTED = frozenset({Output.MASK, Output.CONFIDENCE})
@@ -139,5 +139,5 @@ def _partial(labels: CrossLabels, scores: CrossScores) -> list[dict[str, Any]]:
     ]
 
 
-def _evaluation(scores: CrossScores) -> Evaluation:
-    return Evaluation(scores.labels.codes.label_set, scores.matrix, ())
+def _evaluation(scores: CrossScores) -> Scores:
+    return Scores(scores.labels.codes.label_set, scores.matrix, ())

@@ -253,7 +253,7 @@ def _write(
     if wanted.json is not None:
         write_json(wanted.json, content)
     if wanted.out is not None:
-        shown = show(choose(results.together), specs, pipeline, Scorer(pipeline, wanted.method))
+        shown = show(choose(results.together), specs, pipeline, Scorer.of(pipeline, wanted.method))
         write_json(wanted.out / REPORT, content)
         write_text(wanted.out / PAGE, render(told, results, shown))
         print(f'report written to {wanted.out / PAGE}')

@@ -177,10 +177,10 @@ def test_the_paper_measured_in_four_ways():
         ({'window': (0, 5)}, 'window'),
         ({'step': 0.0}, 'step 0.0'),
         ({'step': 1.1}, 'step 1.1'),
-        ({'test_time_scales': ()}, 'test_time_scales'),
-        ({'test_time_scales': (1.0, -1.0)}, 'test_time_scales'),
+        ({'test_time_scales': ()}, 'test-time scales'),
+        ({'test_time_scales': (1.0, -1.0)}, 'test-time scales'),
         ({'test_time_scales': (9.0,)}, 'up to 8'),
-        ({'test_time_scales': (float('nan'),)}, 'test_time_scales'),
+        ({'test_time_scales': (float('nan'),)}, 'test-time scales'),
     ],
 )
 def test_a_method_out_of_range_is_refused(fields, said):

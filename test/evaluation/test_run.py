@@ -7,13 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from mfaranet_ros.core.errors import InferenceError, SourceError
+import mfaranet_ros
+from mfaranet_ros.cli.main import main
+from mfaranet_ros.core.errors import ConfigError, InferenceError, SourceError, UnknownNameError
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.data.images import find_pairs
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.metrics.tables import table
 from mfaranet_ros.evaluation.report.report import describe, figures
-from mfaranet_ros.evaluation.runs.run import evaluate
+from mfaranet_ros.evaluation.runs.run import score_labels
 
 CAMVID = get_label_set('camvid')
 ROAD, CAR, VOID = 3, 8, 11
@@ -38,12 +40,12 @@ def read_labels(frame):
 def run(make_folders):
     """Evaluate images that hold their labels; ground truth by the same names."""
 
-    def start(found, find_labels=read_labels, on_labels=lambda pair, labels: None):
+    def start(found, find_labels=read_labels):
         images = {f'{name}.png': image for name, (image, _) in found.items()}
         ground_truths = {f'{name}.png': ground_truth for name, (_, ground_truth) in found.items()}
         pairs = find_pairs(*make_folders(images, ground_truths))
         reader = GroundTruthReader(CAMVID, pairs.layout)
-        return evaluate(find_labels, pairs, reader, CAMVID, on_labels)
+        return score_labels(find_labels, pairs, reader, CAMVID)
 
     return start
 
@@ -67,7 +69,7 @@ def test_a_failing_image_is_named(run):
     def fail(frame):
         raise InferenceError('out of memory')
 
-    with pytest.raises(InferenceError, match=r'images/a\.png: out of memory'):
+    with pytest.raises(InferenceError, match='images, a: out of memory'):
         run({'a': masks(1)}, fail)
 
 
@@ -75,14 +77,6 @@ def test_a_ground_truth_of_another_size_is_named(run):
     image, ground_truth = masks(1)
     with pytest.raises(SourceError, match=r'truth/a\.png is 20x9 px, its image 20x10 px'):
         run({'a': (image, ground_truth[:9])})
-
-
-def test_labels_are_handed_on_with_their_image(run):
-    found, seen = {'a': masks(1), 'b': masks(2)}, {}
-    run(found, on_labels=lambda pair, labels: seen.update({pair.name: labels}))
-    assert {name: labels.tolist() for name, labels in seen.items()} == {
-        name: image[..., 0].tolist() for name, (image, _) in found.items()
-    }
 
 
 # -- the report ----------------------------------------------------------------------------------
@@ -132,3 +126,44 @@ def test_the_table_names_the_worst_images(run):
 def test_columns_stand_under_each_other():
     assert table([('a', 'bcd'), ('efg', 'h')], '<>') == 'a    bcd\nefg    h'
     assert table([('a', '')], '<<') == 'a'
+
+
+# -- the public function -------------------------------------------------------------------------
+
+MOCK = {'runtime.backend': 'mock', 'model.labels': 'camvid', 'runtime.precision': 'float32'}
+
+
+def test_a_folder_is_scored_as_the_command_scores_it(make_folders, tmp_path):
+    found = {'a': masks(1), 'b': masks(2, CAR)}
+    folders = make_folders(
+        {f'{name}.png': image for name, (image, _) in found.items()},
+        {f'{name}.png': ground_truth for name, (_, ground_truth) in found.items()},
+    )
+    result = mfaranet_ros.evaluate(images=folders[0], ground_truth=folders[1], settings=MOCK)
+    report = tmp_path / 'report.json'
+    settings = [f'--set={name}={value}' for name, value in MOCK.items()]
+    given = ['--images', str(folders[0]), '--ground-truth', str(folders[1]), *settings]
+    assert main(['evaluate', *given, '--json', str(report)]) == 0
+    scores = json.loads(report.read_text())['scores']
+    assert result.frames == 2
+    assert result.mean_iou == scores['mean_iou']
+    assert result.pixel_accuracy == scores['pixel_accuracy']
+    assert result.confusion.sum() == scores['pixels']
+    assert result.label_set.name == 'camvid'
+    assert result.processing_p50_ms > 0
+
+
+@pytest.mark.parametrize(
+    ('given', 'error', 'said'),
+    [
+        ({}, ConfigError, 'either images or bags'),
+        ({'images': 'a', 'bags': ['b']}, ConfigError, 'either images or bags'),
+        ({'images': 'a', 'method': 'hole'}, UnknownNameError, "did you mean 'whole'"),
+        ({'images': 'nowhere', 'settings': MOCK}, SourceError, 'nowhere'),
+        ({'images': 'a', 'settings': {'runtime.devise': 'cpu'}}, UnknownNameError, 'device'),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused_in_one_line(given, error, said):
+    with pytest.raises(error, match=said) as caught:
+        mfaranet_ros.evaluate(**given)
+    assert '\n' not in str(caught.value)

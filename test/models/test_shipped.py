@@ -12,7 +12,7 @@ import pytest
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.data.images import Pairs, find_pairs
 from mfaranet_ros.data.labels import GroundTruthReader
-from mfaranet_ros.evaluation.runs.run import evaluate
+from mfaranet_ros.evaluation.runs.run import score_labels
 from mfaranet_ros.models import find_weights, read_weights
 from mfaranet_ros.models.weights import SHIPPED_FOLDER
 from mfaranet_ros.pipeline.build import build_processor
@@ -68,7 +68,9 @@ def test_they_see_streets_as_their_card_says(model, scales, least):
     pairs = Pairs(found.pairs[::EVERY], found.layout)
     read = GroundTruthReader(pipeline.label_set, pairs.layout)
     try:
-        result = evaluate(lambda frame: pipeline(frame).labels, pairs, read, pipeline.label_set)
+        result = score_labels(
+            lambda frame: pipeline(frame).labels, pairs, read, pipeline.label_set
+        )
     finally:
         pipeline.close()
     iou = dict(zip(pipeline.label_set.names, result.matrix.iou(), strict=True))

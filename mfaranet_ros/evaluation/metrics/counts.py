@@ -35,8 +35,8 @@ class Counts:
 
     pixels: int64 (K + 1, C + 1, C + 1) by band of distance, ground truth and label. The last band
         is NOWHERE, the last ground truth void (or not known), the last label unlabeled.
-    calibration: int64 (K + 1, 256, 2), pixels with a true class by band and confidence: all of them,
-        and those labeled right.
+    calibration: int64 (K + 1, 256, 2), pixels with ground truth by band and confidence: all of
+        them, and those that are correct.
     flicker: int64 (K + 1, 2, 2), by band, pixels compared with the frame before, and those of
         another label; first where both frames have the same true class, then all.
     metric: what was counted in metres.

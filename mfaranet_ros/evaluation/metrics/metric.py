@@ -105,8 +105,8 @@ class MetricScores:
     """The scores of one range of distances; nan where there is nothing to divide by.
 
     free_iou: of the free cells. occluded, occluded_free: cells, as in MetricCounts.
-    obstacle_recall, obstacle_precision: the shares of truly and of seemingly blocked cells that have
-    one of the other kind within one cell.
+    obstacle_recall: the share of blocked cells with a blocked prediction within one cell.
+    obstacle_precision: the share of blocked predictions with a blocked cell within one cell.
     errors: int64 (E + 1,) boundary vertices by their error.
     """
 
@@ -151,8 +151,9 @@ def count_grid(
 
     found, ground truth: int8 (rows along y, columns along x), 0 free, 100 blocked, -1 unseen.
     corner_m: x and y of the lower corner of cell (0, 0). camera_m: where distances count from.
-    occluded: bool of their shape, the cells that must not be free; None: those unseen in the ground
-    truth. A cell is truly occluded only if its neighbours are: one cell of rounding is allowed.
+    occluded: bool of their shape, the cells that must not be free; None: those unseen in the
+    ground truth. A cell counts only if its neighbours are occluded: one cell of rounding is
+    allowed.
     Raises SourceError for grids of different shapes.
     """
     occluded = ground_truth == UNSEEN if occluded is None else occluded

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from mfaranet_ros.evaluation.metrics.confusion import BinaryScores
+from mfaranet_ros.evaluation.metrics.scores import Scores
 from mfaranet_ros.evaluation.metrics.tables import table
-from mfaranet_ros.evaluation.runs.run import Evaluation
 
 WORST = 3
 """So many of the worst images are named in the table."""
 
 
-def figures(evaluation: Evaluation) -> dict[str, Any]:
+def figures(evaluation: Scores) -> dict[str, Any]:
     """Return all scores as plain values; None where there is nothing to divide by."""
     matrix, label_set = evaluation.matrix, evaluation.label_set
     classes = [
@@ -45,7 +45,7 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def describe(evaluation: Evaluation) -> str:
+def describe(evaluation: Scores) -> str:
     """Return the scores as a table, with the worst images under it."""
     matrix, label_set = evaluation.matrix, evaluation.label_set
     rows = [('class', 'IoU', 'precision', 'recall', 'share')]
@@ -63,7 +63,7 @@ def describe(evaluation: Evaluation) -> str:
     return '\n'.join([*lines, f'lowest mean IoU: {", ".join(named) or "-"}'])
 
 
-def class_scores(evaluation: Evaluation) -> list[BinaryScores]:
+def class_scores(evaluation: Scores) -> list[BinaryScores]:
     """Return the scores of each class against all others, in the order of the ids."""
     classes = range(len(evaluation.label_set))
     return [evaluation.matrix.binary(np.arange(len(classes)) == number) for number in classes]

@@ -185,7 +185,7 @@ def _run(
     try:
         for make in order.sinks:
             sinks.append(make(spec.name, pipeline))
-        scorer = Scorer(pipeline, order.method, order.also)
+        scorer = Scorer.of(pipeline, order.method, order.also)
         yield from run_source(
             source, scorer, start=begun.next, again=begun.last, step=order.step,
             on_outcome=on_outcome,

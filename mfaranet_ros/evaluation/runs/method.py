@@ -4,8 +4,8 @@
 
 The four ways of the paper are in METHODS (models.md 1.7, from the authors' code): parts of
 1024x1024, logits of the image and its mirror image averaged, then exponentiated, summed over
-windows and test-time scales. Differing from theirs, an image smaller than a part is not padded: the networks
-take any size.
+windows and test-time scales. Unlike theirs, an image smaller than a window is not padded: the
+networks take any size.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Method:
 
     window: height and width of the parts in pixels, None for the whole; an image is not padded
         to it. step: by which share of itself a part is away from the next.
-    test_time_scales: the image is enlarged so many times, and the answers are added (the paper's scales).
+    test_time_scales: factors by which the image is resized; the scores are added.
     flip: the mirror image is run, too.
     """
 
@@ -54,7 +54,8 @@ class Method:
             0 < scale <= LARGEST_SCALE for scale in self.test_time_scales
         ):
             raise ConfigError(
-                f'test-time scales {list(self.test_time_scales)}: give one or more above 0 and up to {LARGEST_SCALE:g}'
+                f'test-time scales {list(self.test_time_scales)}: give one or more above 0 and '
+                f'up to {LARGEST_SCALE:g}'
             )
 
     def __str__(self) -> str:

@@ -21,8 +21,8 @@ from mfaranet_ros.evaluation.metrics.measures import (
     reliability,
     spreads,
 )
+from mfaranet_ros.evaluation.metrics.scores import ImageScore, Scores, score_image
 from mfaranet_ros.evaluation.report.record import FrameRecord, Record, Skipped
-from mfaranet_ros.evaluation.runs.run import Evaluation, ImageScore, score_image
 from mfaranet_ros.evaluation.runs.specs import SourceSummary
 from mfaranet_ros.monitoring.monitor import PROCESSING
 
@@ -71,10 +71,10 @@ class Part:
     accounts: tuple[SourceSummary, ...]
 
     @cached_property
-    def scores(self) -> Evaluation | None:
+    def scores(self) -> Scores | None:
         """The scores of the frames that have a ground truth; None where none has."""
         images = tuple(frame.score for frame in self.frames if frame.score)
-        return Evaluation(self.label_set, self.counts.matrix(), images) if images else None
+        return Scores(self.label_set, self.counts.matrix(), images) if images else None
 
     @cached_property
     def spreads(self) -> Mapping[str, Spread]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
 from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result, Timings
 from mfaranet_ros.core.stopwatch import Stopwatch
@@ -44,37 +45,31 @@ OnOutcome = Callable[[Outcome], object]
 
 
 class Scorer:
-    """Runs samples by a method and counts; it remembers the last calibration, but no frame.
+    """Runs samples and counts what comes of them; it remembers the last calibration, no frame.
 
-    also: outputs that are wanted besides those that are scored.
+    run: segments a sample. classes: how many the label set has. config: of the ground.
     """
 
     def __init__(
-        self,
-        pipeline: FrameProcessor,
+        self, run: Callable[[Sample], Result], classes: int, config: GroundConfig | None = None
+    ) -> None:
+        self.run = run
+        self.classes = classes
+        self.grounds = Grounds(config or GroundConfig())
+        self._counter = PixelCounter(classes)
+
+    @classmethod
+    def of(
+        cls,
+        processor: FrameProcessor,
         method: Method = METHODS['whole'],
         also: frozenset[Output] = frozenset(),
-    ) -> None:
-        self.classes = len(pipeline.label_set)
-        self.grounds = Grounds(pipeline.config.ground)
-        self._pipeline = pipeline
-        self._whole = method == METHODS['whole']
-        self._runner = Runner(pipeline, method)
-        self._wanted = SCORED | also
-        self._counter = PixelCounter(self.classes)
+    ) -> Scorer:
+        """Return the scorer of a processor that is run by a method.
 
-    def run(self, sample: Sample) -> Result:
-        """Segment a frame; by another method than the whole there are labels only."""
-        if not self._whole:
-            watch = Stopwatch()
-            with watch('inference'):
-                labels = self._runner(sample.frame)
-            timings = Timings(inference_ms=watch.ms['inference'])
-            return Result(sample.frame, labels, None, Drivable(), timings)
-        ground = self.grounds.of(sample.view, sample.frame.size)
-        wanted = self._wanted if sample.metric is None else self._wanted | SCORED_IN_METRES
-        known = FixedGround(ground.projection if ground else None)
-        return replace(self._pipeline, ground=known)(sample.frame, wanted)
+        also: outputs that are wanted besides those that are scored.
+        """
+        return _ProcessorScorer(processor, method, also)
 
     def count(self, sample: Sample, result: Result, before: Outcome | None) -> Counts:
         """Compare a result with the ground truth, and with the frame before where there is one."""
@@ -90,6 +85,30 @@ class Scorer:
             then = before.result.labels, before.sample.ground_truth
             flicker = self._counter.flicker((labels, ground_truth), then, bands)
         return Counts(pixels, calibration, flicker, _count_metric(sample, result.drivable))
+
+
+class _ProcessorScorer(Scorer):
+    """Runs the processor of the node, or its network by another method."""
+
+    def __init__(self, processor: FrameProcessor, method: Method, also: frozenset[Output]) -> None:
+        super().__init__(self._segment, len(processor.label_set), processor.config.ground)
+        self._pipeline = processor
+        self._whole = method == METHODS['whole']
+        self._runner = Runner(processor, method)
+        self._wanted = SCORED | also
+
+    def _segment(self, sample: Sample) -> Result:
+        """Segment a frame; by another method than the whole there are labels only."""
+        if not self._whole:
+            watch = Stopwatch()
+            with watch('inference'):
+                labels = self._runner(sample.frame)
+            timings = Timings(inference_ms=watch.ms['inference'])
+            return Result(sample.frame, labels, None, Drivable(), timings)
+        ground = self.grounds.of(sample.view, sample.frame.size)
+        wanted = self._wanted if sample.metric is None else self._wanted | SCORED_IN_METRES
+        known = FixedGround(ground.projection if ground else None)
+        return replace(self._pipeline, ground=known)(sample.frame, wanted)
 
 
 def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
