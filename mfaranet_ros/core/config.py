@@ -178,8 +178,8 @@ class LatencyConfig:
         unit='ms', low=0.1, high=1e6, live=True,
     )  # fmt: skip
     adapt: bool = setting(
-        False, 'keep the budget by walking latency.operating_points; false: model.scales and '
-        'input.* stay',
+        False, 'meet the budget by switching between latency.operating_points; false: keep '
+        'model.scales and input.*',
         live=True,
     )  # fmt: skip
     operating_points: tuple[str, ...] = setting(
@@ -190,7 +190,7 @@ class LatencyConfig:
         live=True,
     )
     adapt_period_s: float = setting(
-        1.0, 'least time between two changes of the operating point', unit='s', low=0.1,
+        1.0, 'shortest time between two changes of the operating point', unit='s', low=0.1,
         high=3600.0, live=True,
     )  # fmt: skip
     max_consecutive_delay_ms: float = setting(
@@ -212,7 +212,11 @@ class DiagnosticsConfig:
         10.0, 'frames per second the camera delivers', unit='Hz', low=0.01, high=1000.0, live=True
     )
     rate_tolerance: float = setting(
-        0.3, 'share by which the rate may miss the expected one', low=0.0, high=1.0, live=True
+        0.3,
+        'tolerated relative deviation from the expected rate',
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     input_timeout_ms: float = setting(
         1000.0,

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How a setting is declared: once, with its default, unit, allowed values and meaning.
+"""Declaration of settings: each once, with its default, unit, allowed values and meaning.
 
 A config class is a frozen dataclass whose fields are made by `setting`, or are config classes
 themselves. Values are checked when `replace` puts them in.
@@ -22,7 +22,7 @@ ConfigT = TypeVar('ConfigT')
 
 @dataclass(frozen=True)
 class Rule:
-    """What a setting means and which values it takes."""
+    """The meaning of a setting and its allowed values."""
 
     description: str
     unit: str = ''
@@ -30,7 +30,7 @@ class Rule:
     high: float | None = None
     choices: tuple[str, ...] = ()
     items: type = int
-    """Of a list: what it holds. A list of integers has one or more, one of texts may be empty."""
+    """Type of list items. A list of integers has at least one, a list of strings may be empty."""
     live: bool = False
     """Whether it may change while the node runs; the others are read when it is configured."""
 
@@ -52,7 +52,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """The allowed values in words, such as `0.0 to 1.0` or `auto, cpu`."""
+        """The allowed values as text, such as `0.0 to 1.0` or `auto, cpu`."""
         if self.rule.choices:
             return ', '.join(choice or repr(choice) for choice in self.rule.choices)
         low, high = self.rule.low, self.rule.high
@@ -65,7 +65,7 @@ class Setting:
     def check(self, value: Any) -> Value:
         """Return the value in the setting's type, or raise ConfigError.
 
-        An int is taken for a float, a list for a tuple; nothing else is converted.
+        An int is accepted for a float and a list for a tuple; nothing else is converted.
         """
         given = f'{self.name} = {value!r}'
         if isinstance(self.default, tuple):
@@ -91,14 +91,14 @@ class Setting:
         items = tuple(items)
         if self.rule.items is str:
             if isinstance(value, str | bytes) or any(not isinstance(item, str) for item in items):
-                raise ConfigError(f"{given}: must be a list of texts, as in ['1,2', '2']")
+                raise ConfigError(f"{given}: must be a list of strings, as in ['1,2', '2']")
             return items
         if not items or any(isinstance(i, bool) or not isinstance(i, int) for i in items):
             raise ConfigError(f'{given}: must be a list of one or more integers ({self.allowed})')
         for item in items:
             self._check_range(item, given)
         if len(set(items)) != len(items):
-            raise ConfigError(f'{given}: each entry may stand there once')
+            raise ConfigError(f'{given}: each entry is allowed once')
         return items
 
 
@@ -200,7 +200,7 @@ def parse_value(setting: Setting, text: str) -> Value:
 
 
 def _convert(setting: Setting, text: str) -> Any:
-    """Convert where it is possible; what remains a text is refused by the setting's check."""
+    """Convert if possible; a value that remains a string is refused by the setting's check."""
     try:
         if setting.type_name == 'str[]':
             return tuple(part.strip("',") for part in text.strip('[]()').split())

@@ -28,7 +28,7 @@ class Stopwatch:
     """Measures named stages of one frame on the steady clock, in milliseconds.
 
     `with watch('decode'): ...` adds to `watch.ms['decode']`; stages may nest. A stage that was
-    not entered has no entry, so `ms` also tells what was computed at all.
+    not entered has no entry, so `ms` also shows which stages ran.
     """
 
     def __init__(self) -> None:

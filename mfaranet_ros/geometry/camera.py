@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The camera: which ray of light falls on which pixel, from a CameraInfo.
+"""The camera model of a CameraInfo: projection of points and rays of pixels.
 
 Images are taken as the camera delivers them (`image_raw`): K and D describe them, R and P
 (which describe rectified images) are not used. For a rectified image give a CameraInfo whose
@@ -49,7 +49,7 @@ _PROFILE_STEPS = 4096
 
 @dataclass(frozen=True)
 class CameraModel:
-    """A calibrated camera of one image size; two of equal values are equal.
+    """A calibrated camera for one image size, compared by value.
 
     width, height, fx, fy, cx, cy: in pixels.
     distortion: one of COEFFICIENTS; coefficients: in the order of CameraInfo.d and OpenCV.
@@ -113,12 +113,12 @@ class CameraModel:
         )
 
     def inside(self, pixels: Floats) -> NDArray[np.bool_]:
-        """Return which pixels (N, 2) lie in the image, the outer half pixels included."""
+        """Return which pixels (N, 2) lie in the image, outer half pixels included: bool (N,)."""
         corner = np.array((self.width, self.height)) - 0.5
         return np.asarray(((pixels >= -0.5) & (pixels < corner)).all(axis=-1))
 
     def project(self, points: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return where points of the optical frame fall, and which of them fall anywhere.
+        """Return the pixels of points of the optical frame, and which of them are valid.
 
         points: (N, 3) in any unit. pixels: float64 (N, 2), NaN where not valid, and not limited
         to the image. valid: bool (N,), whether the point is in front of the camera and not so
@@ -139,10 +139,10 @@ class CameraModel:
         return plane * (self.fx, self.fy) + (self.cx, self.cy), valid
 
     def rays(self, pixels: ArrayLike) -> Floats:
-        """Return the directions in which pixels look, the inverse of `project`.
+        """Return the directions of pixels, the inverse of `project`.
 
-        pixels: (N, 2), whole or not. Returns unit vectors (N, 3) of the optical frame, NaN for
-        a pixel onto which no light falls within the valid domain of the distortion.
+        pixels: (N, 2), fractions allowed. Returns unit vectors (N, 3), optical frame, NaN for
+        a pixel that no light reaches within the valid domain of the distortion.
         """
         pixels = np.asarray(pixels, np.float64).reshape(-1, 2)
         plane = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
@@ -163,7 +163,7 @@ class CameraModel:
     def _profile(self) -> tuple[Floats, Floats]:
         """Angles from the optical axis, and their radii in the image at focal length 1.
 
-        It ends where the radius stops growing: from there on the distortion means nothing.
+        It ends where the radius stops growing: beyond, the distortion model is not valid.
         """
         widest = _WIDEST_RAD.get(self.distortion, _WIDEST_PERSPECTIVE_RAD)
         angles = np.linspace(0, widest, _PROFILE_STEPS, dtype=np.float64)
@@ -200,7 +200,7 @@ class CameraModel:
     def _distort(self, flat: Floats) -> Floats:
         """Return where points (N, 2) of the plane z = 1 appear at focal length 1.
 
-        The formula of OpenCV's projectPoints, which computes derivatives too, wanted or not.
+        The formula of OpenCV's projectPoints, without the derivatives that it also computes.
         """
         if not self.coefficients:
             return flat

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flat ground under the image: which pixel sees which cell, computed once per calibration.
 
-The ground is the plane z = 0 of the base frame (REP-103, REP-105). All that is needed per frame
-is kept as tables of pixel indices, so that a frame costs a few look-ups.
+The ground is the plane z = 0 of the base frame (REP-103, REP-105). Everything a
+frame needs is kept as tables of pixel indices, so that it costs a few look-ups.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 MAX_CELLS = 1_000_000
-"""So many cells a grid may have; a frame would take too long with more."""
+"""Largest number of cells of a grid, which bounds the time of a frame."""
 
 _STEP_CELLS = 0.7
 _WIDEST_STEP_RAD = 0.004
-"""Neighbouring rays are apart so much of a cell, or a pixel if that is more, at the farthest
-corner of the grid; and at least so close, however coarse the grid.
+"""Spacing of neighbouring rays at the farthest corner of the grid, in cells (but at least one
+pixel), and its upper limit in radians for coarse grids.
 """
 
 _STEEPEST = 2.5
 """The steepest line in the image that is taken for the foot of one surface; steeper ones are
-the upright edge of something. The foot of a wall is so steep if the wall, prolonged, passes the
-camera at less than its height divided by this; it is then seen almost edge-on.
+the upright edge of something. The foot of a wall is as steep as this if the extended wall passes
+the camera at less than its height divided by this; it is then seen almost edge-on.
 """
 
 
 @dataclass(frozen=True)
 class GridLayout:
-    """Where the cells of the grid are; two of equal values are equal.
+    """The layout of the cells of a grid, compared by value.
 
     shape: rows along y, columns along x. Cell (0, 0) has its lower corner at the minima.
     """
@@ -55,7 +55,7 @@ class GridLayout:
 
     @classmethod
     def from_config(cls, config: GroundConfig) -> GridLayout:
-        """Return the layout of a grid; ConfigError if it has no cells or too many."""
+        """Return the layout of a grid; raises ConfigError if it has no cells or too many."""
         resolution = config.resolution
         if not (math.isfinite(resolution) and resolution > 0):
             raise ConfigError(f'ground.resolution = {resolution}: must be a positive length in m')
@@ -87,7 +87,7 @@ class GridLayout:
     def span_from(self, origin: tuple[float, float], directions: Floats) -> tuple[Floats, Floats]:
         """Return the ranges (B,) at which rays from the origin enter and leave the grid.
 
-        Both are 0 where a ray misses it; a ray that begins inside enters at 0.
+        Both are 0 if a ray misses it; a ray that starts inside enters at 0.
         """
         low = np.array((self.x_min_m, self.y_min_m)) - origin
         high = low + np.array(self.shape[::-1]) * self.resolution_m
@@ -102,7 +102,7 @@ class GridLayout:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The cells whose centre is in the image, and the pixels (M,) they are judged by.
+    """The cells whose centre is in the image, and the pixels (M,) that decide about them.
 
     cell: row * columns + column. corner: the upper left of the four pixels around the cell's
     centre. middle: the nearest one. inner, outer: half a cell, but at least half a pixel, from
@@ -122,13 +122,14 @@ class Cells:
 
 
 class GroundProjection:
-    """The ground as a camera sees it, in tables for masks of one size.
+    """The ground as seen by a camera, in tables for masks of one size.
 
     camera: of the image; it is scaled to the masks. pose: of its optical frame.
     mask_size: height and width of the label images in pixels.
-    Raises ConfigError for a grid that cannot be, CalibrationError if the camera sees none of it.
+    Raises ConfigError for a grid without cells or with too many, CalibrationError if the camera
+    sees none of it.
 
-    rows: the stretch of mask rows that matters; the pixel indices of `cells` and of the rays
+    rows: the range of mask rows that matters; the pixel indices of `cells` and of the rays
     count from its first pixel, and `unseen` is the index just behind its last one.
     pixel_rad: how wide a pixel in the middle of the image is.
     joint_rad: feet on neighbouring rays that are seen within this angle belong together.

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Where the camera sits on the vehicle: the pose of its optical frame in the base frame."""
+"""The mounting of the camera: the pose of its optical frame in the base frame."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mfaranet_ros.core.errors import CalibrationError
 Floats = NDArray[np.float64]
 
 LOWEST_M = 0.01
-"""A camera must be at least so high above the ground to see any of it."""
+"""Least height of a camera above the ground."""
 
 _BODY_FROM_OPTICAL = np.array(((0.0, 0.0, 1.0), (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0)))
 
 
 @dataclass(frozen=True)
 class MountingPose:
-    """The optical frame in the base frame, whose origin is on the ground; equal by value.
+    """The pose of the optical frame in the base frame, whose origin is on the ground; by value.
 
     position_m: x, y, z of the camera. rotation: nine numbers, row by row, of the matrix that
     turns directions of the optical frame into directions of the base frame.
@@ -53,7 +53,7 @@ class MountingPose:
         """Return the pose of a camera body (x where it looks, y left, z up) in the base frame.
 
         x, y, z in metres; roll, pitch and yaw in radians about the fixed axes x, y, z in that
-        order (REP-103). All angles zero: it looks straight ahead. Positive pitch looks down.
+        order (REP-103). All zero: it looks straight ahead. Positive pitch looks down.
         """
         (sr, sp, sy), (cr, cp, cy) = (
             [function(angle) if math.isfinite(angle) else math.nan for angle in (roll, pitch, yaw)]
@@ -108,6 +108,6 @@ class MountingPose:
 
 
 def _times(rows: Floats, matrix: Floats) -> Floats:
-    """Return rows (N, 3) times a matrix (3, 3), which takes BLAS several times as long."""
+    """Return rows (N, 3) times a matrix (3, 3), several times faster than BLAS for this shape."""
     x, y, z = rows.T[:, :, None]
     return np.asarray(x * matrix[0] + y * matrix[1] + z * matrix[2])

@@ -1,9 +1,9 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Walks over the ground, outward from under the camera, as the chain of pixels each one crosses.
+"""Rays over the ground, outward from below the camera, as chains of the pixels they cross.
 
-What stands up hides what lies behind it on the same bearing, so occlusion is a matter of order
-along a bearing. The chains depend only on the calibration and are computed once; per frame they
+An object hides what lies behind it on the same bearing, so occlusion is a matter of order along
+a bearing. The chains depend only on the calibration and are computed once; per frame they
 are one look-up in the label image.
 """
 
@@ -22,10 +22,10 @@ from mfaranet_ros.geometry.mounting import MountingPose
 Floats = NDArray[np.float64]
 
 UNSEEN = -1
-"""In place of a pixel: nothing of the ground is seen here."""
+"""Stands for a pixel where no ground is seen."""
 
 _NODES = 512
-"""Points of a ray that are projected exactly; between them the image is taken as straight."""
+"""Points of a ray that are projected exactly; in between, straight lines are assumed."""
 
 _SUBSTEPS = 4
 """Steps per pixel in which a ray looks for the border of the next pixel."""
@@ -58,8 +58,8 @@ def trace_rays(
 ) -> Rays:
     """Trace one ray per bearing (B,), in radians from x to y of the base frame.
 
-    span_m: tells for directions (B, 2) at which range the area of interest begins and ends; a
-        ray for which it ends at 0 is empty.
+    span_m: returns, for directions (B, 2), the ranges at which the area of interest starts and
+        ends; a ray whose range ends at 0 is empty.
     """
     directions = _directions(bearings)
     _, ends_m = span_m(directions)
@@ -134,7 +134,7 @@ def visible_arc(
 
 
 def _outside_largest_gap(flags: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the first and last place of the circular arc that is left by the largest gap."""
+    """Return the first and last index of the circular arc outside the largest gap."""
     places = np.flatnonzero(flags)
     gaps = np.diff(np.append(places, places[0] + len(flags)))
     k = int(gaps.argmax())

@@ -120,7 +120,10 @@ class Segmenter:
         encoding: str = 'rgb8',
         outputs: Iterable[Output] | None = None,
     ) -> tuple[Result, ...]:
-        """Segment several images, those of one size in one run of the network; see `__call__`."""
+        """Segment several images, those of one size in one run of the network.
+
+        Arguments, results and errors, ClosedError among them, are those of `__call__`.
+        """
         if self._processor is None:
             raise ClosedError('this Segmenter is closed: make a new one')
         frames = [_frame(image, encoding) for image in images]

@@ -30,6 +30,7 @@ class Style:
     remap: uint8 (256,), the published value of each class id, or None for the ids themselves.
     palette: one of PALETTES; overlay_alpha: the share of the colour in the overlay, 0..1.
     base_frame: the frame_id of the metric outputs.
+    Raises UnknownNameError for a palette that does not exist.
     """
 
     label_set: LabelSet

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Random numbers that depend on what they are for, not on what was asked before."""
+"""Random numbers that depend on their purpose, not on what was drawn before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Purpose(enum.IntEnum):
-    """What random numbers are drawn for; each has a stream of its own."""
+    """The purposes of random numbers; each has its own stream."""
 
     ROAD = 0
     BLOCK = 1
@@ -25,7 +25,7 @@ class Purpose(enum.IntEnum):
 def generator(seed: int, purpose: Purpose, *keys: int) -> np.random.Generator:
     """Return the generator of one thing; keys may be negative.
 
-    Only its integers and uniform floats are used: they are the same bits on every machine.
+    Only its integers and uniform floats are used, which are bit-identical on every machine.
     """
     words = [seed, int(purpose), *(2 * abs(key) + (key < 0) for key in keys)]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Where and when people cross the road, of which parked and oncoming cars keep clear."""
+"""Where and when people cross the road; parked and oncoming cars keep clear of them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Which pixels may show a patch, for any camera: none is missed, and few are tried in vain.
+"""Which pixels may show a patch, for any camera: never too few, and hardly too many.
 
-Only what is computed depends on it, never the result; so it may use sines and cosines.
+It affects only the amount of computation, never the result, so it may use sines and cosines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mfaranet_ros.scenes.patches import Patches
 from mfaranet_ros.scenes.view import Ints, Singles, View
 
 BLOCKS = 24
-"""The image is divided into so many columns and rows of blocks, about."""
+"""Approximate number of rows and columns of blocks that the image is divided into."""
 
 _MARGIN_RAD = 1e-3
 _STEEP = 20

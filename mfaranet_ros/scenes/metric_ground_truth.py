@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The metric ground truth of one frame: which ground is free, blocked, occluded or out of view.
 
-It is found by casting rays from the camera to the ground, through the same surfaces that the
+It is computed by casting rays from the camera to the ground, through the same surfaces that the
 image is painted from; nothing of the image and nothing of the pipeline is used.
 """
 
@@ -29,19 +29,20 @@ Mask = NDArray[np.bool_]
 FREE, BLOCKED, UNSEEN = 0, 100, -1
 
 _SAMPLES = 128
-"""Places on a bearing, evenly spaced by the logarithm of the range; what is narrower is missed."""
+"""Samples on a bearing, evenly spaced in the logarithm of the range; narrower things are missed.
+"""
 
 _HALVINGS = 8
 _OVERHANG_M = 5.0
-"""So far at most a thing reaches beyond its foot."""
+"""Largest overhang of a thing beyond its foot."""
 
 _FOOT_M = 0.05
-"""What hides the ground no higher than this stands there; higher, it hangs over it."""
+"""Height up to which what hides the ground counts as standing there; above, it overhangs."""
 
 
 @dataclass(frozen=True, eq=False)
 class MetricGroundTruth:
-    """What is true of the ground around base_link at one frame.
+    """The ground truth of the ground around base_link at one frame.
 
     grid: 0 free (drivable and in sight), 100 blocked (in sight and not drivable, or the foot of
         something), -1 not in sight.

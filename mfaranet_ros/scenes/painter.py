@@ -3,7 +3,7 @@
 """Which surface each pixel shows, and which texel of which image.
 
 All arithmetic per pixel is +, -, *, / and sqrt of single precision and of whole numbers, each of
-which has one right result, so that a frame is the same on every machine.
+which has one correct result, so that a frame is the same on every machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mfaranet_ros.scenes.view import GroundView, Ints, Singles, View
 from mfaranet_ros.scenes.world import GROUND, SKY, Snapshot
 
 CHUNK = 1 << 15
-"""So many pixels are computed at once: their arrays stay in the cache of the processor."""
+"""Number of pixels computed at once, so that their arrays stay in the CPU cache."""
 
 _SHIFT = COLUMNS.bit_length() - 1
 

@@ -101,7 +101,7 @@ class Road:
         return _between(self._arc, index, part), offset
 
     def near(self, pose: Pose, span_m: float) -> Near:
-        """Return the road around a pose, in single precision; s begins anew every span_m."""
+        """Return the road around a pose, in single precision; s restarts every span_m."""
         knot = pose.x_m / STEP_M - self._first
         first = math.floor(knot) - _NEAR_KNOTS
         index = np.clip(np.arange(first, first + 2 * _NEAR_KNOTS), 0, len(self._arc) - 1)

@@ -19,11 +19,11 @@ LOT_M = 8.0
 """Length of the road that one house takes."""
 
 LOTS_PER_BLOCK = 5
-"""So many lots in a row are of one character."""
+"""Number of consecutive lots with the same character."""
 
 EDGE_M = HALF_ROAD_M + PAVEMENT_M
 DEPTH_M = 8.0
-"""Of houses, from front to back."""
+"""Depth of houses."""
 
 CAR_M = (4.2, 1.75, 1.46)
 VAN_M = (5.2, 1.95, 2.3)

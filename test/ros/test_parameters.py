@@ -98,7 +98,7 @@ def test_a_whole_number_is_taken_where_a_float_is_meant(vehicle):
         ({'autostart': 'yes'}, 'must be bool'),
         ({'latency.adapt': True, 'latency.operating_points': ['1', '1']}, 'are the same'),
         ({'latency.operating_points': ['1', '2@2']}, "unknown operating point '2@2'"),
-        ({'latency.operating_points': [1, 2]}, 'must be a list of texts'),
+        ({'latency.operating_points': [1, 2]}, 'must be a list of strings'),
     ],
 )
 def test_a_wrong_parameter_at_the_start_is_refused_in_words(vehicle, parameters, words):
