@@ -35,6 +35,9 @@ GROUND_TRUTH, MASK, OVERLAY, GRID, BOUNDARY = TOPICS = (
 )  # fmt: skip
 """What belongs to one frame, by the stamp of its image; a recording may lack some of them."""
 
+NODES = ('segmentation', 'player')
+"""Whose statuses are read."""
+
 PERCENTILES = ('p50', 'p95', 'p99', 'max')
 STAGES = (
     'processing_time', 'capture_to_publish',
@@ -298,13 +301,14 @@ def choose_numbers(run: LiveRun, most: int) -> dict[int, int]:
 
 
 def _read_statuses(message: BagMessage) -> dict[str, Status]:
-    """Return the statuses by the last part of their names, as `input`."""
+    """Return the statuses of the node and the player by the last part of their names."""
     found: Any = message.message
     return {
         status.name.rpartition(': ')[2]: Status(
             status.message, {value.key: value.value for value in status.values}
         )
         for status in found.status
+        if status.name.rpartition(': ')[0].strip('/') in NODES
     }
 
 

@@ -97,6 +97,7 @@ def test_what_cannot_be_compared_is_not_scored(read):
 def filled():
     return (
         status('player: source', images_sent=10, images_skipped=1, moments_missed=2),
+        status('rear: input', 4, frames_received=77),
         status('segmentation: input', 1.1, frames_received=2, frames_processed=1),
         status('segmentation: input', 3, frames_received=9, frames_processed=6,
                dropped_replaced=2, dropped_stale=1, dropped_inference=0),
