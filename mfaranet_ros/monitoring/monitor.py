@@ -35,7 +35,7 @@ RECENT_NS = 10 * 10**9
 """How long a single event is reported; its count stays."""
 
 OUTAGE_NS, OUTAGE_INTERVALS = 10**9, 5
-"""A longer silence, of more than so many mean intervals, begins a new rate."""
+"""A silence longer than both, the second in mean intervals, starts a new rate."""
 
 NOBODY = 'no_subscriber'
 """The drop reason of frames for which no output topic has a subscriber."""

@@ -120,7 +120,7 @@ class BagRecorder(Node):
                 self._subscribe(name)
         missing = [name for name in found if name not in {**self._heard, **self._unknown}]
         now_s = time.monotonic()
-        if self._complete_s is None and self._topics.has_begun(self._heard) and not missing:
+        if self._complete_s is None and self._topics.has_started(self._heard) and not missing:
             self._complete_s = now_s
         waiting = self._complete_s is None
         if self._recorder.problem is not None:

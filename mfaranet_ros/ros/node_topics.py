@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics of a node there are: what it publishes and, if wanted, what it listens to."""
+"""Finds the topics of a node: those it publishes and, on request, those it subscribes to."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OF_EVERY_NODE = ('/rosout', '/parameter_events', '/clock')
 
 
 class NodeTopics:
-    """Looks for the topics of a node.
+    """Finds the topics of a node as they appear.
 
-    node: that looks. name: of the node whose topics are meant, with its namespace.
-    topics: names below it or full ones; none: all it publishes. inputs: also what it listens to.
+    node: used to ask the graph. name: of the node in question, with its namespace.
+    topics: names below it or full ones; none: all it publishes. inputs: its subscriptions too.
     """
 
     def __init__(self, node: Node, name: str, topics: Sequence[str], *, inputs: bool) -> None:
@@ -29,7 +29,7 @@ class NodeTopics:
         self._inputs = inputs
 
     def wanted(self) -> list[str]:
-        """Return the full names of the wanted topics, as far as they are known."""
+        """Return the full names of the wanted topics that are known by now."""
         names = list(self._topics)
         if not names:
             names = self._with_end(self._node.get_publishers_info_by_topic)
@@ -38,9 +38,9 @@ class NodeTopics:
         return list(dict.fromkeys(names))
 
     def _with_end(self, ask: Callable[[str], list[Any]]) -> list[str]:
-        """Return the published topics of which an end is the node's.
+        """Return the published topics that the node is an endpoint of.
 
-        The ends are asked, since the graph may still know a dead node of the same name.
+        Endpoints are compared, since the graph may still list a dead node of the same name.
         """
         left_out = {*OF_EVERY_NODE, f'{self._below}transition_event'}
         found = []
@@ -50,20 +50,20 @@ class NodeTopics:
                 found.append(topic)
         return sorted(topic for topic in found if self._node.count_publishers(topic))
 
-    def has_begun(self, heard: Iterable[str]) -> bool:
-        """Return whether a wanted topic is heard; a node that still loads has few of its own."""
+    def has_started(self, heard: Iterable[str]) -> bool:
+        """Return whether a wanted topic is subscribed; a node that still loads has few topics."""
         return any(self._topics or name.startswith(self._below) for name in heard)
 
     def nothing(self, missing: Sequence[str], wait_s: float) -> SourceError:
-        """Say what has not appeared within so long, and what there is instead."""
+        """Return the error for topics that did not appear in time, with what exists instead."""
         if missing:
             names = sorted(name for name, _ in self._node.get_topic_names_and_types())
             return SourceError(
-                f'nobody publishes {", ".join(missing)} within {wait_s:g} s; topics there are: '
+                f'no publisher of {", ".join(missing)} within {wait_s:g} s; existing topics: '
                 f'{", ".join(names)}'
             )
         nodes = sorted(set(self._node.get_node_names()) - {self._node.get_name()})
         return SourceError(
-            f'no node {self._name} that publishes anything within {wait_s:g} s: is it active? '
-            f'Nodes there are: {", ".join(nodes) or "none"}'
+            f'node {self._name} has published nothing within {wait_s:g} s: check that it is '
+            f'active; existing nodes: {", ".join(nodes) or "none"}'
         )

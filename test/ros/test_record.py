@@ -156,7 +156,7 @@ def test_a_topic_that_does_not_come_is_an_error_that_lists_those_there_are(studi
     recorder.close()
     assert studio.exit_codes == [2]
     text = capfd.readouterr().err
-    assert 'nobody publishes /segmentation/mask within 0.5 s; topics there are: ' in text
+    assert 'no publisher of /segmentation/mask within 0.5 s; existing topics: ' in text
     assert '/talk' in text
     assert not studio.path.exists()
 
