@@ -20,7 +20,7 @@ import mfaranet_ros
 from mfaranet_ros.core import errors
 
 PACKAGE = Path(mfaranet_ros.__file__).parent
-LEAST_SHARE = 0.86
+LEAST_SHARE = 0.95
 
 ARRAYS = re.compile(
     r'(?<!dict\[str, )\b(NDArray|Tensor|Pixels|Floats|Singles|Ints|Indices|Mask|Rgb|ArrayLike)\b'

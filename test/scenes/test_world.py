@@ -92,7 +92,7 @@ def test_an_empty_scene_is_ground_and_sky(lone):
 
 @pytest.mark.parametrize('seed', [-1, 1.5, True])
 def test_a_seed_is_a_whole_number(seed):
-    with pytest.raises(ConfigError, match=f'seed {seed}: must be a whole number'):
+    with pytest.raises(ConfigError, match=f'seed {seed}: must be an integer'):
         World(seed)
 
 
