@@ -53,7 +53,7 @@ setup(
     maintainer_email='maintainers@mfaranet-ros.example',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed', 'backends/*.jpg', 'weights/*']},
+    package_data={NAME: ['py.typed', 'backends/*.jpg', 'evaluation/report/*.j2', 'weights/*']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (SHARE, ['package.xml']),
@@ -65,7 +65,9 @@ setup(
     entry_points={'console_scripts': ['mfaranet = mfaranet_ros.cli.main:main']},
     install_requires=[
         'av>=12',
+        'jinja2>=3.0',
         'lz4>=4',
+        'matplotlib>=3.6',
         'mcap>=1.1',
         'numpy>=1.26,<3',
         'opencv-python>=4.6,<6',

@@ -22,7 +22,7 @@ from mfaranet_ros.core.errors import OutputError, SourceError
 from mfaranet_ros.core.frame import Output
 from mfaranet_ros.evaluation.metrics.describe import describe_results, heading
 from mfaranet_ros.evaluation.report.frame_images import choose, show
-from mfaranet_ros.evaluation.report.html.page import render
+from mfaranet_ros.evaluation.report.page import render
 from mfaranet_ros.evaluation.report.record import FrameRecord
 from mfaranet_ros.evaluation.report.report_file import About, report
 from mfaranet_ros.evaluation.runs.frame_log import FrameLog
