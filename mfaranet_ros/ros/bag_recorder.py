@@ -122,17 +122,17 @@ class BagRecorder(Node):
         now_s = time.monotonic()
         if self._complete_s is None and self._topics.has_started(self._heard) and not missing:
             self._complete_s = now_s
-        waiting = self._complete_s is None
+        complete_s = self._complete_s
         if self._recorder.problem is not None:
             self._fail(self._recorder.problem)
-        elif waiting and now_s - self._began_s > self.config.wait_s:
+        elif complete_s is None and now_s - self._began_s > self.config.wait_s:
             self._fail(self._nothing(missing))
-        elif not waiting and 0 < self.config.duration_s <= now_s - self._complete_s:
+        elif complete_s is not None and 0 < self.config.duration_s <= now_s - complete_s:
             self._timer.cancel()
             self._finish(0)
         elif now_s - self._told_s > TELL_S:
             self._told_s = now_s
-            self._tell('waiting' if waiting else 'recording')
+            self._tell('waiting' if complete_s is None else 'recording')
 
     def _subscribe(self, name: str) -> None:
         offered = self.get_publishers_info_by_topic(name)

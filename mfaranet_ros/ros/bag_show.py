@@ -159,6 +159,9 @@ class BagShow:
         if self._camera_info is not None:
             self._publishers.publish(self._camera_info)
         first = self._cursor.next_message
+        if first is None:  # an empty recording, which `rewind` refuses
+            self._end()
+            return
         self._first_ns = self._last_ns = first.time_ns
         self._time.set(first.time_ns - self._margin_ns, time.monotonic_ns())
         self._publish_clock(first.time_ns - self._margin_ns)
@@ -179,14 +182,16 @@ class BagShow:
     def _end_pass(self) -> None:
         """Restart where it loops, else end."""
         if not self._config.loop:
-            return self._end()
+            self._end()
+            return
         self._played_ns += self._last_ns - self._first_ns
         try:
             self._cursor.rewind()
         except MfaranetError as error:
-            return self._player.fail(error)
+            self._player.fail(error)
+            return
         self._player.get_logger().info(f'restart: pass {self._cursor.passes}')
-        return self._begin_pass()
+        self._begin_pass()
 
     def _end(self) -> None:
         """Let the clock run on, so that nodes on it publish their last diagnostics, and end."""

@@ -51,5 +51,5 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     result = array.array(TYPE_CODES[value.dtype.name])
-    result.frombytes(memoryview(np.ascontiguousarray(value)).cast('B'))
+    result.frombytes(np.ascontiguousarray(value).data.cast('B'))
     return result

@@ -30,10 +30,13 @@ def _raised_by(*modules: object) -> tuple[type[Exception], ...]:
     )
 
 
-REFUSALS = (rclpy_implementation.RCLError, *_raised_by(exceptions, qos, qos_overriding_options))
+REFUSALS: tuple[type[Exception], ...] = (
+    rclpy_implementation.RCLError,
+    *_raised_by(exceptions, qos, qos_overriding_options),
+)
 """What is raised by ROS alone, where it refuses something."""
 
-ROS_ERRORS = (*REFUSALS, RuntimeError, ValueError, TypeError)
+ROS_ERRORS: tuple[type[Exception], ...] = (*REFUSALS, RuntimeError, ValueError, TypeError)
 """What rclpy raises where it is given something wrong, such as a QoS of another type."""
 
 DOMAIN_IDS = range(233)

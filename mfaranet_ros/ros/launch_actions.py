@@ -17,7 +17,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 
-class LaunchFailure(Event):  # type: ignore[misc]
+class LaunchFailure(Event):
     """Ends the launch with exit code 1."""
 
     name = 'mfaranet_ros.LaunchFailure'

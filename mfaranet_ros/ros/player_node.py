@@ -52,8 +52,9 @@ class PlayerNode(Node):
         self._problem = ''
         self._timer: Any = None
         source = open_source(self.config)
-        show = BagShow if isinstance(source, BagPlayback) else ImageShow
-        self._show = show(self, source)
+        self._show: BagShow | ImageShow = (
+            BagShow(self, source) if isinstance(source, BagPlayback) else ImageShow(self, source)
+        )
         self._diagnostics = DiagnosticsPublisher(self, self._report)
 
     # -- from waiting to the end ------------------------------------------------------------

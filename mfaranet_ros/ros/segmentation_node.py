@@ -14,7 +14,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -32,6 +32,7 @@ from mfaranet_ros.geometry.ground_source import GroundSource
 from mfaranet_ros.monitoring import status
 from mfaranet_ros.monitoring.health import look_at
 from mfaranet_ros.monitoring.monitor import NOBODY, Condition, Level, Monitor, ProcessedFrame
+from mfaranet_ros.monitoring.status import OfferedTopic, OperatingPointsState
 from mfaranet_ros.pipeline.build import Facts, build_processor, memory_facts
 from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.pipeline.style import Style, parse_remap
@@ -52,6 +53,9 @@ FRAME_IN_HAND_S = 5.0
 BUILD_IN_HAND_S = 5.0
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+T = TypeVar('T')
 
 
 class SegmentationNode(LifecycleNode):
@@ -122,7 +126,8 @@ class SegmentationNode(LifecycleNode):
 
     def _activate(self) -> None:
         self._active = True
-        self._outputs.publish_labels(self._pipeline.label_set, self._style, self._now_ns())
+        label_set = _configured(self._pipeline).label_set
+        _configured(self._outputs).publish_labels(label_set, self._style, self._now_ns())
         self._open()
         self.get_logger().info('active')
 
@@ -193,7 +198,7 @@ class SegmentationNode(LifecycleNode):
             self,
             self._node_settings.config.input.transport,
             on_image=self._receive,
-            on_camera_info=self._ground.take_camera_info,
+            on_camera_info=_configured(self._ground).take_camera_info,
             on_lost=lambda count: self.monitor.frames_lost(count, self._now_ns()),
         )
 
@@ -241,26 +246,28 @@ class SegmentationNode(LifecycleNode):
         """Take the newest image; runs in the executor's thread and does next to nothing."""
         stamp = message.header.stamp
         self.monitor.frame_received(stamp.sec * 10**9 + stamp.nanosec, self._now_ns())
-        if self._worker.put(message) is not None:
+        if _configured(self._worker).put(message) is not None:
             self._drop('replaced')
 
     def _handle(self, message: Any) -> None:
         """Process and publish one image; runs in the worker's thread."""
-        wanted = self._outputs.wanted()
+        pipeline, outputs = _configured(self._pipeline), _configured(self._outputs)
+        wanted = outputs.wanted()
         if not wanted:
             return self._drop(NOBODY)
         lap = Laps()
-        with self._pipeline.frame() as processor:
+        with pipeline.frame() as processor:
             try:
                 result = processor(message, wanted)
             except StaleFrame as stale:
                 self.monitor.frame_seen(look_at(stale.frame))
-                self._pipeline.account(stale.frame, stale.timings, lap())
+                pipeline.account(stale.frame, stale.timings, lap())
                 return self._drop('stale')
             publish_lap = Laps()
-            topics = self._outputs.publish(result, self._style, self._ground.camera_info)
+            camera_info = _configured(self._ground).camera_info
+            topics = outputs.publish(result, self._style, camera_info)
             publish_ms, processing_ms = publish_lap(), lap()
-            self._pipeline.account(result.frame, result.timings, processing_ms)
+            pipeline.account(result.frame, result.timings, processing_ms)
         frame = ProcessedFrame(result.stamp_ns, result.timings, processing_ms, publish_ms, topics)
         self._account(result, frame)
         return None
@@ -273,7 +280,7 @@ class SegmentationNode(LifecycleNode):
         self.monitor.frame_processed(frame, now_ns, time.monotonic_ns())
         self.monitor.set_condition('model', 'inference', None)
         self.monitor.set_condition('input', 'calibration', condition)
-        self._outputs.publish_times(frame, (now_ns - frame.stamp_ns) / 1e6)
+        _configured(self._outputs).publish_times(frame, (now_ns - frame.stamp_ns) / 1e6)
 
     def _drop(self, reason: str, text: str = '') -> None:
         self.monitor.frame_dropped(reason, self._now_ns(), text)
@@ -312,7 +319,7 @@ class SegmentationNode(LifecycleNode):
             self._ground.clear()
 
     def _make_style(self, config: PipelineConfig) -> Style:
-        label_set = self._pipeline.label_set
+        label_set = _configured(self._pipeline).label_set
         return Style(
             label_set=label_set,
             remap=parse_remap(config.output.class_remap, label_set),
@@ -326,7 +333,7 @@ class SegmentationNode(LifecycleNode):
         if self._outputs is not None:
             timeout_ms = self._settings.config.diagnostics.input_timeout_ms
             self._outputs.clear_old_grid(self._now_ns(), timeout_ms)
-        if self._input is not None and self._ground.camera_info is None:
+        if self._input is not None and _configured(self._ground).camera_info is None:
             self._input.take_latched_camera_info()
         if self._pipeline is not None and (running := self._pipeline.take_refused()):
             self._restore_parameters(running)
@@ -347,7 +354,8 @@ class SegmentationNode(LifecycleNode):
             condition = Condition(Level.ERROR, missing) if missing else None
             self.monitor.set_condition('input', 'publishers', condition)
             self._report_misfits('input', Level.ERROR, self._input.unusable())
-        state, topics = None, ()
+        state: OperatingPointsState | None = None
+        topics: tuple[OfferedTopic, ...] = ()
         if self._pipeline is not None:
             state = self._pipeline.state()
             self._report_changes(self._pipeline)
@@ -390,3 +398,10 @@ class SegmentationNode(LifecycleNode):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _configured(part: T | None) -> T:
+    """Return a part that exists from configure to cleanup."""
+    if part is None:
+        raise RuntimeError('the node is not configured')
+    return part
