@@ -9,8 +9,12 @@ a config is made, so whoever holds a config holds a valid one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from mfaranet_ros.core.errors import UnknownNameError
 from mfaranet_ros.core.settings import (
     Rule,
     Setting,
@@ -250,3 +254,29 @@ class PipelineConfig:
     ground: GroundConfig = field(default_factory=GroundConfig)
     latency: LatencyConfig = field(default_factory=LatencyConfig)
     diagnostics: DiagnosticsConfig = field(default_factory=DiagnosticsConfig)
+
+
+_ARGUMENTS = ('model.name', 'model.weights')
+"""The settings that `make_config` takes as arguments of their own."""
+
+
+def make_config(
+    model: str, weights: str | Path | None, keywords: Mapping[str, Any]
+) -> PipelineConfig:
+    """Return the config of a model, its weights and settings given as keywords.
+
+    weights: a file; None: the one shipped for the model. keywords: names of settings with the dot
+    written as an underscore, such as `runtime_device`, and their values.
+    Raises UnknownNameError with the nearest names, or ConfigError for a value out of range.
+    """
+    known = {
+        setting.name.replace('.', '_'): setting.name
+        for setting in settings_of(PipelineConfig)
+        if setting.name not in _ARGUMENTS
+    }
+    values: dict[str, Any] = {'model.name': model, 'model.weights': str(weights or '')}
+    for name, value in keywords.items():
+        if name not in known:
+            raise UnknownNameError('setting', name, known)
+        values[known[name]] = value
+    return replace(PipelineConfig(), values)

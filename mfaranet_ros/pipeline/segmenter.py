@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.config import make_config
 from mfaranet_ros.core.errors import ClosedError, ConfigError, DecodeError, UnknownNameError
 from mfaranet_ros.core.frame import (
     CHANNELS,
@@ -25,7 +25,6 @@ from mfaranet_ros.core.frame import (
     Result,
 )
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.core.settings import replace, settings_of
 from mfaranet_ros.geometry.camera import CameraModel, read_camera_info
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.ground_source import FixedGround
@@ -41,9 +40,6 @@ ImageLike = Pixels | Frame
 
 IMAGE_OUTPUTS = frozenset({Output.MASK, Output.CONFIDENCE, Output.DRIVABLE_MASK})
 """What is computed of an image without a calibrated camera."""
-
-_ARGUMENTS = ('model.name', 'model.weights')
-"""The settings that are arguments of their own."""
 
 
 class Segmenter:
@@ -78,7 +74,7 @@ class Segmenter:
         mounting: MountingPose | None = None,
         **settings: Any,
     ) -> None:
-        self.config = _config(model, weights, settings)
+        self.config = make_config(model, weights, settings)
         self._processor: FrameProcessor | None = None
         self._camera = _camera_model(camera)
         if mounting is not None and self._camera is None:
@@ -170,22 +166,6 @@ class Segmenter:
     ) -> None:
         """Free the device."""
         self.close()
-
-
-def _config(model: str, weights: str | Path | None, given: dict[str, Any]) -> PipelineConfig:
-    known = {
-        setting.name.replace('.', '_'): setting.name
-        for setting in settings_of(PipelineConfig)
-        if setting.name not in _ARGUMENTS
-    }
-    values: dict[str, Any] = {'model.name': model}
-    if weights is not None:
-        values['model.weights'] = os.fspath(weights)
-    for name, value in given.items():
-        if name not in known:
-            raise UnknownNameError('setting', name, known)
-        values[known[name]] = value
-    return replace(PipelineConfig(), values)
 
 
 def _camera_model(camera: CameraModel | MessageLike | None) -> CameraModel | None:

@@ -130,7 +130,7 @@ def test_columns_stand_under_each_other():
 
 # -- the public function -------------------------------------------------------------------------
 
-MOCK = {'runtime.backend': 'mock', 'model.labels': 'camvid', 'runtime.precision': 'float32'}
+MOCK = {'runtime_backend': 'mock', 'model_labels': 'camvid', 'runtime_precision': 'float32'}
 
 
 def test_a_folder_is_scored_as_the_command_scores_it(make_folders, tmp_path):
@@ -139,9 +139,9 @@ def test_a_folder_is_scored_as_the_command_scores_it(make_folders, tmp_path):
         {f'{name}.png': image for name, (image, _) in found.items()},
         {f'{name}.png': ground_truth for name, (_, ground_truth) in found.items()},
     )
-    result = mfaranet_ros.evaluate(images=folders[0], ground_truth=folders[1], settings=MOCK)
+    result = mfaranet_ros.evaluate(images=folders[0], ground_truth=folders[1], **MOCK)
     report = tmp_path / 'report.json'
-    settings = [f'--set={name}={value}' for name, value in MOCK.items()]
+    settings = [f'--set={name.replace("_", ".")}={value}' for name, value in MOCK.items()]
     given = ['--images', str(folders[0]), '--ground-truth', str(folders[1]), *settings]
     assert main(['evaluate', *given, '--json', str(report)]) == 0
     scores = json.loads(report.read_text())['scores']
@@ -159,8 +159,8 @@ def test_a_folder_is_scored_as_the_command_scores_it(make_folders, tmp_path):
         ({}, ConfigError, 'either images or bags'),
         ({'images': 'a', 'bags': ['b']}, ConfigError, 'either images or bags'),
         ({'images': 'a', 'method': 'hole'}, UnknownNameError, "did you mean 'whole'"),
-        ({'images': 'nowhere', 'settings': MOCK}, SourceError, 'nowhere'),
-        ({'images': 'a', 'settings': {'runtime.devise': 'cpu'}}, UnknownNameError, 'device'),
+        ({'images': 'nowhere', **MOCK}, SourceError, 'nowhere'),
+        ({'images': 'a', 'runtime_devise': 'cpu'}, UnknownNameError, 'device'),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_in_one_line(given, error, said):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.config import PipelineConfig, replace
+from mfaranet_ros.core.config import make_config
 from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
 from mfaranet_ros.core.frame import Drivable, Frame, Result, Timings
 from mfaranet_ros.core.labels import LabelSet
@@ -67,14 +67,14 @@ class EvaluationResult:
 
 def evaluate(
     model: str = 'mfaranet_resnet18',
+    weights: PathLike | None = None,
     *,
     images: PathLike | None = None,
     ground_truth: PathLike | None = None,
     bags: Sequence[PathLike] = (),
     ground_truth_topic: str = '',
-    weights: PathLike | None = None,
     method: str = 'whole',
-    settings: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> EvaluationResult:
     """Score a network on a folder of images or on bags, as `mfaranet evaluate` does.
 
@@ -82,19 +82,19 @@ def evaluate(
     images, ground_truth: folders of images and of PNG class ids with the same names.
     bags: recordings, with `ground_truth_topic` or the folder `ground_truth` of PNG files.
     method: one of `mfaranet evaluate --method`, such as whole or multi-scale.
-    settings: fields of PipelineConfig, such as {'runtime.device': 'cpu', 'model.scales': (2,)}.
+    settings: any field of PipelineConfig, its dot written as an underscore, as for `Segmenter`:
+        runtime_device='cpu', model_scales=(2,).
 
     Raises UnknownNameError for a model, method or setting that does not exist, ConfigError for
-    arguments that do not go together, SourceError for images
-    or ground truth that are missing or broken, WeightsError for weights that do not fit, and
-    InferenceError, which names the frame, if the network fails.
+    arguments that do not go together, SourceError for images or ground truth that are missing or
+    broken, WeightsError for weights that do not fit, and InferenceError, which names the frame, if
+    the network fails.
     """
     if bool(images) == bool(bags):
         raise ConfigError('evaluate() takes either images or bags: give one of them')
     if method not in METHODS:
         raise UnknownNameError('method', method, METHODS)
-    values = {'model.name': model, 'model.weights': str(weights or ''), **(settings or {})}
-    processor = build_processor(replace(PipelineConfig(), values))
+    processor = build_processor(make_config(model, weights, settings))
     try:
         specs = (
             _bags([Path(bag) for bag in bags], ground_truth_topic or ground_truth)
