@@ -18,7 +18,9 @@ from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS, Drivable
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
-from mfaranet_ros.geometry.ground import CameraModel, GroundProjection, MountingPose
+from mfaranet_ros.geometry.camera import CameraModel
+from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.grid import GridExtent

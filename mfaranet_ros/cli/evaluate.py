@@ -38,7 +38,8 @@ from mfaranet_ros.evaluation.runs.jobs import MakeSink
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
 from mfaranet_ros.evaluation.runs.specs import BagSpec, FolderSpec, Spec, name_bags
-from mfaranet_ros.geometry.ground import MountingPose, read_camera_info
+from mfaranet_ros.geometry.camera import read_camera_info
+from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.processor import FrameProcessor
 

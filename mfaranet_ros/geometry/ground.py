@@ -16,11 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, ConfigError
-from mfaranet_ros.geometry.camera import CameraModel, read_camera_info
+from mfaranet_ros.geometry.camera import CameraModel
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.geometry.rays import UNSEEN, Rays, trace_rays, visible_arc
-
-__all__ = ['CameraModel', 'GridLayout', 'GroundProjection', 'MountingPose', 'read_camera_info']
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

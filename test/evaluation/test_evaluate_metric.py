@@ -18,8 +18,9 @@ from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
 from mfaranet_ros.evaluation.metrics.ground import band_image
 from mfaranet_ros.evaluation.metrics.metric import BANDS_M, count_boundary
 from mfaranet_ros.geometry.camera import CameraModel
-from mfaranet_ros.geometry.ground import GroundProjection, MountingPose
+from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.ground_source import FixedGround
+from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.build import build_processor
 
 SIZE = (64, 96)

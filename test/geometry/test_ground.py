@@ -10,7 +10,8 @@ import pytest
 
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, ConfigError
-from mfaranet_ros.geometry.ground import MAX_CELLS, GridLayout, GroundProjection, MountingPose
+from mfaranet_ros.geometry.ground import MAX_CELLS, GridLayout, GroundProjection
+from mfaranet_ros.geometry.mounting import MountingPose
 
 KINDS = ('pinhole', 'plumb_bob', 'rational_polynomial', 'equidistant')
 MOUNTINGS = {

@@ -15,7 +15,8 @@ import pytest
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.errors import CalibrationError
 from mfaranet_ros.core.frame import METRIC_OUTPUTS, Output
-from mfaranet_ros.geometry.ground import GroundProjection, MountingPose
+from mfaranet_ros.geometry.ground import GroundProjection
+from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.drivable import find_drivable
 
 ROAD, PAVEMENT, CAR, SKY, VOID = 0, 1, 2, 3, 255

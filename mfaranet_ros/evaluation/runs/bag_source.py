@@ -31,7 +31,8 @@ from mfaranet_ros.evaluation.runs.sample import (
     Selection,
     Viewpoint,
 )
-from mfaranet_ros.geometry.ground import MountingPose, read_camera_info
+from mfaranet_ros.geometry.camera import read_camera_info
+from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.decode import decode
 
 OCCUPANCY_GRID = 'nav_msgs/msg/OccupancyGrid'

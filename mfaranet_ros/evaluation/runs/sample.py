@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.frame import Frame, GroundGrid
 from mfaranet_ros.evaluation.metrics.counts import Labels
-from mfaranet_ros.geometry.ground import CameraModel, MountingPose
+from mfaranet_ros.geometry.camera import CameraModel
+from mfaranet_ros.geometry.mounting import MountingPose
 
 
 @dataclass(frozen=True)
