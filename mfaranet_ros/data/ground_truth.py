@@ -192,7 +192,7 @@ class PairingReport:
         found = [
             (self.unreadable, 'images cannot be read and are left out: {}'),
             (self.repeated, 'images repeat an earlier stamp: {}'),
-            (self.backward, 'images go back in time: {}'),
+            (self.backward, 'images with a stamp before that of the previous image: {}'),
         ]
         for source in self.sources:
             found += [

@@ -91,7 +91,7 @@ def test_role_colours_look_like_what_they_mean():
 
 
 def test_camvid_ids_are_those_of_the_labels():
-    readme = Path(__file__).resolve().parents[2] / 'shared' / 'camvid' / 'README.md'
+    readme = Path(__file__).resolve().parents[3] / 'shared' / 'camvid' / 'README.md'
     if not readme.exists():
         pytest.skip(f'{readme} is not here')
     told = re.findall(r'(\d+) ([A-Z]\w+)', readme.read_text().split('class ids:')[1])
