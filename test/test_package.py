@@ -256,13 +256,17 @@ def test_wheel_holds_the_modules_and_the_weights(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if name.startswith('mfaranet_ros/')}
     modules = {str(path.relative_to(ROOT)) for path in python_files('mfaranet_ros')}
-    data = ('py.typed', 'backends/stored_frame.jpg', 'evaluation/report/page.html.j2')
-    assert held == modules | {f'mfaranet_ros/{path}' for path in (*data, *weights())}
+    assert held == modules | other_files()
 
 
-def weights():
-    folder = ROOT / 'mfaranet_ros' / 'weights'
-    return {f'weights/{path.name}' for path in folder.iterdir() if path.is_file()}
+def other_files():
+    """Return what the package holds beside modules; the scripts are installed elsewhere."""
+    paths = (path for path in (ROOT / 'mfaranet_ros').rglob('*') if path.is_file())
+    return {
+        str(path.relative_to(ROOT))
+        for path in paths
+        if path.suffix not in ('.py', '.pyc') and path.parent.name != 'scripts'
+    }
 
 
 # -- what can be started then --------------------------------------------------------------------
