@@ -82,7 +82,7 @@ def test_settings_are_listed(capsys):
 )
 def test_wrong_arguments_are_one_line(train, arguments, said, tmp_path):
     if '--data=camvid' in arguments:
-        (tmp_path / 'data/train/images').rename(tmp_path / 'data/train/images')
+        (tmp_path / 'data/train/images').rename(tmp_path / 'data/train/elsewhere')
     code, _, errors = train(*arguments)
     assert code == 2
     assert said in errors

@@ -432,9 +432,9 @@ def fill_disk(monkeypatch, name):
             raise OutputError(f'cannot write {path}: {os.strerror(errno.ENOSPC)}')
         real(path, data)
 
-    real = files.write_aside
-    monkeypatch.setattr(files, 'write_aside', write)
-    monkeypatch.setattr('mfaranet_ros.training.checkpoints.write_aside', write)
+    real = files.write_file
+    monkeypatch.setattr(files, 'write_file', write)
+    monkeypatch.setattr('mfaranet_ros.training.checkpoints.write_file', write)
 
 
 def test_full_disk_does_not_end_a_run_before_its_end(
