@@ -36,10 +36,9 @@ from mfaranet_ros.evaluation.report.annotate import MakeAnnotatedBag, outputs_in
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import MakeSink
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
-from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
+from mfaranet_ros.evaluation.runs.sample import Selection
 from mfaranet_ros.evaluation.runs.specs import BagSpec, FolderSpec, Spec, name_bags
 from mfaranet_ros.geometry.camera import read_camera_info
-from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.build import build_processor
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
@@ -241,15 +240,12 @@ def _folder(
     read_ground_truth = GroundTruthReader(pipeline.label_set, pairs.layout, ignored)
     with Progress(len(pairs), 'image', 'checking') as progress:
         sha256 = check_pairs(pairs, read_ground_truth, progress.update)
-    view = None
+    camera_info = None
     if args.calibration:
-        ground = pipeline.config.ground
-        pose = MountingPose.from_xyz_rpy(
-            ground.x, ground.y, ground.z, ground.roll, ground.pitch, ground.yaw
-        )
-        view = Viewpoint(read_camera_info(read_calibration(args.calibration)), pose)
+        camera_info = read_calibration(args.calibration)
+        read_camera_info(camera_info)  # refuses what describes no camera before anything is run
     return FolderSpec(
-        args.images, args.ground_truth, pairs, sha256, selection, ignored, view, args.metric
+        args.images, args.ground_truth, pairs, sha256, selection, ignored, camera_info, args.metric
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, SourceError
-from mfaranet_ros.core.frame import Frame, GroundGrid, MessageLike
+from mfaranet_ros.core.frame import Frame, GroundGrid
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.data.bags.cameras import choose_camera
-from mfaranet_ros.data.bags.reader import IMAGES, open_bag
+from mfaranet_ros.data.bags.reader import IMAGES, Bag, open_bag
 from mfaranet_ros.data.bags.transforms import static_transforms
 from mfaranet_ros.data.ground_truth import GroundTruth, PairingReport, read_labels
 from mfaranet_ros.data.labels import GroundTruthReader
@@ -29,9 +29,8 @@ from mfaranet_ros.evaluation.runs.sample import (
     MetricGroundTruth,
     Sample,
     Selection,
-    Viewpoint,
 )
-from mfaranet_ros.geometry.camera import read_camera_info
+from mfaranet_ros.geometry.ground_source import Ground, GroundSource, ParameterPoses
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.decode import decode
 
@@ -83,6 +82,8 @@ class BagSource:
     ) -> None:
         self.name = name
         self._choice = choice
+        self._config = ground
+        self._notes: tuple[str, ...] = ()
         self._read_ground_truth = read_ground_truth
         self._selection = selection
         with ExitStack() as stack:
@@ -96,7 +97,7 @@ class BagSource:
             self._pairing = Pairing(
                 self.bag, self.camera, ground_truths, tolerance_ns=round(choice.tolerance_ms * 1e6)
             )
-            self._mounting = Mounting(self, ground)
+            self._ground = GroundSource(BagPoses(self.bag, self._note))
             self._stack = stack.pop_all()
         self.frames = selection.count(self.camera.image.count)
 
@@ -116,7 +117,7 @@ class BagSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is odd about the bag, in lines; complete when the last entry was taken."""
-        return (*self.bag.notes, *self._pairing.report.notes, *self._mounting.notes)
+        return (*self.bag.notes, *self._pairing.report.notes, *self._notes)
 
     @property
     def report(self) -> PairingReport:
@@ -153,55 +154,56 @@ class BagSource:
             )
             boundary_m = _boundary(ground_truths.get('boundary'))
             metric = MetricGroundTruth(_grid(grid), boundary_m) if grid else None
-        return Sample(frame, ground_truth, self._mounting.view(shot, frame), metric, watch.ms)
+        ground = self._ground_of(shot, frame)
+        return Sample(frame, ground_truth, ground, metric, watch.ms)
+
+    def _ground_of(self, shot: Shot, frame: Frame) -> Ground:
+        if shot.camera_info is None:
+            return Ground(None)
+        self._ground.take_camera_info(shot.camera_info)
+        ground = self._ground.at(frame, frame.size, self._config)
+        if ground.problem:
+            self._note(f'no distances: {ground.problem}')
+        return ground
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes = (*self._notes, text)
 
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
 
 
-class Mounting:
-    """Where the camera is mounted: of /tf_static, else of the settings, as in the node."""
+class BagPoses:
+    """The mounting pose of /tf_static, else of the settings, as in the node.
 
-    def __init__(self, source: BagSource, config: GroundConfig) -> None:
-        self._config = config
-        self._transforms = static_transforms(source.bag)
-        self._poses: dict[str, MountingPose | None] = {}
-        self._info: MessageLike | None = None
-        self._view: Viewpoint | None = None
-        self.notes: tuple[str, ...] = ()
+    note(text): called with what the user should know.
+    """
 
-    def view(self, shot: Shot, frame: Frame) -> Viewpoint | None:
-        """Return the calibrated camera of a frame, the same object while nothing changes."""
-        info = shot.camera_info
-        if info is None:
-            return None
-        if self._view is None or info is not self._info:
-            self._info, self._view = info, None
-            try:
-                pose = self._pose(frame.frame_id)
-                self._view = Viewpoint(read_camera_info(info), pose)
-            except CalibrationError as error:
-                self._note(f'no distances: {error}')
-        return self._view
+    name = 'bag'
 
-    def _pose(self, frame_id: str) -> MountingPose:
-        config = self._config
+    def __init__(self, bag: Bag, note: Callable[[str], None]) -> None:
+        self._transforms = static_transforms(bag)
+        self._note = note
+
+    def at(self, frame: Frame, config: GroundConfig) -> MountingPose:
+        """Return the pose; raises CalibrationError where it is not known."""
         if config.extrinsics != 'parameters':
-            found = self._transforms.find(config.base_frame, frame_id)
+            found = self._transforms.find(config.base_frame, frame.frame_id)
             if found is not None:
                 return MountingPose.from_transform(found.translation, found.quaternion)
-            why = f'/tf_static joins no {config.base_frame} with {frame_id!r}'
+            why = f'/tf_static joins no {config.base_frame} with {frame.frame_id!r}'
             if config.extrinsics == 'tf':
                 raise CalibrationError(f'{why}: set ground.extrinsics to parameters')
             self._note(f'{why}: the mounting is that of ground.x to ground.yaw')
-        return MountingPose.from_xyz_rpy(
-            config.x, config.y, config.z, config.roll, config.pitch, config.yaw
-        )
+        return ParameterPoses().at(frame, config)
 
-    def _note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes = (*self.notes, text)
+    def clear(self) -> None:
+        """Static transforms have no time."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _grid(ground_truth: GroundTruth) -> GroundGrid:

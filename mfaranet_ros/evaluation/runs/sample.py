@@ -14,16 +14,7 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.frame import Frame, GroundGrid
 from mfaranet_ros.evaluation.metrics.counts import Labels
-from mfaranet_ros.geometry.camera import CameraModel
-from mfaranet_ros.geometry.mounting import MountingPose
-
-
-@dataclass(frozen=True)
-class Viewpoint:
-    """A calibrated camera at its place on the vehicle."""
-
-    camera: CameraModel
-    pose: MountingPose
+from mfaranet_ros.geometry.ground_source import Ground
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +35,14 @@ class Sample:
 
     ground_truth: uint8 (H, W) class ids at the frame's size, 255 for void; None where it is not
     known.
-    view: None where the camera is not calibrated. ms: what reading and decoding took, by stage.
+    ground: under the image, at its size; without a projection where the camera is not calibrated.
+    ms: what reading and decoding took, by stage.
     file: the place of the file that it is of in its folder, without suffix; empty in a bag.
     """
 
     frame: Frame
     ground_truth: Labels | None = None
-    view: Viewpoint | None = None
+    ground: Ground = field(default_factory=lambda: Ground(None))
     metric: MetricGroundTruth | None = None
     ms: Mapping[str, float] = field(default_factory=dict)
     file: str = ''

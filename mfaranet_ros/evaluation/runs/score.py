@@ -7,17 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
 from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result, Timings
 from mfaranet_ros.core.stopwatch import Stopwatch
-from mfaranet_ros.evaluation.metrics.counts import Counts, PixelCounter
+from mfaranet_ros.evaluation.metrics.counts import Counts, Labels, PixelCounter
 from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
-from mfaranet_ros.evaluation.metrics.ground import Grounds
+from mfaranet_ros.evaluation.metrics.ground import band_image
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
 from mfaranet_ros.evaluation.report.record import FrameRecord, Record, Skipped
 from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
 from mfaranet_ros.evaluation.runs.sample import Entry, Sample, Source
+from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.ground_source import FixedGround
 from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline.processor import FrameProcessor
@@ -45,17 +45,16 @@ OnOutcome = Callable[[Outcome], object]
 
 
 class Scorer:
-    """Runs samples and counts what comes of them; it remembers the last calibration, no frame.
+    """Runs samples and counts what comes of them; it remembers the last ground, but no frame.
 
-    run: segments a sample. classes: how many the label set has. config: of the ground.
+    run: segments a sample. classes: number of classes of the label set.
     """
 
-    def __init__(
-        self, run: Callable[[Sample], Result], classes: int, config: GroundConfig | None = None
-    ) -> None:
+    def __init__(self, run: Callable[[Sample], Result], classes: int) -> None:
         self.run = run
         self.classes = classes
-        self.grounds = Grounds(config or GroundConfig())
+        self._projection: GroundProjection | None = None
+        self._bands: Labels | None = None
         self._counter = PixelCounter(classes)
 
     @classmethod
@@ -74,8 +73,7 @@ class Scorer:
     def count(self, sample: Sample, result: Result, before: Outcome | None) -> Counts:
         """Compare a result with the ground truth, and with the frame before where there is one."""
         labels, ground_truth = result.labels, sample.ground_truth
-        ground = self.grounds.of(sample.view, sample.frame.size)
-        bands = ground.bands if ground else None
+        bands = self._bands_of(sample.ground.projection)
         pixels = self._counter.pixels(labels, ground_truth, bands)
         none = Counts.none(self.classes)
         calibration, flicker = none.calibration, none.flicker
@@ -86,12 +84,19 @@ class Scorer:
             flicker = self._counter.flicker((labels, ground_truth), then, bands)
         return Counts(pixels, calibration, flicker, _count_metric(sample, result.drivable))
 
+    def _bands_of(self, projection: GroundProjection | None) -> Labels | None:
+        """Return the band of distance of each pixel, computed once per calibration."""
+        if projection is not self._projection:
+            self._projection = projection
+            self._bands = None if projection is None else band_image(projection)
+        return self._bands
+
 
 class _ProcessorScorer(Scorer):
     """Runs the processor of the node, or its network by another method."""
 
     def __init__(self, processor: FrameProcessor, method: Method, also: frozenset[Output]) -> None:
-        super().__init__(self._segment, len(processor.label_set), processor.config.ground)
+        super().__init__(self._segment, len(processor.label_set))
         self._pipeline = processor
         self._whole = method == METHODS['whole']
         self._runner = Runner(processor, method)
@@ -105,18 +110,17 @@ class _ProcessorScorer(Scorer):
                 labels = self._runner(sample.frame)
             timings = Timings(inference_ms=watch.ms['inference'])
             return Result(sample.frame, labels, None, Drivable(), timings)
-        ground = self.grounds.of(sample.view, sample.frame.size)
         wanted = self._wanted if sample.metric is None else self._wanted | SCORED_IN_METRES
-        known = FixedGround(ground.projection if ground else None)
-        return replace(self._pipeline, ground=known)(sample.frame, wanted)
+        ground = FixedGround(sample.ground.projection)
+        return replace(self._pipeline, ground=ground)(sample.frame, wanted)
 
 
 def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
-    ground_truth = sample.metric
-    if ground_truth is None or sample.view is None or found.grid is None:
+    ground_truth, projection = sample.metric, sample.ground.projection
+    if ground_truth is None or projection is None or found.grid is None:
         return MetricCounts()
     _check_layout(ground_truth.grid, found.grid)
-    camera_m = sample.view.pose.position_m[:2]
+    camera_m = projection.origin_m
     counts = count_grid(
         found.grid.cells,
         ground_truth.grid.cells,

@@ -11,13 +11,14 @@ from typing import Any
 
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.files import hash_files
+from mfaranet_ros.core.frame import MessageLike
 from mfaranet_ros.data.bags.files import find_files
 from mfaranet_ros.data.ground_truth import SourceReport
 from mfaranet_ros.data.images import Layout, Pairs
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
 from mfaranet_ros.evaluation.runs.folder_source import FolderSource
-from mfaranet_ros.evaluation.runs.sample import Selection, Viewpoint
+from mfaranet_ros.evaluation.runs.sample import Selection
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 
@@ -44,7 +45,7 @@ class SourceSummary:
 class FolderSpec:
     """A folder of images, matched with their ground truth and checked. sha256: of all of them.
 
-    view: of the camera that took them. metric: the folder of their ground truth in metres.
+    camera_info: of the camera that took them. metric: the folder of their ground truth in metres.
     """
 
     images: Path
@@ -53,7 +54,7 @@ class FolderSpec:
     sha256: str
     selection: Selection
     ignored: tuple[int, ...] = ()
-    view: Viewpoint | None = None
+    camera_info: MessageLike | None = None
     metric: Path | None = None
 
     @property
@@ -69,13 +70,20 @@ class FolderSpec:
 
     def identity(self) -> dict[str, Any]:
         """Return plain values by which the same frames and ground truth are known again."""
-        more = {'view': repr(self.view), 'metric': str(self.metric), 'ignored': self.ignored}
+        more = {
+            'camera_info': repr(self.camera_info),
+            'metric': str(self.metric),
+            'ignored': self.ignored,
+        }
         return {'sha256': self.sha256, **more, **asdict(self.selection)}
 
     def open(self, pipeline: FrameProcessor) -> FolderSource:
         """Return the images; raises ConfigError for ground truth of another label set."""
         read = GroundTruthReader(pipeline.label_set, self.pairs.layout, self.ignored)
-        return FolderSource(self.name, self.pairs, read, self.selection, self.view, self.metric)
+        return FolderSource(
+            self.name, self.pairs, read, self.selection, self.camera_info, pipeline.config.ground,
+            self.metric,
+        )  # fmt: skip
 
     def account(self, source: FolderSource) -> SourceSummary:
         """Say what was in it."""
