@@ -27,7 +27,7 @@ class SceneOptions:
     speed_mps: float = setting(8.0, 'speed of the ego car', unit='m/s', low=0.0, high=30.0)
     rate_hz: float = setting(10.0, 'frames per second', unit='Hz', low=0.1, high=1000.0)
     duration_s: float = setting(20.0, 'length of the scene', unit='s', low=0.1, high=3600.0)
-    labels: str = setting('camvid', 'label set of the ground truth', choices=LABEL_SETS)
+    labels: str = setting('cityscapes', 'label set of the ground truth', choices=LABEL_SETS)
     curvature: float = setting(1.0, 'how much the road winds; 0: straight', low=0.0, high=2.0)
     parked: float = setting(0.4, 'share of the kerb taken by parked cars', low=0.0, high=1.0)
     traffic: float = setting(1.0, 'moving cars; 0: none', low=0.0, high=3.0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The weights that come with the package: what they are, and that they see."""
+"""The weights that come with the package: what they are, and what they see on held-out images."""
 
 from __future__ import annotations
 
@@ -9,40 +9,45 @@ from pathlib import Path
 
 import pytest
 
+from mfaranet_ros.backends.device import cpu_flags
 from mfaranet_ros.core.config import PipelineConfig, replace
+from mfaranet_ros.core.frame import Output
+from mfaranet_ros.core.labels import CAMVID, CITYSCAPES, Role
 from mfaranet_ros.data.images import Pairs, find_pairs
-from mfaranet_ros.data.labels import GroundTruthReader
-from mfaranet_ros.evaluation.runs.run import score_labels
+from mfaranet_ros.data.label_table import read_table
+from mfaranet_ros.evaluation.runs.cross_labels import bring_together, score_across
 from mfaranet_ros.models import find_weights, read_weights
 from mfaranet_ros.models.weights import SHIPPED_FOLDER
 from mfaranet_ros.pipeline.build import build_processor
 
 SHIPPED = sorted(SHIPPED_FOLDER.glob('*.safetensors'))
-CAMVID = Path(__file__).resolve().parents[3] / 'shared' / 'camvid' / 'val'
-EVERY = 5
+SHARED = Path(__file__).resolve().parents[3] / 'shared'
+ROADS = SHARED / 'roads'
+NETWORKS = ('mfaranet_resnet18', 'eseg_lite_s')
+MEGABYTES = {'mfaranet_resnet18': 30, 'eseg_lite_s': 15}
+WANTED = frozenset({Output.MASK, Output.CONFIDENCE})
 
 
 @pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
 def test_they_say_what_they_are_and_are_not_too_large(path):
     weights = read_weights(path)
-    assert path.name == f'{weights.model}_{weights.label_set}.safetensors'
-    assert path.stat().st_size <= 30e6
+    assert path.name == f'{weights.model}_roads.safetensors'
+    assert path.stat().st_size <= MEGABYTES[weights.model] * 1e6
+    assert weights.label_set == 'cityscapes'
+    assert weights.temperature is not None
+    assert not any(name.startswith('boundary') for name in weights.state)
     training = json.loads(weights.training)
-    assert training['data'] == weights.label_set
-    while isinstance(training['begun_with'], dict):
-        training = training['begun_with']['training']
-        assert training['data'] == weights.label_set
-    assert training['begun_with'] == 'scratch'
-    assert not training.get('backbone_begun_with')
+    assert {'camvid', 'cityscapes', 'india', 'streets'} <= {one['name'] for one in training['data']}
+    assert str(SHARED) not in weights.training
 
 
-@pytest.mark.parametrize('model', ['mfaranet_resnet18', 'eseg_lite_s'])
+@pytest.mark.parametrize('model', NETWORKS)
 def test_a_model_named_alone_runs_them(model):
-    config = {'runtime.device': 'cpu', 'model.name': model}
+    config = {'runtime.device': 'cpu', 'runtime.backend': 'torch', 'model.name': model}
     pipeline = build_processor(replace(PipelineConfig(), config))
     try:
         assert pipeline.network.weights.path == find_weights(model)
-        assert pipeline.label_set.name == 'camvid'
+        assert pipeline.label_set is CITYSCAPES
     finally:
         pipeline.close()
 
@@ -51,30 +56,63 @@ def test_the_default_network_is_one_of_them():
     assert find_weights(PipelineConfig().model.name) in SHIPPED
 
 
-@pytest.mark.skipif(not CAMVID.is_dir(), reason=f'the images of {CAMVID} are not here')
-@pytest.mark.parametrize(
-    ('model', 'scales', 'least'),
-    [
-        ('mfaranet_resnet18', (1, 2, 3, 4), 0.70),  # of all images 0.755; these are one in five
-        ('mfaranet_resnet18', (2,), 0.70),
-        ('eseg_lite_s', (1, 2, 3, 4), 0.62),
-    ],
-)
-def test_they_see_streets_as_their_card_says(model, scales, least):
-    config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
+def score(model, images, labels, every, *, scales=(1, 2, 3, 4)):
+    """Run a network over every n-th image from a place on, as the node does, in float32."""
+    config = {'runtime.device': 'cpu', 'runtime.backend': 'torch', 'runtime.precision': 'float32'}
     config |= {'model.name': model, 'model.scales': scales}
     pipeline = build_processor(replace(PipelineConfig(), config))
-    found = find_pairs(CAMVID / 'images', CAMVID / 'labels')
-    pairs = Pairs(found.pairs[::EVERY], found.layout)
-    read = GroundTruthReader(pipeline.label_set, pairs.layout)
+
+    def predict(frame):
+        result = pipeline(frame, WANTED)
+        return result.labels, result.confidence
+
+    found = find_pairs(images.parent / 'images', images.parent / 'labels')
+    pairs = Pairs(found.pairs[every], found.layout)
     try:
-        result = score_labels(
-            lambda frame: pipeline(frame).labels, pairs, read, pipeline.label_set
-        )
+        return score_across(predict, pairs, labels)
     finally:
         pipeline.close()
-    iou = dict(zip(pipeline.label_set.names, result.matrix.iou(), strict=True))
-    assert result.matrix.mean_iou() > least
-    assert iou['Road'] > 0.96
-    assert iou['Pedestrian'] > 0.45
-    assert iou['SignSymbol'] > 0.35
+
+
+HELD_OUT = {
+    'camvid': (SHARED / 'camvid' / 'val', slice(None, None, 10)),
+    'cityscapes': (ROADS / 'cityscapes_256', slice(-275, None, 25)),
+    'india': (ROADS / 'idd_lite', slice(-150, None, 15)),
+}
+"""By the name: the folder, and which of its images are scored; nobody trained on them."""
+
+
+def labels_of(name):
+    if name == 'camvid':
+        merge = read_table(ROADS / 'cityscapes_256' / 'to_camvid11.txt', CAMVID)
+        return bring_together(CITYSCAPES, CAMVID, merge=merge)
+    if name == 'india':
+        table = read_table(ROADS / 'idd_lite' / 'to_cityscapes19.txt', CITYSCAPES)
+        return bring_together(CITYSCAPES, CITYSCAPES, table=table)
+    return bring_together(CITYSCAPES, CITYSCAPES)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ROADS.is_dir(), reason=f'the images of {ROADS} are not here')
+@pytest.mark.parametrize('name', HELD_OUT)
+@pytest.mark.parametrize('model', NETWORKS)
+def test_they_see_held_out_roads_as_their_card_says(model, name):
+    root, every = HELD_OUT[name]
+    scores = score(model, root / 'images', labels_of(name), every)
+    classes = scores.labels.codes.label_set
+    road = classes.roles[: len(classes)] == Role.DRIVABLE
+    assert scores.matrix.binary(road).iou > ROAD[name, model]
+    assert scores.matrix.pixel_accuracy() > RIGHT[name, model]
+
+
+BFLOAT16 = not {'avx512_bf16', 'amx_bf16'}.isdisjoint(cpu_flags())
+
+
+@pytest.mark.skipif(not BFLOAT16, reason='this CPU does not multiply in bfloat16')
+@pytest.mark.parametrize('model', NETWORKS)
+@pytest.mark.parametrize('size', [(240, 320), (288, 384), (512, 1024)], ids=str)
+def test_bfloat16_passes_the_self_test_at_every_size(model, size):
+    config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
+    config |= {'runtime.precision': 'bfloat16', 'model.name': model}
+    config |= {'input.height': size[0], 'input.width': size[1]}
+    build_processor(replace(PipelineConfig(), config)).close()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.core.errors import CalibrationError
-from mfaranet_ros.core.labels import CAMVID
+from mfaranet_ros.core.labels import CITYSCAPES
 from mfaranet_ros.geometry.camera import CameraModel
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.scenes.camera import SceneCamera
@@ -83,7 +83,7 @@ def test_a_known_point_is_painted_where_opencv_sees_it(lens):
     assert 10 < rear[0] < 40
     seen = project(camera, (rear - (camera.x, camera.y, camera.z)) @ camera.rotation)[0]
     column, row = np.rint(seen).astype(int)
-    assert CAMVID.names[frame.labels[row, column]] == 'Car'
+    assert CITYSCAPES.names[frame.labels[row, column]] == 'car'
     assert frame.depth_m[row, column] == pytest.approx(rear[0] - camera.x, abs=0.7)
 
 
