@@ -37,7 +37,9 @@ def test_they_say_what_they_are_and_are_not_too_large(path):
     assert weights.temperature is not None
     assert not any(name.startswith('boundary') for name in weights.state)
     training = json.loads(weights.training)
-    assert {'camvid', 'cityscapes', 'india', 'streets'} <= {one['name'] for one in training['data']}
+    assert {'camvid', 'cityscapes', 'india', 'streets'} <= {
+        one['name'] for one in training['data']
+    }
     assert str(SHARED) not in weights.training
 
 
@@ -82,6 +84,17 @@ HELD_OUT = {
 """By the name: the folder, and which of its images are scored; nobody trained on them."""
 
 
+LEAST = {
+    ('camvid', 'mfaranet_resnet18'): (0.94, 0.90),
+    ('camvid', 'eseg_lite_s'): (0.91, 0.89),
+    ('cityscapes', 'mfaranet_resnet18'): (0.88, 0.84),
+    ('cityscapes', 'eseg_lite_s'): (0.89, 0.86),
+    ('india', 'mfaranet_resnet18'): (0.86, 0.86),
+    ('india', 'eseg_lite_s'): (0.86, 0.87),
+}
+"""The least road IoU and pixel accuracy on these few images; the card has the figures of more."""
+
+
 def labels_of(name):
     if name == 'camvid':
         merge = read_table(ROADS / 'cityscapes_256' / 'to_camvid11.txt', CAMVID)
@@ -101,8 +114,9 @@ def test_they_see_held_out_roads_as_their_card_says(model, name):
     scores = score(model, root / 'images', labels_of(name), every)
     classes = scores.labels.codes.label_set
     road = classes.roles[: len(classes)] == Role.DRIVABLE
-    assert scores.matrix.binary(road).iou > ROAD[name, model]
-    assert scores.matrix.pixel_accuracy() > RIGHT[name, model]
+    least_road, least_accuracy = LEAST[name, model]
+    assert scores.matrix.binary(road).iou > least_road
+    assert scores.matrix.pixel_accuracy() > least_accuracy
 
 
 BFLOAT16 = not {'avx512_bf16', 'amx_bf16'}.isdisjoint(cpu_flags())

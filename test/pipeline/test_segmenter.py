@@ -53,7 +53,7 @@ def mock():
 
 def test_result(segmenter, image):
     result = segmenter(image)
-    road = segmenter.label_set.names.index('Road')
+    road = segmenter.label_set.names.index('road')
     assert result.labels.shape == result.confidence.shape == result.drivable.mask.shape
     assert result.labels.shape == image.shape[:2]
     assert result.labels.dtype == result.confidence.dtype == result.drivable.mask.dtype == np.uint8
