@@ -113,7 +113,7 @@ def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         '--jobs', type=int, default=1, metavar='N',
-        help='so many bags at a time, each in its own process; the figures stay the same',
+        help='number of bags to run in parallel, each in its own process; same figures',
     )  # fmt: skip
 
 
@@ -126,12 +126,14 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         '--overwrite', action='store_true', help='--out and --write-bag may be there already'
     )
     group.add_argument(
-        '--resume', action='store_true', help='go on with what is in --out; the result is the same'
+        '--resume',
+        action='store_true',
+        help='continue the evaluation in --out; the result is the same',
     )
     group.add_argument('--video', action='store_true', help='an annotated video in --out')
     group.add_argument(
         '--write-bag', type=Path, metavar='BAG',
-        help='the bag anew, with the results beside its topics; of several bags, a folder of them',
+        help='a copy of the bag with the results beside its topics; a folder for several bags',
     )  # fmt: skip
     group.add_argument(
         '--submission', type=Path, metavar='DIR', help='write label ids of Cityscapes there'
@@ -192,7 +194,7 @@ def _check(args: argparse.Namespace) -> None:
         ),
         (
             args.bag and (args.calibration or args.metric),
-            '--calibration and --metric are for --images: a bag has topics of its own for them',
+            '--calibration and --metric are for --images: a bag has topics for them',
         ),
         (args.metric and not args.calibration, '--metric needs the --calibration of the images'),
         (
@@ -216,7 +218,7 @@ def _check(args: argparse.Namespace) -> None:
         ),
         (
             args.resume and (args.overwrite or args.video or args.submission or args.write_bag),
-            '--resume goes on with what is there: leave out --overwrite, --video, --write-bag and '
+            '--resume continues what is there: leave out --overwrite, --video, --write-bag and '
             '--submission',
         ),
         (args.write_bag and not args.bag, '--write-bag is for --bag'),
@@ -291,7 +293,7 @@ def _config(args: argparse.Namespace) -> PipelineConfig:
 
 
 def _method(args: argparse.Namespace) -> Method:
-    """Return the named method with what is given of it besides."""
+    """Return the named method with the changes that were given."""
     given = {
         'window': parse_size(args.window, '--window') if args.window else None,
         'test_time_scales': parse_numbers(args.test_time_scales, '--test-time-scales')

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Runs an evaluation with a progress bar and writes what came of it."""
+"""Runs an evaluation with a progress bar and writes its reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from mfaranet_ros.core.errors import OutputError, SourceError
 from mfaranet_ros.core.frame import Output
 from mfaranet_ros.evaluation.metrics.describe import describe_results, heading
 from mfaranet_ros.evaluation.report.frame_images import choose, show
-from mfaranet_ros.evaluation.report.page import render
 from mfaranet_ros.evaluation.report.record import FrameRecord
 from mfaranet_ros.evaluation.report.report_file import About, report
 from mfaranet_ros.evaluation.runs.frame_log import FrameLog
@@ -41,12 +40,12 @@ from mfaranet_ros.evaluation.runs.specs import SourceSummary, Spec
 from mfaranet_ros.pipeline.build import prepare
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
-LEDGER, REPORT, PAGE = 'frames.jsonl', 'report.json', 'report.html'
+FRAME_LOG, REPORT, PAGE = 'frames.jsonl', 'report.json', 'report.html'
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How the frames are run, and where what comes of it goes.
+    """How the frames are run, and where the results go.
 
     step: by how much the numbers of consecutive frames differ. jobs: processes.
     out: a new folder, unless overwrite or resume; json: a file; None where not asked for.
@@ -72,7 +71,7 @@ def run(
     """Run all frames, print the scores and write the reports.
 
     Raises SourceError for sources that cannot be opened or hold no frame, OutputError for what
-    cannot be written, ConfigError to go on with another evaluation.
+    cannot be written, ConfigError to resume another evaluation.
     """
     frames = _count(specs, pipeline)
     threads = pipeline.config.runtime.threads or torch.get_num_threads()
@@ -81,56 +80,56 @@ def run(
     )
     model = prepare(pipeline)
     with ExitStack() as stack:
-        ledger = stack.enter_context(_open_ledger(pipeline, specs, wanted))
-        begun = _Begun.of(ledger)
+        frame_log = stack.enter_context(_open_frame_log(pipeline, specs, wanted))
+        resumed = _Resumed.of(frame_log)
         start = time.monotonic()
-        with Progress(frames, 'frame', 'evaluating', done=begun.frames) as progress:
-            gathered = _Gathered(ledger, progress)
+        with Progress(frames, 'frame', 'evaluating', done=resumed.frames) as progress:
+            gathered = _Gathered(frame_log, progress)
             if wanted.jobs > 1 and len(specs) > 1:
-                run_apart(specs, order, begun.places, wanted.jobs, gathered.take)
+                run_apart(specs, order, resumed.places, wanted.jobs, gathered.take)
             else:
-                run_here(pipeline, specs, order, begun.places, gathered.take)
+                run_here(pipeline, specs, order, resumed.places, gathered.take)
         seconds = time.monotonic() - start
-        accounts = [gathered.accounts[spec.name] for spec in specs]
-        results = assemble(ledger.records(), accounts, pipeline.label_set)
+        summaries = [gathered.summaries[spec.name] for spec in specs]
+        results = assemble(frame_log.records(), summaries, pipeline.label_set)
     _check_frames(results)
-    speed = _speed(wanted.jobs, threads, gathered.frames, begun.frames, seconds)
-    told = _about(pipeline, dict(model), specs, results, wanted, speed, seconds)
-    print(heading(told, results), describe_results(results, told.budget_ms), sep='\n')
-    _write(told, results, wanted, specs, pipeline)
+    speed = _speed(wanted.jobs, threads, gathered.frames, resumed.frames, seconds)
+    about_run = _about(pipeline, dict(model), specs, results, wanted, speed, seconds)
+    print(heading(about_run, results), describe_results(results, about_run.budget_ms), sep='\n')
+    _write(about_run, results, wanted, specs, pipeline)
     return results
 
 
 @dataclass
 class _Gathered:
-    """Writes down what comes. frames: how many came."""
+    """Logs the records as they come. frames: how many came."""
 
-    ledger: FrameLog
+    frame_log: FrameLog
     progress: Progress
     frames: int = 0
-    accounts: dict[str, SourceSummary] = field(default_factory=dict)
+    summaries: dict[str, SourceSummary] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
-        """Take a record, or the account of a source that is done."""
+        """Take a record, or the summary of a source that is done."""
         if isinstance(event, SourceSummary):
-            self.accounts[event.name] = event
+            self.summaries[event.name] = event
             return
-        self.ledger.write(event)
+        self.frame_log.write(event)
         self.frames += 1
         self.progress.update()
 
 
 @dataclass(frozen=True)
-class _Begun:
-    """What was run before: how many frames, and where each source is to be gone on with."""
+class _Resumed:
+    """What an earlier run left: how many frames, and where each source continues."""
 
     frames: int
     places: dict[str, ResumePoint]
 
     @classmethod
-    def of(cls, ledger: FrameLog) -> _Begun:
+    def of(cls, frame_log: FrameLog) -> _Resumed:
         frames, places = 0, dict[str, ResumePoint]()
-        for record in ledger.records():
+        for record in frame_log.records():
             frames += 1
             if record.number >= places.get(record.source, ResumePoint()).next:
                 run = isinstance(record, FrameRecord)
@@ -150,7 +149,7 @@ def _count(specs: Sequence[Spec], pipeline: FrameProcessor) -> int:
     return frames
 
 
-def _open_ledger(pipeline: FrameProcessor, specs: Sequence[Spec], wanted: Wanted) -> FrameLog:
+def _open_frame_log(pipeline: FrameProcessor, specs: Sequence[Spec], wanted: Wanted) -> FrameLog:
     """Return the file for the records; with --resume there are some in it."""
     classes, weights = len(pipeline.label_set), pipeline.network.weights
     identity = {
@@ -162,7 +161,7 @@ def _open_ledger(pipeline: FrameProcessor, specs: Sequence[Spec], wanted: Wanted
     }
     if wanted.out is None:
         return FrameLog.begin(None, identity, classes)
-    path = wanted.out / LEDGER
+    path = wanted.out / FRAME_LOG
     if wanted.resume:
         return FrameLog.go_on(path, identity, classes)
     _make_folder(wanted.out, wanted.overwrite)
@@ -173,12 +172,12 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
     """Make the folder; of one that is there only our own files are replaced."""
     try:
         folder.mkdir(parents=True, exist_ok=overwrite)
-        for name in (LEDGER, REPORT, PAGE):
+        for name in (FRAME_LOG, REPORT, PAGE):
             (folder / name).unlink(missing_ok=True)
     except FileExistsError as error:
         raise OutputError(
             f'{folder} exists: give a new DIR, --overwrite to replace the report in it, or '
-            '--resume to go on with it'
+            '--resume to continue it'
         ) from error
     except OSError as error:
         raise OutputError(f'cannot make {folder}: {error.strerror}; give another DIR') from error
@@ -187,7 +186,7 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
 def _check_frames(results: Results) -> None:
     together = results.together
     if not together.frames:
-        names = ', '.join(account.name for account in together.accounts)
+        names = ', '.join(summary.name for summary in together.summaries)
         why = f': {together.skipped[0].why}' if together.skipped else ', or --frames takes none'
         raise SourceError(f'no frame of {names} can be scored{why}')
 
@@ -221,12 +220,12 @@ def _about(
     speed: dict[str, Any],
     seconds: float,
 ) -> About:
-    accounts = results.together.accounts
+    summaries = results.together.summaries
     given = {
         **specs[0].given(),
         'images': len(results.together.frames),
-        'sha256': accounts[0].sha256 if len(accounts) == 1 else None,
-        'sources': {account.name: account.sha256 for account in accounts},
+        'sha256': summaries[0].sha256 if len(summaries) == 1 else None,
+        'sources': {summary.name: summary.sha256 for summary in summaries},
     }
     return About(
         model=model,
@@ -241,7 +240,7 @@ def _about(
 
 
 def _write(
-    told: About,
+    about_run: About,
     results: Results,
     wanted: Wanted,
     specs: Sequence[Spec],
@@ -249,11 +248,14 @@ def _write(
 ) -> None:
     if wanted.json is None and wanted.out is None:
         return
-    content = report(told, results)
+    content = report(about_run, results)
     if wanted.json is not None:
         write_json(wanted.json, content)
     if wanted.out is not None:
+        # Here, because matplotlib is slow to import and only the page needs it.
+        from mfaranet_ros.evaluation.report.page import render
+
         shown = show(choose(results.together), specs, pipeline, Scorer.of(pipeline, wanted.method))
         write_json(wanted.out / REPORT, content)
-        write_text(wanted.out / PAGE, render(told, results, shown))
+        write_text(wanted.out / PAGE, render(about_run, results, shown))
         print(f'report written to {wanted.out / PAGE}')

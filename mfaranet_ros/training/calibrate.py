@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.evaluation.metrics.counts import CERTAINTIES, Ints
+from mfaranet_ros.evaluation.metrics.counts import CONFIDENCES, Ints
 from mfaranet_ros.evaluation.metrics.measures import reliability
 from mfaranet_ros.models import SegmentationModel, Weights, save_weights
 from mfaranet_ros.models.weights_file import TEMPERATURE
@@ -88,8 +88,8 @@ def calibration(scores: Scores, temperature: float) -> Ints:
     right = (found == scores.labels).numpy()
     counts: NDArray[np.int64] = np.stack(
         [
-            np.bincount(confidence, minlength=CERTAINTIES),
-            np.bincount(confidence[right], minlength=CERTAINTIES),
+            np.bincount(confidence, minlength=CONFIDENCES),
+            np.bincount(confidence[right], minlength=CONFIDENCES),
         ],
         axis=1,
     )

@@ -179,9 +179,9 @@ def test_other_ground_truth_or_classes_are_refused():
 @pytest.mark.parametrize(
     ('content', 'said'),
     [
-        ([], 'is no report'),
-        ({'schema': 1}, 'is no report'),
-        ({'scores': {}}, 'is no report'),
+        ([], 'is not a report'),
+        ({'schema': 1}, 'is not a report'),
+        ({'scores': {}}, 'is not a report'),
         (
             {**report((1, 1)), 'schema': {'name': 'mfaranet evaluation', 'version': 99}},
             'version 99',

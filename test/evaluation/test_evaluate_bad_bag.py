@@ -247,10 +247,10 @@ def test_only_the_same_evaluation_is_gone_on_with(street, tmp_path, refused, run
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
 def test_a_full_disk_is_one_clear_line(tmp_path):
-    ledger_file = tmp_path / 'frames.jsonl'
-    ledger_file.symlink_to('/dev/full')
+    log_file = tmp_path / 'frames.jsonl'
+    log_file.symlink_to('/dev/full')
     with pytest.raises(OutputError, match=r'frames\.jsonl: No space left.*--resume'):
-        FrameLog.begin(ledger_file, {}, 11)
+        FrameLog.begin(log_file, {}, 11)
 
 
 @pytest.mark.parametrize(

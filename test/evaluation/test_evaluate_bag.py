@@ -72,15 +72,15 @@ def test_resumed_result_is_the_same_and_runs_only_the_rest(
     bag, out = street.bag(tmp_path / 'bag'), tmp_path / 'out'
     given = ('--bag', bag, *GROUND_TRUTH, '--out', out)
     evaluate(*given, json_to=tmp_path / 'a.json')
-    ledger = out / 'frames.jsonl'
-    lines = ledger.read_bytes().splitlines(keepends=True)
-    ledger.write_bytes(b''.join(lines[: 1 + kept]) + b'{"source":"bag","num')
+    frame_log = out / 'frames.jsonl'
+    lines = frame_log.read_bytes().splitlines(keepends=True)
+    frame_log.write_bytes(b''.join(lines[: 1 + kept]) + b'{"source":"bag","num')
     _, _, found = evaluate(*given, '--resume', json_to=tmp_path / 'b.json')
     assert same(found) == same(expected)
     assert found['run']['frames'] == 5 - kept
     assert found['run']['frames_run_before'] == kept
     assert json.loads((out / 'report.json').read_text(encoding='utf-8')) == found
-    assert len(ledger.read_text(encoding='utf-8').splitlines()) == 6
+    assert len(frame_log.read_text(encoding='utf-8').splitlines()) == 6
 
 
 def test_frames_are_chosen_by_their_numbers(street, expected, evaluate, tmp_path):

@@ -174,7 +174,7 @@ def test_folder_with_calibration_and_grids_measures_as_the_bag(score, score_fold
     _, by_bag = score(grids, '--grid-topic', '/truth/grid')
     code, by_folder = score_folder(grids)
     assert code == 0
-    for name in ('distance', 'metric', 'flicker', 'confidence'):
+    for name in ('distance', 'metric', 'flicker', 'confidence_calibration'):
         assert by_folder['measures'][name] == by_bag['measures'][name]
     assert 0 < by_folder['measures']['metric']['to_20_m']['free_iou'] < 1
 

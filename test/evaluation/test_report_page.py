@@ -76,7 +76,11 @@ def test_page_shows_the_figures_of_the_report(written):
     text, report = written
     shown = ' '.join(Page(text).texts)
     scores, measures = report['scores'], report['measures']
-    for value in (scores['mean_iou'], scores['drivable']['iou'], measures['confidence']['ece']):
+    for value in (
+        scores['mean_iou'],
+        scores['drivable']['iou'],
+        measures['confidence_calibration']['ece'],
+    ):
         assert f'{value:.4f}' in shown
     for entry in scores['classes']:
         assert entry['name'] in shown

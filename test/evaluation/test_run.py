@@ -90,7 +90,7 @@ def test_figures_are_plain_and_agree(run):
     assert [entry['iou'] for entry in found['classes']] == iou.tolist()
     assert found['mean_iou'] == pytest.approx(np.mean([e['iou'] for e in found['classes']]))
     assert found['drivable'] == {key: found['classes'][ROAD][key] for key in found['drivable']}
-    assert np.sum(found['confusion']['rows_are_truth']) == found['pixels'] == 320
+    assert np.sum(found['confusion']['rows_are_ground_truth']) == found['pixels'] == 320
     assert sum(entry['pixels'] for entry in found['classes']) == 320
     assert len(found['images']) == 2
 

@@ -23,9 +23,9 @@ Ints = NDArray[np.int64]
 Labels = NDArray[np.uint8]
 
 NOWHERE = len(BANDS_M)
-"""The band of a pixel that sees no ground, or of which nobody knows where it looks."""
+"""The band of a pixel that sees no ground, or whose distance is not known."""
 
-CERTAINTIES = 256
+CONFIDENCES = 256
 """The values a confidence can have."""
 
 
@@ -52,7 +52,7 @@ class Counts:
         """Return the counts of no frame."""
         return cls(
             np.zeros((NOWHERE + 1, classes + 1, classes + 1), np.int64),
-            np.zeros((NOWHERE + 1, CERTAINTIES, 2), np.int64),
+            np.zeros((NOWHERE + 1, CONFIDENCES, 2), np.int64),
             np.zeros((NOWHERE + 1, 2, 2), np.int64),
             MetricCounts(),
         )
@@ -94,7 +94,7 @@ def total(counts: Iterable[Counts], classes: int) -> Counts:
 
 
 class PixelCounter:
-    """Counts images of label sets of so many classes."""
+    """Counts images of a label set with this number of classes."""
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
@@ -126,9 +126,9 @@ class PixelCounter:
         known = ground_truth < self._classes
         code = confidence.astype(np.uint16) << 1
         code |= labels == ground_truth
-        code += _places(bands, 2 * CERTAINTIES)
-        counts = np.bincount(code[known], minlength=(NOWHERE + 1) * 2 * CERTAINTIES)
-        counts = counts.reshape(NOWHERE + 1, CERTAINTIES, 2)
+        code += _places(bands, 2 * CONFIDENCES)
+        counts = np.bincount(code[known], minlength=(NOWHERE + 1) * 2 * CONFIDENCES)
+        counts = counts.reshape(NOWHERE + 1, CONFIDENCES, 2)
         return np.stack((counts.sum(axis=2), counts[..., 1]), axis=2)
 
     def flicker(

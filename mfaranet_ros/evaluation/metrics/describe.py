@@ -18,7 +18,7 @@ from mfaranet_ros.monitoring.monitor import PROCESSING
 
 
 def heading(about: About, results: Results) -> str:
-    """Return what ran on what."""
+    """Return the model, its settings and the input, as the first lines of the output."""
     model, run = about.model, about.run
     return (
         f'{model["name"]}, scales {model["scales"]}, {model["label_set"]}, {model["precision"]} '
@@ -36,7 +36,7 @@ def describe_results(results: Results, budget_ms: float) -> str:
     if len(results.parts) > 1:
         blocks.append(_parts(results, budget_ms))
     blocks.append('\n'.join(_lines(together, budget_ms)))
-    notes = [f'{account.name}: {note}' for account in together.accounts for note in account.notes]
+    notes = [f'{summary.name}: {note}' for summary in together.summaries for note in summary.notes]
     notes += [f'{frame.source}, {frame.name}: {frame.why}' for frame in together.skipped[:3]]
     return '\n\n'.join(filter(None, [*blocks, '\n'.join(notes)]))
 
@@ -47,9 +47,9 @@ def _lines(part: Part, budget_ms: float) -> Iterable[str]:
         yield f'flicker {found.still:.3%} of the pixels whose true class stays'
     if found.all_pixels:
         yield f'flicker {found.all:.3%} of all pixels'
-    believed = part.reliability
-    if believed.pixels:
-        yield f'confidence: expected calibration error {believed.ece:.4f}'
+    calibration = part.reliability
+    if calibration.pixels:
+        yield f'confidence calibration: expected calibration error {calibration.ece:.4f}'
     if part.frames:
         spread = part.spreads[PROCESSING]
         yield (
@@ -81,7 +81,7 @@ def _distances(part: Part) -> str:
 
 
 def band_names() -> list[str]:
-    """Return the bands of distance in words."""
+    """Return the names of the distance bands."""
     edges = (0.0, *BANDS_M)
     return [
         f'{low:g} to {high:g} m' if math.isfinite(high) else f'beyond {low:g} m'

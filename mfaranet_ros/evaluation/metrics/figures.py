@@ -25,8 +25,8 @@ def measures(part: Part, budget_ms: float) -> dict[str, Any]:
         'distance': distances(part),
         'metric': metric_figures(counts.metric) if part.is_metric else None,
         'flicker': plain(asdict(part.flicker)),
-        'confidence': _confidence(part),
-        'predicted_pixels': _found(part),
+        'confidence_calibration': _confidence_calibration(part),
+        'predicted_pixels': _predicted_pixels(part),
         'latency': latency(part, budget_ms),
     }
 
@@ -64,7 +64,7 @@ def latency(part: Part, budget_ms: float) -> dict[str, Any]:
 
 
 def frame_figures(frame: FrameScores) -> dict[str, Any]:
-    """Return one frame; `classes` and `drivable` are pixels hit, true and found."""
+    """Return one frame; `classes` and `drivable` are rows of pixels as in FrameScores."""
     result: dict[str, Any] = {
         'source': frame.source,
         'number': frame.number,
@@ -83,18 +83,18 @@ def frame_figures(frame: FrameScores) -> dict[str, Any]:
     return result
 
 
-def _confidence(part: Part) -> dict[str, Any] | None:
-    found = part.reliability
-    if not found.pixels:
+def _confidence_calibration(part: Part) -> dict[str, Any] | None:
+    calibration = part.reliability
+    if not calibration.pixels:
         return None
     return {
-        'ece': found.ece,
-        'pixels': found.pixels,
-        'bins': [plain(asdict(each)) for each in found.bins],
+        'ece': calibration.ece,
+        'pixels': calibration.pixels,
+        'bins': [plain(asdict(each)) for each in calibration.bins],
     }
 
 
-def _found(part: Part) -> Mapping[str, int]:
+def _predicted_pixels(part: Part) -> Mapping[str, int]:
     names = (*part.label_set.names, 'unlabeled')
     return dict(zip(names, part.counts.found.tolist(), strict=True))
 

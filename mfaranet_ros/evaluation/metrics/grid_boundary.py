@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The end of the free space as a grid shows it, where nobody tells it more exactly."""
+"""The end of the free space read off a grid, for ground truth without a boundary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mfaranet_ros.core.frame import GroundGrid
 from mfaranet_ros.evaluation.metrics.metric import FREE, UNSEEN
 
 BEARINGS = 1440
-"""On so many bearings all around a grid is walked along, outward from the camera."""
+"""Number of bearings all around along which a grid is searched, outward from the camera."""
 
 _STEPS_PER_CELL = 4
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""How far away the ground is that each pixel sees."""
+"""The distance of the ground that each pixel sees."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mfaranet_ros.evaluation.metrics.counts import CERTAINTIES, Ints
+from mfaranet_ros.evaluation.metrics.counts import CONFIDENCES, Ints
 
 BINS = 15
-"""Into so many bins of equal width confidences are sorted, as is customary."""
+"""Number of confidence bins of equal width, the customary one."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Reliability:
 
 def reliability(calibration: Ints) -> Reliability:
     """Return the reliability of confidences counted as in one band of Counts.calibration."""
-    value = np.arange(CERTAINTIES)
-    place = np.minimum(value * BINS // (CERTAINTIES - 1), BINS - 1)
+    value = np.arange(CONFIDENCES)
+    place = np.minimum(value * BINS // (CONFIDENCES - 1), BINS - 1)
     bins = []
     for number in range(BINS):
         pixels, right = (int(column[place == number].sum()) for column in calibration.T)
@@ -60,7 +60,7 @@ def reliability(calibration: Ints) -> Reliability:
                 low=number / BINS,
                 high=(number + 1) / BINS,
                 pixels=pixels,
-                confidence=_ratio(weight, pixels * (CERTAINTIES - 1)),
+                confidence=_ratio(weight, pixels * (CONFIDENCES - 1)),
                 accuracy=_ratio(right, pixels),
             )
         )

@@ -28,14 +28,14 @@ FREE, BLOCKED, UNSEEN = 0, 100, -1
 """The values of a grid (nav_msgs/OccupancyGrid)."""
 
 BANDS_M = (5.0, 10.0, 20.0, 30.0, 40.0, math.inf)
-"""How far the bands of distance reach; the first begins at the camera."""
+"""The upper ends of the distance bands; the first band begins at the camera."""
 
 ERRORS_M = (
     *(step / 100 for step in range(1, 100)),
     *(step / 10 for step in range(10, 100)),
     *(float(step) for step in range(10, 101)),
 )
-"""The errors that are told apart: to the centimetre up to 1 m, then ever coarser, up to 100 m."""
+"""Upper ends of the error bins: steps of 1 cm up to 1 m, 10 cm up to 10 m, 1 m up to 100 m."""
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
@@ -159,10 +159,8 @@ def count_grid(
     occluded = ground_truth == UNSEEN if occluded is None else occluded
     if not found.shape == ground_truth.shape == occluded.shape:
         raise SourceError(
-            f'a grid of {found.shape} cells and a ground truth of {ground_truth.shape}: both '
-            f'must have the same '
-            'extent and resolution, set ground.x_min to ground.resolution to those of the ground '
-            'truth'
+            f'a grid of {found.shape} cells and a ground truth of {ground_truth.shape}: set '
+            'ground.x_min to ground.resolution to the extent and resolution of the ground truth'
         )
     bands = _bands(_ranges(found.shape, resolution_m, corner_m, camera_m))
     free, truly_free = found == FREE, ground_truth == FREE

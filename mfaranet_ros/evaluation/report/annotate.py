@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a recording anew, with what the node would have published of it beside its own topics."""
+"""Copies a recording and adds the topics that the node would have published."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _topics_in_bag() -> list[OutputTopic]:
 
 
 class AnnotatedBag:
-    """A recording that is being written anew; use it by `with`.
+    """A copy of a recording with results, while it is written; use it by `with`.
 
     path: the folder to make; source: the recording, which is read here once more, so that all of
     its messages are copied byte for byte. image_topic: that of the frames; besides: image topics

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two reports of the same frames: by how much they differ, and whether that is more than noise.
 
-Frames are drawn with replacement, the same ones for both reports, and scored anew (the paired
+Frames are drawn with replacement, the same ones for both reports, and scored again (the paired
 bootstrap; Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Frames that follow each
 other resemble each other, so blocks of consecutive frames can be drawn instead of single ones.
 """
@@ -29,7 +29,7 @@ MEASURED = ('warm_up_ms', 'self_test_agreement')
 """What a report says of the model and was measured: it differs from run to run."""
 
 _AT_A_TIME = 100
-"""So many draws are scored at a time, to save memory."""
+"""Number of draws that are scored at a time, to save memory."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -69,7 +69,7 @@ class Difference:
 
     @property
     def is_noise(self) -> bool:
-        """Whether no difference at all lies in the interval (or nothing can be told)."""
+        """Whether no difference at all lies in the interval (or it is not known)."""
         return not (self.low > 0 or self.high < 0)
 
 
@@ -77,7 +77,7 @@ class Difference:
 class Comparison:
     """The scores of two reports of the same frames.
 
-    block: so many consecutive frames were drawn together. settings: what differs, by name.
+    block: number of consecutive frames that were drawn together. settings: what differs, by name.
     """
 
     frames: int
@@ -89,11 +89,11 @@ class Comparison:
 def read_scored(path: str, content: Any) -> Scored:
     """Return what a report.json says of its frames.
 
-    Raises SourceError where it is no report, of another version, or has no scores.
+    Raises SourceError where it is not a report, of another version, or without scores.
     """
     schema = content.get('schema') if isinstance(content, dict) else None
     if not isinstance(schema, dict) or schema.get('name') != SCHEMA:
-        raise SourceError(f'{path} is no report of `mfaranet evaluate`: give a report.json')
+        raise SourceError(f'{path} is not a report of `mfaranet evaluate`: give a report.json')
     if schema.get('version') != VERSION:
         raise SourceError(
             f'{path} is of version {schema.get("version")}, known is {VERSION}: evaluate again'
@@ -140,7 +140,7 @@ def _settings(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def compare(first: Scored, second: Scored, *, block: int = 1, seed: int = SEED) -> Comparison:
-    """Compare two reports; block: so many consecutive frames are drawn together.
+    """Compare two reports; block: number of consecutive frames that are drawn together.
 
     Raises SourceError for reports of other frames, classes or ground truth.
     """

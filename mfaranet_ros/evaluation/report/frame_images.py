@@ -24,7 +24,7 @@ from mfaranet_ros.pipeline.style import Style
 
 WORST, MEDIAN = 'worst', 'median'
 EACH = 3
-"""So many of each kind are shown."""
+"""Number of frames of each kind that are shown."""
 
 WIDTH_PX = 640
 JPEG_QUALITY = 82
@@ -100,8 +100,8 @@ def draw_pair(sample: Sample, result: Result, style: Style) -> tuple[bytes, byte
     if ground_truth is None:
         bare = Style(style.label_set, None, style.palette, 0.0)
         return _jpeg(overlay(result, style)), _jpeg(overlay(result, bare))
-    told = Result(frame, ground_truth, None, result.drivable, Timings())
-    return _jpeg(overlay(result, style)), _jpeg(_without_void(told, style))
+    labeled = Result(frame, ground_truth, None, result.drivable, Timings())
+    return _jpeg(overlay(result, style)), _jpeg(_without_void(labeled, style))
 
 
 def overlay(result: Result, style: Style) -> NDArray[np.uint8]:
@@ -110,12 +110,12 @@ def overlay(result: Result, style: Style) -> NDArray[np.uint8]:
     return message.data.reshape(message.height, message.width, 3)
 
 
-def _without_void(told: Result, style: Style) -> NDArray[np.uint8]:
+def _without_void(labeled: Result, style: Style) -> NDArray[np.uint8]:
     """Return a frame under its ground truth; where that says nothing it stays as it is."""
     bare = Style(style.label_set, None, style.palette, 0.0)
-    known: Labels = (told.labels < len(style.label_set)).astype(np.uint8)
-    image = overlay(told, bare)
-    cv2.copyTo(overlay(told, style), known, image)
+    known: Labels = (labeled.labels < len(style.label_set)).astype(np.uint8)
+    image = overlay(labeled, bare)
+    cv2.copyTo(overlay(labeled, style), known, image)
     return image
 
 

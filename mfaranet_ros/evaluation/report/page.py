@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The report as one HTML page: figures, plots, tables, images, and what ran on what."""
+"""The report as one HTML page: figures, plots, tables, images, model and settings."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def render(about: About, results: Results, shown: Sequence[Shown]) -> str:
     together, model = results.together, about.model
     page = Page(
         model=model['name'],
-        sources=', '.join(summary.name for summary in together.accounts),
+        sources=', '.join(summary.name for summary in together.summaries),
         summary=(
             f'{len(together.frames)} frames, scales {model["scales"]}, input '
             f'{model["input_size"]}, {model["precision"]} by {model["backend"]} on '
@@ -133,7 +133,7 @@ def _template() -> jinja2.Template:
 
 def _warnings(part: Part) -> Iterable[str]:
     """Yield what is odd about the sources, and the frames that could not be read."""
-    for summary in part.accounts:
+    for summary in part.summaries:
         for line in filter(None, (summary.truncated, *summary.notes)):
             yield f'{summary.name}: {line}'
     for one in part.skipped[:SHOWN_SKIPPED]:
@@ -167,9 +167,9 @@ def _other_tiles(about: About, part: Part) -> Iterable[tuple[str, str]]:
         yield 'flicker where the ground truth stays', f'{found.still:.2%}'
     elif found.all_pixels:
         yield 'flicker', f'{found.all:.2%}'
-    believed = part.reliability
-    if believed.pixels:
-        yield 'calibration error (ECE)', cell(believed.ece)
+    calibration = part.reliability
+    if calibration.pixels:
+        yield 'calibration error (ECE)', cell(calibration.ece)
     if part.frames:
         spread = part.spreads[PROCESSING]
         yield 'processing time, p50', _ms(spread.p50)
@@ -338,7 +338,7 @@ def _facts(about: About, results: Results) -> Table:
         ('run: seconds', f'{about.seconds:.1f}'),
         *((f'version: {name}', value) for name, value in about.versions.items()),
     ]
-    for summary in results.together.accounts:
+    for summary in results.together.summaries:
         rows.append((f'{summary.name}: files', ', '.join(summary.files)))
         rows.append((f'{summary.name}: sha256', summary.sha256))
         rows.append((f'{summary.name}: frames', f'{summary.taken} of {summary.frames}'))

@@ -57,7 +57,7 @@ def to_line(record: Record) -> str:
         plain |= {
             'stamp_ns': record.stamp_ns,
             'size': list(record.size),
-            'truth': record.ground_truth,
+            'ground_truth': record.ground_truth,
             'counts': to_plain(record.counts),
             'ms': {stage: round(ms, 4) for stage, ms in record.ms.items()},
         }
@@ -75,7 +75,7 @@ def from_line(line: str, classes: int) -> Record:
         *place,
         int(plain['stamp_ns']),
         (int(height), int(width)),
-        bool(plain['truth']),
+        bool(plain['ground_truth']),
         from_plain(plain['counts'], classes),
         {str(stage): float(ms) for stage, ms in plain['ms'].items()},
     )

@@ -15,7 +15,7 @@ from mfaranet_ros.evaluation.metrics.scores import Scores
 from mfaranet_ros.evaluation.metrics.tables import table
 
 WORST = 3
-"""So many of the worst images are named in the table."""
+"""Number of the worst images that are named below the table."""
 
 
 def figures(evaluation: Scores) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def figures(evaluation: Scores) -> dict[str, Any]:
         'pixels': matrix.pixels,
         'classes': classes,
         'confusion': {
-            'rows_are_truth': matrix.counts.tolist(),
+            'rows_are_ground_truth': matrix.counts.tolist(),
             'unlabeled': matrix.unlabeled.tolist(),
         },
         'images': [plain(asdict(image)) for image in evaluation.images],

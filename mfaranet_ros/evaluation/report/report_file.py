@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""report.json: what ran on what, all measures, together, of each bag and of each frame."""
+"""report.json: model, settings and input; all measures, together, per bag and per frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class About:
-    """What ran on what; the mappings hold plain values.
+    """Model, settings, input and speed of an evaluation; the mappings hold JSON values.
 
     model: what FrameProcessor.prepare says. given: the images or bags, and their hash.
     config: every setting. run: how many processes and threads, and how fast. seconds: all of it.
@@ -55,7 +55,7 @@ def report(about: About, results: Results) -> dict[str, Any]:
         'parts': [
             {
                 'name': part.name,
-                'source': asdict(part.accounts[0]),
+                'source': asdict(part.summaries[0]),
                 **_of(part, about.budget_ms),
             }
             for part in results.parts

@@ -68,7 +68,7 @@ class BagSource:
     """The images of one camera of a bag in the order in which they were logged.
 
     name: what reports call the bag. ground: the mounting where /tf_static does not tell it.
-    Raises SourceError for what is no bag, and for topics that are not there.
+    Raises SourceError for a path that is not a bag, and for missing topics.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class BagSource:
         with watch('decode'):
             frame = decode(shot.image.message)
         ground_truths = dict(zip(self._choice.ground_truths, shot.ground_truths, strict=True))
-        with watch('truth'):
+        with watch('ground_truth'):
             labels, grid = ground_truths.get('labels'), ground_truths.get('grid')
             ground_truth = (
                 read_labels(labels, frame.size, self._read_ground_truth) if labels else None

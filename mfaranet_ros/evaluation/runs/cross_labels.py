@@ -22,7 +22,7 @@ from mfaranet_ros.data.images import Layout, Pairs, read_frame
 from mfaranet_ros.data.label_table import LabelCodes, LabelTable, identity_table
 from mfaranet_ros.data.labels import GroundTruthReader, LabelReader
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
-from mfaranet_ros.evaluation.metrics.counts import CERTAINTIES, Ints
+from mfaranet_ros.evaluation.metrics.counts import CONFIDENCES, Ints
 from mfaranet_ros.evaluation.metrics.measures import Reliability, reliability
 
 Labels = NDArray[np.uint8]
@@ -156,7 +156,7 @@ def score_across(
     """
     classes = len(labels.codes.label_set)
     matrix = ConfusionMatrix(classes, labels.codes.sets)
-    calibration = np.zeros((CERTAINTIES, 2), np.int64)
+    calibration = np.zeros((CONFIDENCES, 2), np.int64)
     for pair in pairs.pairs:
         frame = read_frame(pair.image)
         if pair.ground_truth is None:
@@ -172,6 +172,6 @@ def score_across(
             certain = truth < classes
             right = certain & (predicted == truth)
             for column, chosen in enumerate((certain, right)):
-                calibration[:, column] += np.bincount(confidence[chosen], minlength=CERTAINTIES)
+                calibration[:, column] += np.bincount(confidence[chosen], minlength=CONFIDENCES)
         on_image()
     return CrossScores(labels, len(pairs.pairs), matrix, calibration)

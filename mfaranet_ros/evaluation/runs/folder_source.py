@@ -66,9 +66,9 @@ class FolderSource:
             frame = decode_bytes(pair.image, data)
         ground_truth = None
         if pair.ground_truth is not None:
-            with watch('truth'):
+            with watch('ground_truth'):
                 ground_truth = self._read_ground_truth(pair.ground_truth, frame.size)
-        with watch('truth'):
+        with watch('ground_truth'):
             metric = read_metric(self._metric, pair.name) if self._metric else None
         file = Path(pair.name).with_name(pair.image.stem).as_posix()
         ground = self._ground.at(frame, frame.size, self._config)

@@ -4,7 +4,7 @@
 
 They are not kept in memory: many small blocks among the large ones that each frame needs for a
 moment would leave holes, and the process would grow with every frame. In a folder of the user's
-the file also lets an evaluation be gone on with.
+the file also lets an evaluation be resumed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = 1
 class FrameLog:
     """A file of records that is written to as they come.
 
-    Its first line says what is evaluated and how: only the same may be gone on with.
+    Its first line says what is evaluated and how: only the same evaluation can be resumed.
     """
 
     def __init__(self, path: Path | None, file: IO[str], classes: int) -> None:
@@ -47,9 +47,9 @@ class FrameLog:
                 file = path.open('w+', encoding='utf-8')
         except OSError as error:
             raise _failed(path, error) from error
-        ledger = cls(path, file, classes)
-        ledger._write(_head(about))
-        return ledger
+        frame_log = cls(path, file, classes)
+        frame_log._write(_head(about))
+        return frame_log
 
     @classmethod
     def go_on(cls, path: Path, about: Mapping[str, Any], classes: int) -> FrameLog:
@@ -64,22 +64,22 @@ class FrameLog:
             raise SourceError(
                 f'{path} cannot be read: {error.strerror}; leave out --resume'
             ) from error
-        ledger = cls(path, file, classes)
+        frame_log = cls(path, file, classes)
         try:
-            ledger._check(path, about)
+            frame_log._check(path, about)
         except BaseException:
             file.close()
             raise
-        return ledger
+        return frame_log
 
     def _check(self, path: Path, about: Mapping[str, Any]) -> None:
         head, wanted = self._file.readline(), json.loads(_head(about))
         try:
-            begun = json.loads(head)
-            names = sorted(begun.keys() | wanted.keys())
+            earlier = json.loads(head)
+            names = sorted(earlier.keys() | wanted.keys())
         except (ValueError, AttributeError) as error:
             raise SourceError(f'{path} is broken ({error}): leave out --resume') from error
-        differing = [name for name in names if begun.get(name) != wanted.get(name)]
+        differing = [name for name in names if earlier.get(name) != wanted.get(name)]
         if differing:
             raise ConfigError(
                 f'{path.parent} holds another evaluation, which differs in '
@@ -135,6 +135,6 @@ def _head(about: Mapping[str, Any]) -> str:
 def _failed(path: Path | None, error: OSError) -> OutputError:
     where = path or f'to {tempfile.gettempdir()}'
     return OutputError(
-        f'cannot write {where}: {error.strerror}; make room and go on with --resume, or give '
-        'another --out'
+        f'cannot write {where}: {error.strerror}; free some space and continue with '
+        '--resume, or give another --out'
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the sources of an evaluation, one after the other or each in a process of its own."""
+"""Runs the sources of an evaluation, one after the other or each in its own process."""
 
 from __future__ import annotations
 
@@ -85,31 +85,31 @@ def run_here(
     pipeline: FrameProcessor,
     specs: Sequence[Spec],
     order: RunConfig,
-    begun: Mapping[str, ResumePoint],
+    resumed: Mapping[str, ResumePoint],
     on_event: OnEvent,
 ) -> None:
-    """Run one source after the other in this process; the events are records, then an account."""
+    """Run one source after the other in this process; the events are records, then a summary."""
     torch.set_num_threads(order.threads)
     for spec in specs:
-        for event in _run(pipeline, spec, order, begun.get(spec.name, ResumePoint())):
+        for event in _run(pipeline, spec, order, resumed.get(spec.name, ResumePoint())):
             on_event(event)
 
 
 def run_apart(
     specs: Sequence[Spec],
     order: RunConfig,
-    begun: Mapping[str, ResumePoint],
+    resumed: Mapping[str, ResumePoint],
     jobs: int,
     on_event: OnEvent,
 ) -> None:
-    """Run the sources in so many processes, each of them in one; events of several come mixed.
+    """Run the sources in several processes, each source in one; their events come interleaved.
 
     Raises what a process raises, and ProcessError if one ends before its time.
     """
     context = multiprocessing.get_context('spawn')
     tasks, events = context.Queue(), context.Queue()
     for spec in specs:
-        tasks.put((spec, begun.get(spec.name, ResumePoint())))
+        tasks.put((spec, resumed.get(spec.name, ResumePoint())))
     workers = [
         context.Process(target=_work, args=(order, tasks, events), daemon=True)
         for _ in range(min(jobs, len(specs)))
@@ -146,7 +146,7 @@ def _collect(workers: Sequence[Any], events: Any, on_event: OnEvent) -> None:
             if ended:
                 raise ProcessError(
                     f'a process of the evaluation ended with code {ended[0].exitcode}: was there '
-                    'too little memory? Give fewer --jobs, and go on with --resume'
+                    'too little memory? Give fewer --jobs, and continue with --resume'
                 ) from None
             continue
         if isinstance(event, _Failure):
@@ -164,8 +164,8 @@ def _work(order: RunConfig, tasks: Any, events: Any) -> None:
     try:
         pipeline = build_processor(order.config)
         while (task := tasks.get()) is not None:
-            spec, begun = task
-            for event in _run(pipeline, spec, order, begun):
+            spec, point = task
+            for event in _run(pipeline, spec, order, point):
                 events.put(event)
         events.put(_Finished())
     except MfaranetError as error:
@@ -173,7 +173,7 @@ def _work(order: RunConfig, tasks: Any, events: Any) -> None:
 
 
 def _run(
-    pipeline: FrameProcessor, spec: Spec, order: RunConfig, begun: ResumePoint
+    pipeline: FrameProcessor, spec: Spec, order: RunConfig, point: ResumePoint
 ) -> Iterator[Event]:
     source = spec.open(pipeline)
     sinks: list[Sink] = []
@@ -187,10 +187,10 @@ def _run(
             sinks.append(make(spec.name, pipeline))
         scorer = Scorer.of(pipeline, order.method, order.also)
         yield from run_source(
-            source, scorer, start=begun.next, again=begun.last, step=order.step,
+            source, scorer, start=point.next, again=point.last, step=order.step,
             on_outcome=on_outcome,
         )  # fmt: skip
-        yield spec.account(source)  # type: ignore[arg-type]
+        yield spec.summary(source)  # type: ignore[arg-type]
     finally:
         for sink in sinks:
             sink.close()

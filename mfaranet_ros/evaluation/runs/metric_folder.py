@@ -39,6 +39,6 @@ def read_metric(folder: Path, name: str) -> MetricGroundTruth:
         ) from error
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise SourceError(
-            f'{path} is no metric ground truth ({error}): write it with `mfaranet scene`'
+            f'{path} is not a metric ground truth ({error}): write it with `mfaranet scene`'
         ) from error
     return MetricGroundTruth(grid, boundary_m)

@@ -60,7 +60,7 @@ class Part:
     """Frames that are scored together, in order.
 
     counts: the sum over them. skipped: frames that could not be decoded.
-    accounts: of the bags or folders they are of.
+    summaries: of the bags or folders that the frames come from.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Part:
     counts: Counts
     frames: tuple[FrameScores, ...]
     skipped: tuple[Skipped, ...]
-    accounts: tuple[SourceSummary, ...]
+    summaries: tuple[SourceSummary, ...]
 
     @cached_property
     def scores(self) -> Scores | None:
@@ -88,12 +88,12 @@ class Part:
 
     @cached_property
     def reliability(self) -> Reliability:
-        """How far the confidences of all frames can be believed."""
+        """The confidence calibration of all frames."""
         return reliability(self.counts.calibration.sum(axis=0))
 
     @property
     def has_distances(self) -> bool:
-        """Whether it is known how far away pixels look."""
+        """Whether the distance of the ground is known for any pixel."""
         return bool(self.counts.pixels[:NOWHERE].any())
 
     @property
@@ -128,18 +128,18 @@ class Results:
     @property
     def truncated(self) -> tuple[str, ...]:
         """What is missing of damaged bags."""
-        texts = (account.truncated for account in self.together.accounts)
+        texts = (summary.truncated for summary in self.together.summaries)
         return tuple(text for text in texts if text)
 
 
 def assemble(
-    records: Iterable[Record], accounts: Sequence[SourceSummary], label_set: LabelSet
+    records: Iterable[Record], summaries: Sequence[SourceSummary], label_set: LabelSet
 ) -> Results:
-    """Return the results of records that came in any order; accounts: in the order to show."""
-    sums = {account.name: _Sum(label_set) for account in accounts}
+    """Return the results of records in any order; summaries: in the order of the report."""
+    sums = {summary.name: _Sum(label_set) for summary in summaries}
     for record in records:
         sums[record.source].add(record)
-    parts = tuple(sums[account.name].part(account) for account in accounts)
+    parts = tuple(sums[summary.name].part(summary) for summary in summaries)
     counts = Counts.none(len(label_set))
     for part in parts:
         counts += part.counts
@@ -149,13 +149,13 @@ def assemble(
         counts,
         tuple(frame for part in parts for frame in part.frames),
         tuple(frame for part in parts for frame in part.skipped),
-        tuple(accounts),
+        tuple(summaries),
     )
     return Results(together, parts)
 
 
 class _Sum:
-    """What came of one source so far."""
+    """The results of one source so far."""
 
     def __init__(self, label_set: LabelSet) -> None:
         self._label_set = label_set
@@ -170,11 +170,11 @@ class _Sum:
         self._counts += record.counts
         self._frames.append(scores_of(record, self._label_set))
 
-    def part(self, account: SourceSummary) -> Part:
+    def part(self, summary: SourceSummary) -> Part:
         frames = sorted(self._frames, key=lambda frame: frame.number)
         skipped = sorted(self._skipped, key=lambda frame: frame.number)
         return Part(
-            account.name, self._label_set, self._counts, tuple(frames), tuple(skipped), (account,)
+            summary.name, self._label_set, self._counts, tuple(frames), tuple(skipped), (summary,)
         )
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is scored: one frame, with all that is known of it besides."""
+"""What is scored: a frame with its calibration and ground truth."""
 
 from __future__ import annotations
 
@@ -111,6 +111,6 @@ class Selection:
         return inside and (number - self.start) % self.step == 0
 
     def count(self, frames: int) -> int:
-        """Return how many of so many frames are taken."""
+        """Return how many of the first `frames` frames are selected."""
         stop = frames if self.stop is None else min(self.stop, frames)
         return len(range(self.start, stop, self.step))

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Runs frames through the pipeline of the node and counts what came of each."""
+"""The evaluation loop: runs samples, compares each with its ground truth, yields records."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LAYOUT = ('x_min_m', 'y_min_m', 'resolution_m')
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A frame that was run, what came of it, and what is kept of that."""
+    """A frame that was run, its result, and the record that is kept."""
 
     sample: Sample
     result: Result
@@ -151,7 +151,9 @@ def _check_layout(ground_truth: GroundGrid, found: GroundGrid) -> None:
             'y_max': y + rows * step,
         }
         given = ' '.join(f'--set ground.{name}={value:g}' for name, value in settings.items())
-        raise SourceError(f'the grid of the ground truth lies elsewhere than ours: give {given}')
+        raise SourceError(
+            f'the grid of the ground truth does not match the settings of the ground: give {given}'
+        )
 
 
 def run_source(

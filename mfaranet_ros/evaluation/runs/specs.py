@@ -66,7 +66,7 @@ class FolderSpec:
         """Return what was given, as the report says it."""
         ground_truth = str(self.ground_truth) if self.ground_truth else None
         metric = str(self.metric) if self.metric else None
-        return {'images': str(self.images), 'truth': ground_truth, 'metric': metric}
+        return {'images': str(self.images), 'ground_truth': ground_truth, 'metric': metric}
 
     def identity(self) -> dict[str, Any]:
         """Return plain values by which the same frames and ground truth are known again."""
@@ -85,7 +85,7 @@ class FolderSpec:
             self.metric,
         )  # fmt: skip
 
-    def account(self, source: FolderSource) -> SourceSummary:
+    def summary(self, source: FolderSource) -> SourceSummary:
         """Say what was in it."""
         return SourceSummary(
             self.name, (str(self.images),), self.sha256, len(self.pairs), source.frames
@@ -122,7 +122,7 @@ class BagSpec:
             self.name, self.paths, self.choice, read, self.selection, pipeline.config.ground
         )
 
-    def account(self, source: BagSource) -> SourceSummary:
+    def summary(self, source: BagSource) -> SourceSummary:
         """Say what was in it, after all of it was read."""
         report = source.report
         return SourceSummary(
