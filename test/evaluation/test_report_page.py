@@ -46,7 +46,7 @@ class Page(HTMLParser):
 def written(street, tmp_path_factory):
     """Evaluate two bags, one of them with a name that is no HTML; return page and report."""
     folder = tmp_path_factory.mktemp('page')
-    bags = [str(street.bag(folder / name)) for name in ('<b>&one', 'two')]
+    bags = [str(street.bag(folder / name)) for name in ('<script>&one', 'two')]
     given = [
         '--bag',
         *bags,
