@@ -4,8 +4,8 @@
 
 It has what makes a network's answer sensitive: slanted edges, thin things, texture, and colours
 that mean something, so that a swapped channel or a lost interpolation shows. Networks are about as
-sure of it as of a real frame, so that rounding to bfloat16 tips few of its pixels. It is frame 20
-of `mfaranet scene --frames 21` with seed 0.
+sure of it as of a real frame, so that rounding to bfloat16 tips few of its pixels. It is frame 140
+of `mfaranet scene --frames 141` with seed 0.
 """
 
 from __future__ import annotations

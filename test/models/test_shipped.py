@@ -124,7 +124,7 @@ BFLOAT16 = not {'avx512_bf16', 'amx_bf16'}.isdisjoint(cpu_flags())
 
 @pytest.mark.skipif(not BFLOAT16, reason='this CPU does not multiply in bfloat16')
 @pytest.mark.parametrize('model', NETWORKS)
-@pytest.mark.parametrize('size', [(240, 320), (288, 384), (512, 1024)], ids=str)
+@pytest.mark.parametrize('size', [(240, 320), (288, 384), (512, 1024), (1088, 2048)], ids=str)
 def test_bfloat16_passes_the_self_test_at_every_size(model, size):
     config = {'runtime.device': 'cpu', 'runtime.backend': 'torch'}
     config |= {'runtime.precision': 'bfloat16', 'model.name': model}
