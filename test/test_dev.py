@@ -257,6 +257,13 @@ def test_machine_without_wheels_is_refused(checkout):
     assert 'source a ROS first' in done.stderr
 
 
+def test_all_tests_run_on_two_cores(used):
+    used.dev('test')
+    assert '-n 2 --dist loadfile' in used.asked_for('-m pytest')[0]
+    used.dev('test', 'test/core')
+    assert '-n 2' not in used.asked_for('-m pytest')[0]
+
+
 def test_oldest_versions_have_an_environment_without_ros(checkout):
     done = checkout.dev('test', '--oldest', PYTHON='python3', **SOURCED)
     assert done.returncode == 0, done.stderr
