@@ -9,7 +9,7 @@ from mfaranet_ros.benchmark.ground import project_ground
 from mfaranet_ros.benchmark.live_run import LiveFrame, MetricComparison
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS
-from mfaranet_ros.core.labels import CAMVID
+from mfaranet_ros.core.labels import CITYSCAPES
 from mfaranet_ros.evaluation.report.contact_sheet import View
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
@@ -26,7 +26,7 @@ def drive():
 def published(drive, number):
     frame = drive.frame(number)
     found, _ = find_drivable(
-        frame.labels, None, CAMVID.roles, DrivableConfig(), METRIC_OUTPUTS,
+        frame.labels, None, CITYSCAPES.roles, DrivableConfig(), METRIC_OUTPUTS,
         project_ground(drive.camera, GROUND),
     )  # fmt: skip
     outline_m = np.concatenate((found.boundary_m, found.near_edge_m))

@@ -238,6 +238,7 @@ class TestWhole:
     def test_the_drive_is_compared_with_its_ground_truth_in_metres(self, weights, tmp_path):
         process = start(
             '--weights', weights, '--scales', '2', '--scene', 'rate_hz=4', '--seconds', '3',
+            '--scene', 'labels=camvid',
             '--camera', 'width=128', '--camera', 'height=96', '--camera', 'fx=125',
             '--set', 'latency.max_age_ms=0', '--set', 'drivable.min_confidence=0',
             '--out', tmp_path,
