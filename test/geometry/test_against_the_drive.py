@@ -81,8 +81,8 @@ def test_free_space_agrees_with_the_ground_truth(look):
 def test_no_hidden_cell_is_free(look):
     scores = look.counts.between(0.0, 40.0)
     assert (scores.occluded > 10_000, scores.occluded_free) == (True, 0)
-    assert look.ground_truth.occluded.sum() > 500
-    deep = cv2.erode(look.ground_truth.occluded.astype(np.uint8), NEIGHBOURS) > 0
+    assert look.ground_truth.hidden.sum() > 500
+    deep = cv2.erode(look.ground_truth.hidden.astype(np.uint8), NEIGHBOURS) > 0
     assert not (look.cells[deep] == FREE).any()
 
 
