@@ -101,11 +101,11 @@ def test_composed_node(tmp_path):
     from sensor_msgs.msg import Image
 
     command = [sys.executable, EXAMPLES / 'composed_node.py', '--ros-args', '-r', 'image:=/front']
-    environment = {**os.environ, 'ROS_DOMAIN_ID': '99'}
+    environment = {**os.environ, 'ROS_DOMAIN_ID': '101'}
     heard = threading.Event()
     lines = []
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=99)
+    rclpy.init(context=context, domain_id=101)
     node = rclpy.create_node('camera', context=context)
     publisher = node.create_publisher(Image, '/front', 1)
     message = Image(height=48, width=64, step=192, encoding='rgb8', data=bytes([120]) * 48 * 192)

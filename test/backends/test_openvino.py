@@ -13,7 +13,7 @@ from mfaranet_ros.backends import create_backend
 from mfaranet_ros.core.config import PipelineConfig, RuntimeConfig, replace
 from mfaranet_ros.core.errors import ConfigError, InferenceError, UnknownNameError
 from mfaranet_ros.models import create_model
-from mfaranet_ros.pipeline.processor import FrameProcessor
+from mfaranet_ros.pipeline.build import build_processor, prepare
 
 pytest.importorskip('openvino', reason='OpenVINO is not installed')
 
@@ -88,8 +88,8 @@ def test_the_shipped_network_runs_in_the_pipeline():
             'runtime.precision': 'float32',
         },
     )
-    processor = FrameProcessor(config)
-    facts = dict(processor.prepare())
+    processor = build_processor(config)
+    facts = dict(prepare(processor))
     processor.close()
     assert facts['backend'] == 'openvino'
     assert float(facts['self_test_agreement']) > 0.999
