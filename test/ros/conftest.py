@@ -27,7 +27,8 @@ from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 DOMAINS = 100
 """1 to 100, whose ports are free on Linux."""
 
-_VEHICLES = itertools.count(0, int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1')))
+_WORKERS = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+_VEHICLES = itertools.count(_WORKERS, _WORKERS)  # stays in the domains of this worker
 
 PATIENCE_S = 20.0
 SIZE = (96, 128)
@@ -244,7 +245,7 @@ def vehicle(monkeypatch):
     Fast DDS does not forget all that earlier contexts of a process had in a domain; a service of
     which it remembers more readers than writers counts as not there.
     """
-    domain = 1 + (int(os.environ['ROS_DOMAIN_ID']) + next(_VEHICLES)) % DOMAINS
+    domain = 1 + (int(os.environ['ROS_DOMAIN_ID']) - 1 + next(_VEHICLES)) % DOMAINS
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
