@@ -3,7 +3,7 @@
 """Calibrate a network's confidence on held-out images, so that 0.9 means right nine times in ten.
 
 One temperature is chosen for all data sets that the mixture holds out and validates on. The
-weights are written anew with it in their metadata and without training heads; labels stay the
+weights are rewritten with it in their metadata and without training heads; labels stay the
 same.
 """
 

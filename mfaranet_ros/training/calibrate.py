@@ -116,7 +116,7 @@ def save_calibrated(
     path: Path,
     label_set: LabelSet,
 ) -> Path:
-    """Write a network's weights anew with its temperature in the metadata; return the path.
+    """Rewrite a network's weights with its temperature in the metadata; return the path.
 
     Raises as `save_weights`.
     """
