@@ -42,6 +42,9 @@ FORBIDDEN_OUTSIDE = {
 }
 """What a room must not import from outside; ROS packages belong to `ros` alone."""
 
+INSIDE = {'evaluation': ('report', 'runs', 'metrics')}
+"""The floors inside a room that has several."""
+
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted((ROOT / PACKAGE).rglob('*.py'))
 NAMES = ['.'.join(path.relative_to(ROOT).with_suffix('').parts) for path in MODULES]
@@ -67,6 +70,13 @@ def room_of(name):
     return parts[1] if len(parts) > 1 and parts[1] in FLOOR_OF else ''
 
 
+def goes_up_inside(name, imported):
+    """Say whether a module imports from a higher part of its own room."""
+    parts = INSIDE.get(room_of(name), ())
+    ours, theirs = ([*each.split('.'), '', ''][2] for each in (name, imported))
+    return ours in parts and theirs in parts and parts.index(theirs) < parts.index(ours)
+
+
 def forbidden(source, name):
     """Return what a module imports although its room may not."""
     room, wrong = room_of(name), set()
@@ -75,6 +85,8 @@ def forbidden(source, name):
         top = imported.split('.')[0]
         if top == PACKAGE:
             other = room_of(imported)
+            if other == room and goes_up_inside(name, imported):
+                wrong.add(imported)
             if other in ('', room) or room == '':
                 continue
             if FLOOR_OF[other] <= FLOOR_OF[room]:
@@ -106,6 +118,11 @@ def test_module_imports_only_what_lies_below(name):
             'mfaranet_ros.data.x',
             'from mfaranet_ros.adaptive.y import z',
             'mfaranet_ros.adaptive.y.z',
+        ),
+        (
+            'mfaranet_ros.evaluation.metrics.x',
+            'from mfaranet_ros.evaluation.runs.y import z',
+            'mfaranet_ros.evaluation.runs.y.z',
         ),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from mfaranet_ros.benchmark.measure import STAGES, TOTAL
 from mfaranet_ros.benchmark.run import Benchmark, Failure, Result
-from mfaranet_ros.evaluation.metrics.tables import table
+from mfaranet_ros.evaluation.report.tables import table
 
 HEADINGS = (
     'operating point', 'backend', 'precision', 'p50', 'p95', 'p99', 'network', 'outside', 'fps',

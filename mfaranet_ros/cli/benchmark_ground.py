@@ -20,7 +20,8 @@ from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.evaluation.metrics.metric import describe_metric, metric_figures
+from mfaranet_ros.evaluation.report.figures import metric_figures
+from mfaranet_ros.evaluation.report.text import describe_metric
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 SIZE = '1024x2048'

@@ -17,7 +17,7 @@ from mfaranet_ros.backends.device import resolve_device
 from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.evaluation.metrics.tables import table
+from mfaranet_ros.evaluation.report.tables import table
 from mfaranet_ros.models import create_model, get_model_entry, read_weights
 from mfaranet_ros.training.calibrate import (
     Calibration,

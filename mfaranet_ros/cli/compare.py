@@ -15,7 +15,6 @@ from typing import Any
 
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import ConfigError, SourceError
-from mfaranet_ros.evaluation.metrics.tables import table
 from mfaranet_ros.evaluation.report.compare import (
     CONFIDENCE,
     DRAWS,
@@ -26,6 +25,7 @@ from mfaranet_ros.evaluation.report.compare import (
     compare,
     read_scored,
 )
+from mfaranet_ros.evaluation.report.tables import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -25,13 +25,14 @@ from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.evaluation.metrics.metric import describe_metric, metric_figures
 from mfaranet_ros.evaluation.report.contact_sheet import (
     Legend,
     View,
     draw_grid_beside,
     draw_view,
 )
+from mfaranet_ros.evaluation.report.figures import metric_figures
+from mfaranet_ros.evaluation.report.text import describe_metric
 from mfaranet_ros.evaluation.report.video import VideoWriter, write_image
 
 OVERLAYS = 3

@@ -36,7 +36,7 @@ from mfaranet_ros.evaluation.report.annotate import MakeAnnotatedBag, outputs_in
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import MakeSink
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
-from mfaranet_ros.evaluation.runs.sample import Selection
+from mfaranet_ros.evaluation.runs.sources import Selection
 from mfaranet_ros.evaluation.runs.specs import BagSpec, FolderSpec, Spec, name_bags
 from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.pipeline.build import build_processor

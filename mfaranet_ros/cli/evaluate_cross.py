@@ -18,8 +18,9 @@ from mfaranet_ros.core.frame import Frame, Output
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.data.images import Pairs
 from mfaranet_ros.data.label_table import read_table
-from mfaranet_ros.evaluation.metrics.scores import Scores
-from mfaranet_ros.evaluation.report.report import describe, figures
+from mfaranet_ros.evaluation.metrics.confusion import Scores
+from mfaranet_ros.evaluation.report.figures import figures
+from mfaranet_ros.evaluation.report.text import describe
 from mfaranet_ros.evaluation.runs.cross_labels import (
     CrossLabels,
     CrossScores,

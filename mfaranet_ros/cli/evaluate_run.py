@@ -20,11 +20,10 @@ from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.core.config import PipelineConfig, settings_of, value_of
 from mfaranet_ros.core.errors import OutputError, SourceError
 from mfaranet_ros.core.frame import Output
-from mfaranet_ros.evaluation.metrics.describe import describe_results, heading
+from mfaranet_ros.evaluation.report.figures import About, report
 from mfaranet_ros.evaluation.report.frame_images import choose, show
-from mfaranet_ros.evaluation.report.record import FrameRecord
-from mfaranet_ros.evaluation.report.report_file import About, report
-from mfaranet_ros.evaluation.runs.frame_log import FrameLog
+from mfaranet_ros.evaluation.report.text import describe_results, heading
+from mfaranet_ros.evaluation.runs.frame_log import FrameLog, FrameRecord
 from mfaranet_ros.evaluation.runs.jobs import (
     Event,
     MakeSink,

@@ -25,7 +25,7 @@ from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.config import Value, settings_of, value_of
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.settings import parse_settings
-from mfaranet_ros.evaluation.metrics.tables import table
+from mfaranet_ros.evaluation.report.tables import table
 from mfaranet_ros.training.checkpoints import BEST, CURVES, LAST
 from mfaranet_ros.training.config import RECIPES, TrainConfig, make_config
 from mfaranet_ros.training.history import Row

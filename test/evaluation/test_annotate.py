@@ -24,7 +24,7 @@ from mfaranet_ros.evaluation.report.annotate import (
 )
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import RunConfig, run_here
-from mfaranet_ros.evaluation.runs.sample import Selection
+from mfaranet_ros.evaluation.runs.sources import Selection
 from mfaranet_ros.evaluation.runs.specs import BagSpec
 from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.geometry.ground import GroundProjection

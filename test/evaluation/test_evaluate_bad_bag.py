@@ -12,7 +12,7 @@ import pytest
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.errors import OutputError, SourceError
 from mfaranet_ros.evaluation.runs.frame_log import FrameLog
-from mfaranet_ros.evaluation.runs.sample import Selection
+from mfaranet_ros.evaluation.runs.sources import Selection
 
 GROUND_TRUTH = ('--ground-truth-topic', '/truth/labels')
 MOCK = (

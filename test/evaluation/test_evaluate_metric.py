@@ -14,8 +14,7 @@ from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.config import GroundConfig, PipelineConfig, replace
 from mfaranet_ros.core.frame import Frame, GroundGrid, Output
 from mfaranet_ros.evaluation.metrics.counts import NOWHERE
-from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
-from mfaranet_ros.evaluation.metrics.ground import band_image
+from mfaranet_ros.evaluation.metrics.ground import band_image, boundary_of
 from mfaranet_ros.evaluation.metrics.metric import BANDS_M, count_boundary
 from mfaranet_ros.geometry.camera import CameraModel
 from mfaranet_ros.geometry.ground import GroundProjection

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from mfaranet_ros.core.errors import MfaranetError, ProcessError, SourceError
-from mfaranet_ros.evaluation.report.record import Skipped
 from mfaranet_ros.evaluation.runs import jobs
+from mfaranet_ros.evaluation.runs.frame_log import Skipped
 
 
 def collect(events, exitcode=None):

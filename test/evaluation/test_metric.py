@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.evaluation.metrics.metric import (
-    MetricCounts,
-    count_boundary,
-    count_grid,
-    describe_metric,
-    metric_figures,
-)
+from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
+from mfaranet_ros.evaluation.report.figures import metric_figures
+from mfaranet_ros.evaluation.report.text import describe_metric
 
 PLACE = {'resolution_m': 0.1, 'corner_m': (0.0, -10.0)}
 

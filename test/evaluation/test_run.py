@@ -13,8 +13,9 @@ from mfaranet_ros.core.errors import ConfigError, InferenceError, SourceError, U
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.data.images import find_pairs
 from mfaranet_ros.data.labels import GroundTruthReader
-from mfaranet_ros.evaluation.metrics.tables import table
-from mfaranet_ros.evaluation.report.report import describe, figures
+from mfaranet_ros.evaluation.report.figures import figures
+from mfaranet_ros.evaluation.report.tables import table
+from mfaranet_ros.evaluation.report.text import describe
 from mfaranet_ros.evaluation.runs.run import score_labels
 
 CAMVID = get_label_set('camvid')

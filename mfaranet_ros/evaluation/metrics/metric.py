@@ -9,16 +9,16 @@ computed from counts only.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.evaluation.metrics.tables import table
 
 Counts = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -29,6 +29,22 @@ FREE, BLOCKED, UNSEEN = 0, 100, -1
 
 BANDS_M = (5.0, 10.0, 20.0, 30.0, 40.0, math.inf)
 """The upper ends of the distance bands; the first band begins at the camera."""
+
+
+class Band(NamedTuple):
+    """A range of distances from the camera in metres; the last one ends at inf."""
+
+    low_m: float
+    high_m: float
+
+    def __str__(self) -> str:
+        if math.isfinite(self.high_m):
+            return f'{self.low_m:g} to {self.high_m:g} m'
+        return f'beyond {self.low_m:g} m'
+
+
+BANDS = tuple(Band(low, high) for low, high in itertools.pairwise((0.0, *BANDS_M)))
+
 
 ERRORS_M = (
     *(step / 100 for step in range(1, 100)),
@@ -220,64 +236,6 @@ def count_boundary(
     return MetricCounts(errors=errors, outside=int((~scored).sum()))
 
 
-def metric_figures(counts: MetricCounts) -> dict[str, Any]:
-    """Return all scores as plain values, by band and up to each distance; None for nan."""
-    return {
-        'bands': [_figures(counts, low_m, high_m) for low_m, high_m in _rows()],
-        'to_20_m': _figures(counts, 0.0, 20.0),
-        'to_40_m': _figures(counts, 0.0, 40.0),
-        'boundary_outside': counts.outside,
-    }
-
-
-def describe_metric(counts: MetricCounts) -> str:
-    """Return the scores as a table, one row for each band that has cells or vertices."""
-    rows = [
-        ('distance', 'free IoU', 'occluded marked free', 'obstacle recall', 'boundary p50', 'p95',
-         'within 0.15 m', 'within 0.5 m'),
-    ]  # fmt: skip
-    for low_m, high_m in (*_rows(), (0.0, 20.0), (20.0, 40.0), (0.0, 40.0)):
-        scores = counts.between(low_m, high_m)
-        if not (scores.vertices or scores.occluded or not math.isnan(scores.free_iou)):
-            continue
-        rows.append(
-            (
-                f'{low_m:g} to {high_m:g} m' if high_m < math.inf else f'beyond {low_m:g} m',
-                _share(scores.free_iou),
-                f'{scores.occluded_free} of {scores.occluded}',
-                _share(scores.obstacle_recall),
-                _metres(scores.boundary_error_m(50)),
-                _metres(scores.boundary_error_m(95)),
-                _share(scores.boundary_within(0.15)),
-                _share(scores.boundary_within(0.5)),
-            )
-        )
-    return table(rows, '<>>>>>>>')
-
-
-def _rows() -> list[tuple[float, float]]:
-    return list(zip((0.0, *BANDS_M[:-1]), BANDS_M, strict=True))
-
-
-def _figures(counts: MetricCounts, low_m: float, high_m: float) -> dict[str, Any]:
-    scores = counts.between(low_m, high_m)
-    return {
-        'from_m': low_m,
-        'to_m': _plain(high_m),
-        'free_iou': _plain(scores.free_iou),
-        'occluded_cells': scores.occluded,
-        'occluded_cells_marked_free': scores.occluded_free,
-        'obstacle_recall': _plain(scores.obstacle_recall),
-        'obstacle_precision': _plain(scores.obstacle_precision),
-        'boundary_vertices': scores.vertices,
-        'boundary_error_m': {
-            f'p{percent}': _plain(scores.boundary_error_m(percent)) for percent in (50, 95, 99)
-        },
-        'boundary_within_0.15_m': _plain(scores.boundary_within(0.15)),
-        'boundary_within_0.5_m': _plain(scores.boundary_within(0.5)),
-    }
-
-
 def _ranges(
     shape: tuple[int, ...],
     resolution_m: float,
@@ -306,15 +264,3 @@ def _polar(points_m: ArrayLike, camera_m: tuple[float, float]) -> tuple[Floats, 
 
 def _ratio(part: Counts, whole: Counts) -> float:
     return int(part.sum()) / int(whole.sum()) if whole.any() else math.nan
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _share(value: float) -> str:
-    return '-' if math.isnan(value) else f'{value:.4f}'
-
-
-def _metres(value: float) -> str:
-    return '-' if math.isnan(value) else f'{value:.2f} m'

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import SourceError
-from mfaranet_ros.evaluation.report.report_file import SCHEMA, VERSION
+from mfaranet_ros.evaluation.report.figures import SCHEMA, VERSION
 
 DRAWS = 2000
 CONFIDENCE = 0.95

@@ -15,8 +15,8 @@ from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.core.frame import Result, Timings
 from mfaranet_ros.evaluation.metrics.counts import Labels
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part
-from mfaranet_ros.evaluation.runs.sample import Sample
 from mfaranet_ros.evaluation.runs.score import Scorer
+from mfaranet_ros.evaluation.runs.sources import Sample
 from mfaranet_ros.evaluation.runs.specs import Spec
 from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.processor import FrameProcessor

@@ -14,13 +14,12 @@ from pathlib import Path
 import jinja2
 
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
-from mfaranet_ros.evaluation.metrics.describe import band_names
 from mfaranet_ros.evaluation.metrics.measures import flicker, reliability
-from mfaranet_ros.evaluation.metrics.metric import BANDS_M
+from mfaranet_ros.evaluation.metrics.metric import BANDS
 from mfaranet_ros.evaluation.report import plots
+from mfaranet_ros.evaluation.report.figures import About, class_scores
 from mfaranet_ros.evaluation.report.frame_images import MEDIAN, WORST, Shown
-from mfaranet_ros.evaluation.report.report import cell, class_scores
-from mfaranet_ros.evaluation.report.report_file import About
+from mfaranet_ros.evaluation.report.tables import cell
 from mfaranet_ros.evaluation.runs.parts import Part, Results
 from mfaranet_ros.monitoring.monitor import PROCESSING
 
@@ -263,14 +262,14 @@ def _part_table(about: About, results: Results) -> Table:
 
 def _distance_table(part: Part) -> Table:
     rows = []
-    for band, name in enumerate(band_names()):
+    for band, name in enumerate(BANDS):
         if not part.counts.pixels[band].any():
             continue
         matrix = part.counts.matrix(band)
         changed = flicker(part.counts.flicker[band])
         ece = reliability(part.counts.calibration[band]).ece
         values = map(cell, (matrix.mean_iou(), changed.still, changed.all, ece))
-        rows.append(Row((name, *_drivable(matrix, part), *values)))
+        rows.append(Row((str(name), *_drivable(matrix, part), *values)))
     head = (
         'ground at', 'drivable IoU', 'precision', 'recall', 'mean IoU',
         'flicker, ground truth unchanged', 'flicker', 'ECE',
@@ -279,16 +278,16 @@ def _distance_table(part: Part) -> Table:
 
 
 def _metric_table(part: Part) -> Table:
-    rows, edges = [], (0.0, *BANDS_M)
-    for name, low, high in zip(band_names(), edges[:-1], edges[1:], strict=True):
-        scores = part.counts.metric.between(low, high)
+    rows = []
+    for band in BANDS:
+        scores = part.counts.metric.between(*band)
         if math.isnan(scores.free_iou) and not scores.vertices and not scores.occluded:
             continue
         errors_m = (scores.boundary_error_m(percent) for percent in (50, 95))
         rows.append(
             Row(
                 (
-                    name,
+                    str(band),
                     cell(scores.free_iou),
                     f'{scores.occluded_free} of {scores.occluded}',
                     cell(scores.obstacle_recall),

@@ -22,9 +22,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mfaranet_ros.evaluation.metrics.counts import NOWHERE
-from mfaranet_ros.evaluation.metrics.describe import band_names
-from mfaranet_ros.evaluation.metrics.metric import BANDS_M
+from mfaranet_ros.evaluation.metrics.metric import BANDS
 from mfaranet_ros.evaluation.runs.parts import Part
 from mfaranet_ros.monitoring.monitor import PROCESSING
 
@@ -187,8 +185,8 @@ def distance_bars(part: Part) -> str:
     if part.scores is None or not part.has_distances:
         return ''
     values = [
-        (name, iou, f'{iou:.3f}')
-        for band, name in zip(range(NOWHERE), band_names(), strict=True)
+        (str(name), iou, f'{iou:.3f}')
+        for band, name in enumerate(BANDS)
         if not math.isnan(iou := part.counts.matrix(band).drivable(part.label_set).iou)
     ]
     return bars('IoU of the drivable area by distance', values)
@@ -196,12 +194,12 @@ def distance_bars(part: Part) -> str:
 
 def boundary_bars(part: Part) -> str:
     """Return the 95th percentile of the boundary's error, by its distance."""
-    values, edges = [], (0.0, *BANDS_M)
-    for name, low, high in zip(band_names(), edges[:-1], edges[1:], strict=True):
-        scores = part.counts.metric.between(low, high)
+    values = []
+    for band in BANDS:
+        scores = part.counts.metric.between(*band)
         if scores.vertices:
             error_m = scores.boundary_error_m(95)
-            values.append((name, min(error_m, 100.0), f'{error_m:.2f} m'))
+            values.append((str(band), min(error_m, 100.0), f'{error_m:.2f} m'))
     most = max((error_m for _, error_m, _ in values), default=1.0)
     return bars('95th percentile of the boundary error', values, max(most, 1e-9))
 

@@ -24,12 +24,7 @@ from mfaranet_ros.data.bags.transforms import static_transforms
 from mfaranet_ros.data.ground_truth import GroundTruth, PairingReport, read_labels
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.data.pairing import Pairing, Shot
-from mfaranet_ros.evaluation.runs.sample import (
-    Entry,
-    MetricGroundTruth,
-    Sample,
-    Selection,
-)
+from mfaranet_ros.evaluation.runs.sources import Entry, MetricGroundTruth, Sample, Selection
 from mfaranet_ros.geometry.ground_source import Ground, GroundSource, ParameterPoses
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.decode import decode

@@ -22,7 +22,7 @@ from mfaranet_ros.core.errors import (
     SourceError,
 )
 from mfaranet_ros.core.frame import Output
-from mfaranet_ros.evaluation.report.record import Record
+from mfaranet_ros.evaluation.runs.frame_log import Record
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
 from mfaranet_ros.evaluation.runs.specs import SourceSummary, Spec

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from mfaranet_ros.core.labels import LabelSet, Role
+from mfaranet_ros.evaluation.metrics.confusion import ImageScore, Scores, score_image
 from mfaranet_ros.evaluation.metrics.counts import NOWHERE, Counts
 from mfaranet_ros.evaluation.metrics.measures import (
     Flicker,
@@ -21,8 +22,7 @@ from mfaranet_ros.evaluation.metrics.measures import (
     reliability,
     spreads,
 )
-from mfaranet_ros.evaluation.metrics.scores import ImageScore, Scores, score_image
-from mfaranet_ros.evaluation.report.record import FrameRecord, Record, Skipped
+from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, Record, Skipped
 from mfaranet_ros.evaluation.runs.specs import SourceSummary
 from mfaranet_ros.monitoring.monitor import PROCESSING
 

@@ -18,15 +18,14 @@ from mfaranet_ros.core.frame import Drivable, Frame, Result, Timings
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.images import Pairs, check_pairs, find_pairs
 from mfaranet_ros.data.labels import GroundTruthReader
-from mfaranet_ros.evaluation.metrics.scores import Scores
-from mfaranet_ros.evaluation.report.record import Record
+from mfaranet_ros.evaluation.metrics.confusion import Scores
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
-from mfaranet_ros.evaluation.runs.folder_source import FolderSource
+from mfaranet_ros.evaluation.runs.frame_log import Record
 from mfaranet_ros.evaluation.runs.jobs import Event, RunConfig, run_here
 from mfaranet_ros.evaluation.runs.method import METHODS
 from mfaranet_ros.evaluation.runs.parts import Results, assemble
-from mfaranet_ros.evaluation.runs.sample import Sample, Selection
 from mfaranet_ros.evaluation.runs.score import Scorer, run_source
+from mfaranet_ros.evaluation.runs.sources import FolderSource, Sample, Selection
 from mfaranet_ros.evaluation.runs.specs import (
     BagSpec,
     FolderSpec,

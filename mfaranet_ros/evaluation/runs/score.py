@@ -11,12 +11,11 @@ from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
 from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result, Timings
 from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.evaluation.metrics.counts import Counts, Labels, PixelCounter
-from mfaranet_ros.evaluation.metrics.grid_boundary import boundary_of
-from mfaranet_ros.evaluation.metrics.ground import band_image
+from mfaranet_ros.evaluation.metrics.ground import band_image, boundary_of
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
-from mfaranet_ros.evaluation.report.record import FrameRecord, Record, Skipped
+from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, Record, Skipped
 from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
-from mfaranet_ros.evaluation.runs.sample import Entry, Sample, Source
+from mfaranet_ros.evaluation.runs.sources import Entry, Sample, Source
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.ground_source import FixedGround
 from mfaranet_ros.monitoring.monitor import PROCESSING

@@ -17,8 +17,7 @@ from mfaranet_ros.data.ground_truth import SourceReport
 from mfaranet_ros.data.images import Layout, Pairs
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
-from mfaranet_ros.evaluation.runs.folder_source import FolderSource
-from mfaranet_ros.evaluation.runs.sample import Selection
+from mfaranet_ros.evaluation.runs.sources import FolderSource, Selection
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 

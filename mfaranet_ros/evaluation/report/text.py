@@ -1,20 +1,22 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The measures of an evaluation as text for the terminal."""
+"""The scores of an evaluation as text for the terminal."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable
 
+from mfaranet_ros.evaluation.metrics.confusion import BinaryScores, Scores
 from mfaranet_ros.evaluation.metrics.measures import flicker, reliability
-from mfaranet_ros.evaluation.metrics.metric import BANDS_M, describe_metric
-from mfaranet_ros.evaluation.metrics.tables import table
-from mfaranet_ros.evaluation.report.report import cell, describe
-from mfaranet_ros.evaluation.report.report_file import About
+from mfaranet_ros.evaluation.metrics.metric import BANDS, Band, MetricCounts
+from mfaranet_ros.evaluation.report.figures import About, class_scores
+from mfaranet_ros.evaluation.report.tables import cell, table
 from mfaranet_ros.evaluation.runs.parts import Part, Results
 from mfaranet_ros.monitoring.monitor import PROCESSING
+
+WORST = 3
+"""Number of the worst images that are named below the table."""
 
 
 def heading(about: About, results: Results) -> str:
@@ -64,7 +66,7 @@ def _distances(part: Part) -> str:
     if not part.has_distances:
         return ''
     rows = [('ground at', 'drivable IoU', 'precision', 'recall', 'mean IoU', 'flicker', 'ECE')]
-    for band, text in enumerate(band_names()):
+    for band, name in enumerate(BANDS):
         matrix = part.counts.matrix(band)
         scores = matrix.drivable(part.label_set)
         cells = (
@@ -76,17 +78,8 @@ def _distances(part: Part) -> str:
             reliability(part.counts.calibration[band]).ece,
         )
         if part.counts.pixels[band].any():
-            rows.append((text, *map(cell, cells)))  # type: ignore[arg-type]
+            rows.append((str(name), *map(cell, cells)))  # type: ignore[arg-type]
     return table(rows, '<>>>>>>')
-
-
-def band_names() -> list[str]:
-    """Return the names of the distance bands."""
-    edges = (0.0, *BANDS_M)
-    return [
-        f'{low:g} to {high:g} m' if math.isfinite(high) else f'beyond {low:g} m'
-        for low, high in itertools.pairwise(edges)
-    ]
 
 
 def _metric(part: Part) -> str:
@@ -110,3 +103,54 @@ def _parts(results: Results, budget_ms: float) -> str:
             )
         )
     return table(rows, '<>>>>>>')
+
+
+def describe(evaluation: Scores) -> str:
+    """Return the scores as a table, with the worst images under it."""
+    matrix, label_set = evaluation.matrix, evaluation.label_set
+    rows = [('class', 'IoU', 'precision', 'recall', 'share')]
+    for entry, scores in zip(label_set.classes, class_scores(evaluation), strict=True):
+        pixels = int(matrix.counts[entry.id].sum() + matrix.unlabeled[entry.id])
+        share = f'{100 * pixels / matrix.pixels:.2f} %' if matrix.pixels else '-'
+        rows.append((entry.name, *_cells(scores), share))
+    rows.append(('drivable', *_cells(matrix.drivable(label_set)), ''))
+    rows.append(('mean', cell(matrix.mean_iou()), '', '', ''))
+    lines = [table(rows, '<>>>>')]
+    lines.append(f'pixel accuracy {cell(matrix.pixel_accuracy())}')
+    scored = [image for image in evaluation.images if not math.isnan(image.mean_iou)]
+    worst = sorted(scored, key=lambda image: image.mean_iou)[:WORST]
+    named = (f'{image.name} ({image.mean_iou:.3f})' for image in worst)
+    return '\n'.join([*lines, f'lowest mean IoU: {", ".join(named) or "-"}'])
+
+
+def _cells(scores: BinaryScores) -> tuple[str, str, str]:
+    return cell(scores.iou), cell(scores.precision), cell(scores.recall)
+
+
+def describe_metric(counts: MetricCounts) -> str:
+    """Return the scores as a table, one row for each band that has cells or vertices."""
+    rows = [
+        ('distance', 'free IoU', 'occluded marked free', 'obstacle recall', 'boundary p50', 'p95',
+         'within 0.15 m', 'within 0.5 m'),
+    ]  # fmt: skip
+    for band in (*BANDS, Band(0.0, 20.0), Band(20.0, 40.0), Band(0.0, 40.0)):
+        scores = counts.between(*band)
+        if not (scores.vertices or scores.occluded or not math.isnan(scores.free_iou)):
+            continue
+        rows.append(
+            (
+                str(band),
+                cell(scores.free_iou),
+                f'{scores.occluded_free} of {scores.occluded}',
+                cell(scores.obstacle_recall),
+                _metres(scores.boundary_error_m(50)),
+                _metres(scores.boundary_error_m(95)),
+                cell(scores.boundary_within(0.15)),
+                cell(scores.boundary_within(0.5)),
+            )
+        )
+    return table(rows, '<>>>>>>>')
+
+
+def _metres(value: float) -> str:
+    return '-' if math.isnan(value) else f'{value:.2f} m'
