@@ -8,7 +8,7 @@ The live node, the evaluation, the demo and the benchmark call this very object;
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,17 +70,11 @@ class FrameProcessor:
     ) -> tuple[Result, ...]:
         """Segment images, those of one input size in one run of the network; see `__call__`."""
         wanted = frozenset(wanted)
-        inputs = [self._read(image) for image in images]
-        results: dict[int, Result] = {}
-        for indices in _by_input_size(inputs):
-            tensors = [inputs[index].tensor for index in indices]
-            lap = Laps()
-            logits = self.backend(tensors[0] if len(tensors) == 1 else torch.cat(tensors))
-            inference_ms = lap()
-            for row, index in enumerate(indices):
-                part = logits[row : row + 1]
-                results[index] = self._find(inputs[index], part, inference_ms, wanted)
-        return tuple(results[index] for index in range(len(inputs)))
+        answers = process_together([Job(self, image, wanted) for image in images])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return tuple(answer for answer in answers if isinstance(answer, Result))
 
     def _read(self, image: MessageLike | Frame) -> _Input:
         lap, decode_ms = Laps(), None
@@ -150,6 +144,58 @@ class FrameProcessor:
 
 
 @dataclass(frozen=True, eq=False)
+class Job:
+    """One image of a round: the processor whose settings and ground count, and what is wanted."""
+
+    processor: FrameProcessor
+    image: MessageLike | Frame
+    wanted: frozenset[Output]
+
+
+def process_together(jobs: Sequence[Job]) -> tuple[Result | Exception, ...]:
+    """Segment images of several cameras, those of one input size in one run of the network.
+
+    The processors of all jobs have the same backend. An image that fails has its error in place
+    of a result, and changes nothing for the others: a run that fails is repeated image by image.
+    """
+    answers: dict[int, Result | Exception] = {}
+    inputs: dict[int, _Input] = {}
+    for index, job in enumerate(jobs):
+        try:
+            inputs[index] = job.processor._read(job.image)
+        except Exception as error:
+            answers[index] = error
+    for indices in _by_input_size(inputs):
+        answers.update(_run(jobs, inputs, indices))
+    return tuple(answers[index] for index in range(len(jobs)))
+
+
+def _run(
+    jobs: Sequence[Job], inputs: Mapping[int, _Input], indices: Sequence[int]
+) -> dict[int, Result | Exception]:
+    """Return the answers of the jobs with these indices, whose inputs have one size."""
+    tensors = [inputs[index].tensor for index in indices]
+    lap = Laps()
+    try:
+        backend = jobs[indices[0]].processor.backend
+        logits = backend(tensors[0] if len(tensors) == 1 else torch.cat(tensors))
+    except Exception as error:
+        if len(indices) == 1:
+            return {indices[0]: error}
+        alone = (_run(jobs, inputs, (index,)) for index in indices)
+        return {index: answer for answers in alone for index, answer in answers.items()}
+    inference_ms = lap()
+    answers: dict[int, Result | Exception] = {}
+    for row, index in enumerate(indices):
+        job, part = jobs[index], logits[row : row + 1]
+        try:
+            answers[index] = job.processor._find(inputs[index], part, inference_ms, job.wanted)
+        except Exception as error:
+            answers[index] = error
+    return answers
+
+
+@dataclass(frozen=True, eq=False)
 class _Input:
     """A frame ready for the network: tensor (1, 3, h, w), normalised."""
 
@@ -159,9 +205,9 @@ class _Input:
     timings: Timings
 
 
-def _by_input_size(inputs: Sequence[_Input]) -> Iterable[list[int]]:
+def _by_input_size(inputs: Mapping[int, _Input]) -> Iterable[list[int]]:
     """Return the indices of the inputs, those of equal height and width together."""
     groups: dict[tuple[int, int], list[int]] = {}
-    for index, one in enumerate(inputs):
+    for index, one in inputs.items():
         groups.setdefault(one.geometry.input, []).append(index)
     return groups.values()

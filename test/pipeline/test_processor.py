@@ -21,6 +21,7 @@ from mfaranet_ros.geometry.ground_source import FixedGround, GroundSource
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.build import build_processor, prepare
 from mfaranet_ros.pipeline.messages import Header, Image, Time
+from mfaranet_ros.pipeline.processor import MASK, Job, process_together
 
 SIZE = (48, 64)
 MOCK = replace(PipelineConfig(), {'runtime.backend': 'mock', 'ground.resolution': 0.5})
@@ -175,3 +176,33 @@ def test_what_is_prepared_is_described():
     assert facts['operating_point'] == '2@32x48'
     assert facts['backend'] == 'mock'
     assert facts['weights'] == 'none'
+
+
+def test_a_round_serves_each_camera_by_its_own_settings_and_one_bad_image_harms_no_other(
+    toy, ground
+):
+    metric = frozenset({Output.MASK, Output.GRID})
+    front = dataclasses.replace(toy, ground=ground, config=replace(MOCK, {'ground.x': 1.0}))
+    late = dataclasses.replace(toy, now_ns=lambda: 10**12)
+    first, second = random_frame(1), random_frame(2)
+    broken = dataclasses.replace(message_of(first), encoding='32FC1')
+    answers = process_together([
+        Job(front, first, metric), Job(toy, broken, MASK), Job(late, second, MASK),
+        Job(toy, second, MASK),
+    ])  # fmt: skip
+    np.testing.assert_array_equal(answers[0].labels, toy(first).labels)
+    assert answers[0].drivable.grid is not None
+    assert isinstance(answers[1], DecodeError)
+    assert isinstance(answers[2], StaleFrame)
+    np.testing.assert_array_equal(answers[3].labels, toy(second).labels)
+    assert answers[3].drivable.grid is None
+    assert answers[0].timings.inference_ms == answers[3].timings.inference_ms  # one run
+
+
+def test_a_run_that_fails_is_repeated_image_by_image():
+    backend = MockBackend(11, fail=lambda number: InferenceError('once') if not number else None)
+    processor = build_processor(MOCK, backend=backend)
+    jobs = [Job(processor, random_frame(seed), MASK) for seed in range(2)]
+    answers = process_together(jobs)
+    assert [answer.labels.shape for answer in answers] == [SIZE, SIZE]
+    assert backend.frames == 3
