@@ -53,7 +53,15 @@ setup(
     maintainer_email='maintainers@mfaranet-ros.example',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed', 'backends/*.jpg', 'evaluation/report/*.j2', 'weights/*']},
+    package_data={
+        NAME: [
+            'py.typed',
+            'backends/*.jpg',
+            'core/*.json',
+            'evaluation/report/*.j2',
+            'weights/*',
+        ],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (SHARE, ['package.xml']),
@@ -66,6 +74,7 @@ setup(
     install_requires=[
         'av>=12',
         'jinja2>=3.0',
+        'jsonschema>=4.0',
         'lz4>=4',
         'matplotlib>=3.6',
         'mcap>=1.1',

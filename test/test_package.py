@@ -29,6 +29,7 @@ ROSDEP_KEYS = {
     'av': 'python3-av',
     'cv2': 'python3-opencv',
     'jinja2': 'python3-jinja2',
+    'jsonschema': 'python3-jsonschema',
     'matplotlib': 'python3-matplotlib',
     'numpy': 'python3-numpy',
     'tf2_ros': 'tf2_ros_py',  # the Python module of that package has the name of the C++ one
