@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from mfaranet_ros.benchmark.drawing import DrawingTimes, measure_drawing
-from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.progress import Progress
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_drive_arguments, scene_options
 from mfaranet_ros.cli.setting_arguments import parse_size
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.scenes.options import resized
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
     print(table(times))
     if args.json:
         figures = [{**vars(entry), 'rate_hz': entry.rate_hz} for entry in times]
-        write_json(args.json, {'seed': args.seed, 'sizes': figures, 'versions': about()})
+        write_json(args.json, {'seed': args.seed, 'sizes': figures, 'versions': versions()})
     return 0
 
 

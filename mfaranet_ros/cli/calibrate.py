@@ -14,9 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mfaranet_ros.backends.device import resolve_device
-from mfaranet_ros.cli.about import about
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.report.tables import table
 from mfaranet_ros.models import create_model, get_model_entry, read_weights
 from mfaranet_ros.training.calibrate import (
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
     save_calibrated(model.cpu(), weights, calibration, args.out, held_out.label_set)
     print(summarise(calibration, args.out))
     if args.json:
-        write_json(args.json, {**asdict(calibration), 'about': about()})
+        write_json(args.json, {**asdict(calibration), 'about': versions()})
     return 0
 
 

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import ConfigError, SourceError
+from mfaranet_ros.core.files import write_json
 from mfaranet_ros.evaluation.report.compare import (
     CONFIDENCE,
     DRAWS,

@@ -21,10 +21,10 @@ from mfaranet_ros.benchmark.live_run import (
     LiveRun,
     MetricComparison,
 )
-from mfaranet_ros.cli.about import about
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import OutputError
+from mfaranet_ros.core.files import write_json
 from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.report.contact_sheet import (
     Legend,
     View,
@@ -180,7 +180,7 @@ def make_figures(
         if metric is not None and has_metric
         else None,
         'model': run.model(),
-        'versions': about(),
+        'versions': versions(),
     }
 
 

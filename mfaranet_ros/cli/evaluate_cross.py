@@ -11,11 +11,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mfaranet_ros.cli.about import about
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json
 from mfaranet_ros.core.frame import Frame, Output
 from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.data.images import Pairs
 from mfaranet_ros.data.label_table import read_table
 from mfaranet_ros.evaluation.metrics.confusion import Scores
@@ -99,7 +99,7 @@ def run_cross(args: argparse.Namespace, pipeline: FrameProcessor, pairs: Pairs) 
         scores = score_across(predict, pairs, labels, lambda: bar.update())
     print(describe_across(scores))
     if args.json:
-        write_json(args.json, {**figures_across(scores), 'about': about()})
+        write_json(args.json, {**figures_across(scores), 'about': versions()})
     return 0
 
 

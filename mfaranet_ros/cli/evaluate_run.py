@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.progress import Progress
-from mfaranet_ros.cli.report import write_json, write_text
 from mfaranet_ros.core.config import PipelineConfig, settings_of, value_of
 from mfaranet_ros.core.errors import OutputError, SourceError
+from mfaranet_ros.core.files import write_json, write_text
 from mfaranet_ros.core.frame import Output
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.report.figures import About, report
 from mfaranet_ros.evaluation.report.frame_images import choose, show
 from mfaranet_ros.evaluation.report.text import describe_results, heading
@@ -230,7 +230,7 @@ def _about(
         model=model,
         method=wanted.method,
         given=given,
-        versions=about(),
+        versions=versions(),
         config=_settings(pipeline.config),
         run=speed,
         seconds=seconds,

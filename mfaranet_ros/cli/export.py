@@ -14,13 +14,13 @@ from mfaranet_ros.backends.export import export_network, figures, in_words, trte
 from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.backends.onnx_file import sidecar_path
 from mfaranet_ros.backends.onnx_graph import OUTPUTS, PRECISIONS
-from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.progress import Progress
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.setting_arguments import MODEL_ARGUMENTS, parse_size
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json
 from mfaranet_ros.core.settings import parse_settings
+from mfaranet_ros.core.versions import versions
 
 STEPS = 3
 
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
             precision=args.precision,
             outputs=args.outputs,
             size=size,
-            versions=about(),
+            versions=versions(),
             on_step=on_step,
         )
     lines = trtexec_lines(args.out, size, given)

@@ -13,9 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mfaranet_ros.cli.progress import Progress
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.config import Value
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json
 from mfaranet_ros.core.processes import (
     Child,
     Children,

@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.progress import track
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
 from mfaranet_ros.cli.setting_arguments import parse_numbers
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.data.synthetic_writer import SceneBag, SceneFolder, SceneOutput
 from mfaranet_ros.scenes.grid import GridExtent
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
@@ -80,7 +80,7 @@ def main(args: argparse.Namespace) -> int:
                 'seed': args.seed,
                 'size': [drive.camera.height, drive.camera.width],
                 'options': vars(drive.options),
-                'versions': about(),
+                'versions': versions(),
             },
         )
     return 0

@@ -19,12 +19,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mfaranet_ros.cli.about import about
 from mfaranet_ros.cli.progress import Progress
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.config import Value, settings_of, value_of
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json
 from mfaranet_ros.core.settings import parse_settings
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.report.tables import table
 from mfaranet_ros.training.checkpoints import BEST, CURVES, LAST
 from mfaranet_ros.training.config import RECIPES, TrainConfig, make_config
@@ -98,7 +98,7 @@ def main(args: argparse.Namespace) -> int:
     if os.environ.get('RANK', '0') == '0':  # of several processes only the first one prints
         print(summarise(result))
         if args.json:
-            write_json(args.json, {**figures(result), 'about': about()})
+            write_json(args.json, {**figures(result), 'about': versions()})
     return 0 if result.finished else STOPPED
 
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mfaranet_ros.core.errors import OutputError, SourceError
 
@@ -53,6 +55,16 @@ def write_files(
         for written in temporary.values():
             with suppress(OSError):
                 written.unlink(missing_ok=True)
+
+
+def write_json(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write figures as JSON, in a folder that is made where it is missing; raises OutputError."""
+    write_text(path, json.dumps(figures, indent=2) + '\n')
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, in a folder that is made where it is missing; raises OutputError."""
+    write_file(path, text, parents=True, advice='give another FILE')
 
 
 def make_folder(folder: Path, *, advice: str = '') -> None:

@@ -10,8 +10,8 @@ import pytest
 from mfaranet_ros.benchmark import transport
 from mfaranet_ros.cli import main as command
 from mfaranet_ros.cli.benchmark_transport import table
-from mfaranet_ros.cli.report import write_json
 from mfaranet_ros.core.errors import OutputError
+from mfaranet_ros.core.files import write_json
 
 LOAD = transport.Load(height=1024, width=2048, rate_hz=20.0, frames=100)
 

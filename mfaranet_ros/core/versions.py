@@ -1,24 +1,25 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What a report says of the machine and the software it was made with."""
+"""The machine and the software that decide about figures, for reports."""
 
 from __future__ import annotations
 
 import os
 import platform
+import sys
 
 import cv2
 import numpy as np
-import torch
 
 from mfaranet_ros import __version__
 
 
-def about() -> dict[str, str]:
-    """Return name and version of all that decides about figures."""
+def versions() -> dict[str, str]:
+    """Return names and versions; torch is `not used` where nothing has imported it."""
+    torch = sys.modules.get('torch')
     return {
         'mfaranet_ros': __version__,
-        'torch': torch.__version__,
+        'torch': torch.__version__ if torch else 'not used',
         'numpy': np.__version__,
         'opencv': cv2.__version__,
         'python': platform.python_version(),
