@@ -25,6 +25,7 @@ from mfaranet_ros.models import (
 from mfaranet_ros.training.config import NetworkConfig, TrainConfig
 from mfaranet_ros.training.datasets import Cache, class_shares, count_classes
 from mfaranet_ros.training.depthwise import keep_depthwise_precise
+from mfaranet_ros.training.distillation import Teacher
 from mfaranet_ros.training.distributed import DistributedContext, synchronise_normalisation
 from mfaranet_ros.training.feed import Feed
 from mfaranet_ros.training.freeze import freeze
@@ -49,7 +50,7 @@ class Parts:
 
     data_hash: of the names of all images; a run is only resumed on the same.
     begun_with: the weights file it began with, None from scratch. backbone: that of others which
-    its backbone began with, None without.
+    its backbone began with, None without. teacher: what is distilled, None without.
     """
 
     config: TrainConfig
@@ -64,6 +65,8 @@ class Parts:
     model: SegmentationModel
     begun_with: Weights | None
     backbone: Weights | None
+    teacher_weights: Weights | None
+    teacher: Teacher | None
     loss: JointLoss
     optimizer: torch.optim.Optimizer
     average: MovingAverage | None
@@ -86,6 +89,9 @@ def assemble(config: TrainConfig, device: torch.device, world: DistributedContex
     entry = get_model_entry(config.network.name)
     begun_with, backbone = _read_beginning(config.network)
     model = _make_model(config, len(label_set), begun_with, backbone, device, world)
+    feed = Feed(device, config.run.precision, entry.mean, entry.std)
+    taught_by = read_weights(config.network.teacher) if config.network.teacher else None
+    teacher = None if taught_by is None else Teacher(taught_by, label_set, feed)
     loader, weights = _make_loader(config, train, threads, device, world)
     return Parts(
         config=config,
@@ -95,11 +101,13 @@ def assemble(config: TrainConfig, device: torch.device, world: DistributedContex
         validation=validation,
         data_hash=_hash((*train_set.names, '', *validation_set.names)),
         threads=threads,
-        feed=Feed(device, config.run.precision, entry.mean, entry.std),
+        feed=feed,
         loader=loader,
         model=model,
         begun_with=begun_with,
         backbone=backbone,
+        teacher_weights=taught_by,
+        teacher=teacher,
         loss=JointLoss(
             config.loss,
             None if weights is None else weights.to(device),

@@ -8,13 +8,14 @@ are given, and each is a `--set NAME=VALUE` of `mfaranet train`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mfaranet_ros.core.config import replace, setting
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.training.conditions import CONDITIONS
+from mfaranet_ros.training.views import VIEWS
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class NetworkConfig:
     weights: str = setting('', 'weights file to begin with; empty: from scratch')
     backbone_weights: str = setting(
         '', 'state_dict of timm or torchvision that the backbone begins with; docs/models.md'
+    )
+    teacher: str = setting(
+        '', 'weights file of a trained network whose probabilities are learned, too; empty: none'
     )
     backbone: str = setting(
         'auto',
@@ -105,8 +109,14 @@ class AugmentConfig:
     )
     conditions: tuple[str, ...] = setting(
         tuple(CONDITIONS),
-        'weather, light and camera faults to draw from, with blanks between them',
+        'weather, light and camera faults to draw from, separated by blanks',
         items=str,
+    )
+    view_share: float = setting(
+        0.0, 'share of the images shown in the view of another camera', low=0.0, high=1.0
+    )
+    views: tuple[str, ...] = setting(
+        tuple(VIEWS), 'views to draw from, separated by blanks', items=str
     )
 
 
@@ -137,6 +147,12 @@ class LossConfig:
         'weights of rare classes: none; sqrt: one over the root of their share; log: one over the '
         'logarithm of 1.02 + share',
         choices=('none', 'sqrt', 'log'),
+    )
+    distillation: float = setting(
+        0.0, "weight of the distance to the teacher's probabilities", low=0.0, high=100.0
+    )
+    distillation_temperature: float = setting(
+        2.0, 'logits of both networks are divided by it', low=0.1, high=20.0
     )
     stride: int = setting(
         1, 'the loss looks at every n-th row and column of the labels', low=1, high=4
@@ -290,7 +306,15 @@ def make_config(recipe: str, values: Mapping[str, Any]) -> TrainConfig:
             f'augment.scale_min = {config.augment.scale_min:g} is above augment.scale_max = '
             f'{config.augment.scale_max:g}: exchange them'
         )
-    _check_conditions(config.augment)
+    _check_names(
+        'condition', config.augment.conditions, CONDITIONS, config.augment.condition_share
+    )
+    _check_names('view', config.augment.views, VIEWS, config.augment.view_share)
+    if bool(config.network.teacher) != bool(config.loss.distillation):
+        raise ConfigError(
+            f'network.teacher = {config.network.teacher!r} and loss.distillation = '
+            f'{config.loss.distillation:g}: distillation needs both, a file and a weight above 0'
+        )
     if not config.run.epochs and not config.run.max_minutes:
         raise ConfigError('run.epochs and run.max_minutes are both 0: give the run an end')
     if config.data.mixture and (config.data.root or config.data.leave_out):
@@ -305,12 +329,14 @@ def make_config(recipe: str, values: Mapping[str, Any]) -> TrainConfig:
     return config
 
 
-def _check_conditions(config: AugmentConfig) -> None:
-    for name in config.conditions:
-        if name not in CONDITIONS:
-            raise UnknownNameError('condition', name, CONDITIONS)
-    if config.condition_share and not config.conditions:
+def _check_names(
+    what: str, names: tuple[str, ...], allowed: Collection[str], share: float
+) -> None:
+    for name in names:
+        if name not in allowed:
+            raise UnknownNameError(what, name, allowed)
+    if share and not names:
         raise ConfigError(
-            f'augment.condition_share = {config.condition_share:g}, but augment.conditions names '
-            'none: name some, or set the share to 0'
+            f'augment.{what}_share = {share:g}, but augment.{what}s names none: name some, or set '
+            'the share to 0'
         )

@@ -16,8 +16,10 @@ from mfaranet_ros.training.assembly import Parts
 from mfaranet_ros.training.config import RECIPES, TrainConfig
 from mfaranet_ros.training.history import Row
 
-PRIVATE = ('data.root', 'data.mixture', 'network.weights', 'network.backbone_weights')
-"""Settings that are paths of somebody's machine."""
+PRIVATE = (
+    'data.root', 'data.mixture', 'network.weights', 'network.backbone_weights', 'network.teacher',
+)  # fmt: skip
+"""Settings that are paths on the machine of the training."""
 
 
 def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[str, str]:
@@ -35,6 +37,7 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
         'changed': changed,
         'begun_with': _origin(parts.begun_with),
         'backbone_begun_with': parts.backbone and {'sha256': parts.backbone.sha256},
+        'teacher': parts.teacher_weights and {'sha256': parts.teacher_weights.sha256},
         'data': _data(parts),
         'images': len(parts.train),
         'names_sha256': parts.data_hash,

@@ -24,10 +24,15 @@ class Feed:
         self, device: torch.device, precision: str, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         self.device = device
+        self.precision = precision
         self.mixed = precision == 'bfloat16' or (precision == 'auto' and _has_bfloat16(device))
         factor = 1 / torch.tensor(std, dtype=torch.float32)
         self._gain = (factor / 255).view(1, 3, 1, 1).to(device)
         self._offset = (-torch.tensor(mean) * factor).view(1, 3, 1, 1).to(device)
+
+    def normalised_by(self, mean: Sequence[float], std: Sequence[float]) -> Feed:
+        """Return one for a network with other statistics."""
+        return Feed(self.device, self.precision, mean, std)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 (N, H, W, 3) RGB as float32 (N, 3, H, W), in memory channels last."""

@@ -35,6 +35,7 @@ class Row:
     segmentation: float
     boundary: float
     attention: float
+    distillation: float
     images_per_s: float
     skipped: int
     mean_iou: float | None = None
@@ -67,14 +68,21 @@ MARGIN = (40, 30, 40, 60)
 """Left out of a panel at its top, right, bottom and left, in px."""
 
 _WHITE, _BLACK, _LIGHT = (255, 255, 255), (40, 40, 40), (225, 225, 225)
-_COLORS = ((180, 90, 20), (30, 120, 230), (60, 160, 60), (150, 60, 150), (60, 60, 200))
+_COLORS = (
+    (180, 90, 20),
+    (30, 120, 230),
+    (60, 160, 60),
+    (150, 60, 150),
+    (60, 60, 200),
+    (20, 160, 160),
+)
 
 Points = list[tuple[float, float]]
 
 
 def draw_curves(rows: Sequence[Row]) -> bytes:
     """Return a png: the loss and its parts on the left, the scores on the right, by epoch."""
-    parts = ('loss', 'fused', 'segmentation', 'boundary', 'attention')
+    parts = ('loss', 'fused', 'segmentation', 'boundary', 'attention', 'distillation')
     losses = {part: [(float(r.epoch), float(getattr(r, part))) for r in rows] for part in parts}
     scores = {
         name: [(float(r.epoch), float(getattr(r, name))) for r in rows if r.mean_iou is not None]

@@ -178,7 +178,8 @@ class _Run:
         for image, label in zip(images, labels, strict=True):
             with parts.feed.autocast():
                 outputs = parts.model.stage_outputs(parts.feed.normalise(image))
-            loss = parts.loss(outputs, label.to(parts.feed.device, non_blocking=True))
+            given = label.to(parts.feed.device, non_blocking=True)
+            loss = parts.loss(outputs, given, parts.teacher and parts.teacher(image))
             (loss.total / config.accumulate).backward()  # type: ignore[no-untyped-call]
             self.tally.add(loss, 1 / config.accumulate)
         gradients = [p.grad for p in parts.model.parameters() if p.grad is not None]

@@ -25,6 +25,7 @@ from mfaranet_ros.data.label_table import ClassSet
 from mfaranet_ros.models import StageOutputs
 from mfaranet_ros.models.layers import resize
 from mfaranet_ros.training.config import LossConfig
+from mfaranet_ros.training.distillation import distillation_loss
 from mfaranet_ros.training.distributed import ALONE, DistributedContext
 
 BOUNDARY_WINDOW = 5
@@ -45,11 +46,13 @@ class LossParts:
     segmentation: Tensor
     boundary: Tensor
     attention: Tensor
+    distillation: Tensor
 
     @property
     def total(self) -> Tensor:
-        """What is made small."""
-        return self.fused + self.segmentation + self.boundary + self.attention
+        """What is minimised."""
+        supervised = self.fused + self.segmentation + self.boundary + self.attention
+        return supervised + self.distillation
 
 
 class JointLoss:
@@ -71,10 +74,13 @@ class JointLoss:
         self.world = world
         self.sets = tuple(sets)
 
-    def __call__(self, outputs: StageOutputs, labels: Tensor) -> LossParts:
+    def __call__(
+        self, outputs: StageOutputs, labels: Tensor, teacher: Tensor | None = None
+    ) -> LossParts:
         """Return the parts; labels: uint8 (N, H, W), 255 where a pixel counts for nothing.
 
         They are classes and, from the number of classes on, the partial labels of `sets`.
+        teacher: coarse logits of another network, float (N, C, h, w), None without one.
         """
         config = self.config
         classes = outputs.scores[0].shape[1]
@@ -87,7 +93,7 @@ class JointLoss:
         known = None if known is None else known[:, rows][:, :, columns]
         labels = labels[:, rows][:, :, columns].long()
         zero = outputs.scores[0].new_zeros((), dtype=torch.float32)
-        fused = segmentation = boundary = attention = zero
+        fused = segmentation = boundary = attention = distillation = zero
         if outputs.attentions and config.fused:
             loss = pixel_loss(outputs.fused, labels, self.sets)
             fused = config.fused * mean_loss(loss, labels, self.class_weights, self.world)
@@ -100,7 +106,11 @@ class JointLoss:
                     logits, boundary_ground_truth, self.world, known
                 )
                 attention = attention + config.attention * self._attention(loss, labels, logits)
-        return LossParts(fused, segmentation, boundary, attention)
+        if teacher is not None:
+            distillation = config.distillation * distillation_loss(
+                outputs.fused, teacher, config.distillation_temperature
+            )
+        return LossParts(fused, segmentation, boundary, attention, distillation)
 
     def _hard(self, loss: Tensor, labels: Tensor) -> Tensor:
         config = self.config

@@ -16,8 +16,8 @@ from mfaranet_ros.training.distributed import DistributedContext
 from mfaranet_ros.training.history import Row
 from mfaranet_ros.training.losses import LossParts
 
-PARTS = ('fused', 'segmentation', 'boundary', 'attention')
-"""Of the loss, in the order in which they are summed up."""
+PARTS = ('fused', 'segmentation', 'boundary', 'attention', 'distillation')
+"""The parts of the loss, in the order in which they are added up."""
 
 
 @dataclass

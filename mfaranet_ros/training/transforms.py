@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random changes of a training image and its labels, all drawn from one generator.
 
-Scaling, rotation, flip and crop are one map from the result to the image, so every pixel is
-interpolated once.
+Scaling, rotation, flip, crop and another camera's view are one map from the result to the image,
+so every pixel is interpolated once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mfaranet_ros.training.conditions import apply_condition
 from mfaranet_ros.training.config import AugmentConfig
 from mfaranet_ros.training.datasets import Sample
 from mfaranet_ros.training.paste import Paste
+from mfaranet_ros.training.views import PointMap, draw_view
 
 Random = np.random.Generator
 
@@ -49,7 +50,11 @@ class Augment:
         if self.paste is not None and random.random() < config.paste_share:
             sample = self.paste(sample, random)
         affine = draw_affine(config, sample.labels.shape, random, sample.scale)
-        image, labels = self._warp(sample, affine)
+        if config.view_share and random.random() < config.view_share:
+            name = config.views[int(random.integers(len(config.views)))]
+            image, labels = self._remap(sample, affine, draw_view(name, random))
+        else:
+            image, labels = self._warp(sample, affine)
         if random.random() < config.color_share:
             image = change_colors(image, config, random)
         if config.condition_share and random.random() < config.condition_share:
@@ -79,6 +84,44 @@ class Augment:
             borderValue=(UNLABELED,),
         )
         return np.asarray(image, np.uint8), np.asarray(labels, np.uint8)
+
+    def _remap(self, sample: Sample, affine: Affine, view: PointMap) -> tuple[Pixels, Pixels]:
+        return remap(sample, affine, view, (self.config.height, self.config.width), self.fill)
+
+
+def remap(
+    sample: Sample,
+    affine: Affine,
+    view: PointMap,
+    size: tuple[int, int],
+    fill: tuple[float, float, float],
+) -> tuple[Pixels, Pixels]:
+    """Return image and labels, uint8 (h, w, 3) and (h, w) of a size, in another camera's view.
+
+    fill: as of `Augment`.
+    """
+    height, width = sample.labels.shape
+    matrix = affine.astype(np.float32)
+    y, x = np.indices(size, np.float32)
+    middle = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)[:, None, None]
+    place = np.stack([m[0] * x + m[1] * y + m[2] for m in matrix])
+    half = np.float32(width / 2)
+    place = view((place - middle) / half) * half + middle
+    image = cv2.remap(
+        sample.image,
+        *place,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=fill,
+    )
+    labels = cv2.remap(
+        sample.labels,
+        *place,
+        cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(UNLABELED,),
+    )
+    return np.asarray(image, np.uint8), np.asarray(labels, np.uint8)
 
 
 def draw_affine(

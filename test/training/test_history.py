@@ -20,7 +20,7 @@ def make_rows(count, validated=()):
         Row(
             epoch=n, step=10 * n, minutes=0.5 * n, learning_rate=0.01, images_per_s=3.25,
             skipped=0, loss=4.0 / n, fused=1.0 / n, segmentation=2.0 / n, boundary=0.5 / n,
-            attention=0.5 / n,
+            attention=0.25 / n, distillation=0.25 / n,
             mean_iou=0.1 * n if n in validated else None,
             pixel_accuracy=0.2 * n if n in validated else None,
             iou=(0.5,) * 10 + (None,) if n in validated else (),
@@ -42,7 +42,7 @@ def test_log_without_an_epoch_is_a_header():
 
 
 @pytest.mark.parametrize('rows', [make_rows(0), make_rows(1), make_rows(40, {10, 40})], ids=len)
-def test_curves_are_a_image_of_two_panels(rows):
+def test_curves_are_an_image_of_two_panels(rows):
     image = cv2.imdecode(np.frombuffer(draw_curves(rows), np.uint8), cv2.IMREAD_COLOR)
     assert image.shape == (SIZE[0], 2 * SIZE[1], 3)
     colored = (np.ptp(image.astype(int), axis=2) > 40).sum()
