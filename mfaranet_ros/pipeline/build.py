@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -44,7 +45,7 @@ def build_processor(
         config.runtime, network.model, classes=len(network.label_set), size=size
     )
     preprocess = Preprocess(network.mean, network.std, size, backend.device, backend.dtype)
-    return FrameProcessor(network, backend, preprocess, config, label, ground, now_ns)
+    return FrameProcessor(network, backend, preprocess, postprocess, config, label, ground, now_ns)
 
 
 def prepare(processor: FrameProcessor) -> Facts:
@@ -52,11 +53,12 @@ def prepare(processor: FrameProcessor) -> Facts:
 
     Raises ConfigError or InferenceError if the backend does not do what the network does.
     """
+    preprocess: Any = processor.preprocess  # that of networks of torch has mean, std and device
     tested = run_self_test(
         processor.backend,
         processor.network.model,
-        processor.preprocess,
-        postprocess,
+        preprocess,
+        processor.postprocess,
         classes=len(processor.label_set),
     )
     height, width = processor.config.input.height, processor.config.input.width

@@ -93,6 +93,10 @@ class Preprocess:
         content = min(scaled[0], wanted[0] or scaled[0]), min(scaled[1], wanted[1] or scaled[1])
         return Geometry(camera, content, (wanted[0] or content[0], wanted[1] or content[1]))
 
+    def join(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return one batch of inputs that are of one size."""
+        return torch.cat(list(inputs))
+
     def _upload(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         if self._staging is not None:
             return self._staging.upload(pixels, self.device)

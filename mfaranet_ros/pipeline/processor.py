@@ -10,11 +10,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-
-from mfaranet_ros.backends import Backend
 from mfaranet_ros.backends.network import Network
+from mfaranet_ros.backends.protocol import Backend
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import StaleFrame
 from mfaranet_ros.core.frame import (
@@ -32,8 +31,7 @@ from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.geometry.ground_source import Ground, GroundLookup
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.drivable import find_drivable
-from mfaranet_ros.pipeline.postprocess import postprocess
-from mfaranet_ros.pipeline.preprocess import Preprocess
+from mfaranet_ros.pipeline.stages import Postprocess, Preprocess
 
 MASK = frozenset({Output.MASK})
 
@@ -42,7 +40,7 @@ MASK = frozenset({Output.MASK})
 class FrameProcessor:
     """Turns images into results; changes nothing it was given and remembers no frame.
 
-    network: label set, normalisation and weights. backend, preprocess: made for it.
+    network: label set, normalisation and weights. backend, preprocess, postprocess: made for it.
     config: the settings in force; a change is a new processor by `with_config`.
     label: the operating point, as diagnostics and reports name it.
     ground: finds the ground under a frame; without it the metric outputs are None.
@@ -52,6 +50,7 @@ class FrameProcessor:
     network: Network
     backend: Backend
     preprocess: Preprocess
+    postprocess: Postprocess
     config: PipelineConfig
     label: str = ''
     ground: GroundLookup | None = None
@@ -87,7 +86,7 @@ class FrameProcessor:
         return _Input(frame, tensor, geometry, Timings(decode_ms, lap()))
 
     def _find(
-        self, given: _Input, logits: torch.Tensor, inference_ms: float, wanted: frozenset[Output]
+        self, given: _Input, logits: Any, inference_ms: float, wanted: frozenset[Output]
     ) -> Result:
         config, frame, lap = self.config, given.frame, Laps()
         mask_size = given.geometry.mask_size(config.output.resolution)
@@ -98,7 +97,7 @@ class FrameProcessor:
             wanted -= METRIC_OUTPUTS
         unsure = config.drivable.min_confidence > 0 and not wanted.isdisjoint(CONFIDENT_OUTPUTS)
         ground_ms = lap()
-        labels, confidence = postprocess(
+        labels, confidence = self.postprocess(
             logits,
             given.geometry,
             resolution=config.output.resolution,
@@ -177,8 +176,8 @@ def _run(
     tensors = [inputs[index].tensor for index in indices]
     lap = Laps()
     try:
-        backend = jobs[indices[0]].processor.backend
-        logits = backend(tensors[0] if len(tensors) == 1 else torch.cat(tensors))
+        first = jobs[indices[0]].processor
+        logits = first.backend(tensors[0] if len(tensors) == 1 else first.preprocess.join(tensors))
     except Exception as error:
         if len(indices) == 1:
             return {indices[0]: error}
@@ -197,10 +196,10 @@ def _run(
 
 @dataclass(frozen=True, eq=False)
 class _Input:
-    """A frame ready for the network: tensor (1, 3, h, w), normalised."""
+    """A frame ready for the network, as its backend takes it: a batch of one."""
 
     frame: Frame
-    tensor: torch.Tensor
+    tensor: Any
     geometry: Geometry
     timings: Timings
 
