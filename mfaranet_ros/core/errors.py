@@ -21,7 +21,8 @@ Each message says what was given, what is allowed and what to do, in one line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -50,16 +51,36 @@ class UnknownNameError(ConfigError):
 
     kind: what is named, such as `model`. name: the given one. known: the allowed names. A long
     list is left out of the message if some of its names are near the given one.
+    synonyms: names that others give to known ones, in lower case without separators.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None
+    ) -> None:
         known = sorted(known)
-        by_lower = {each.lower(): each for each in known}
-        near = [by_lower[n] for n in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
+        near = _near(name, known, synonyms or {})
         parts = [f'did you mean {" or ".join(map(repr, near))}?'] if near else []
         if not near or len(known) <= LISTED:
             parts.append(f'choose from {", ".join(known)}')
         super().__init__(f'unknown {kind} {name!r}: {" ".join(parts)}')
+
+
+def _near(name: str, known: list[str], synonyms: Mapping[str, str]) -> list[str]:
+    """Return the known names that may be meant, the nearest first.
+
+    A name that differs in letter case, separators or a qualifier (`a::b::name`) alone means one.
+    """
+    for given in (_bare(name), _bare(re.split(r'::|[./]', name)[-1])):
+        same = [each for each in known if _bare(each) == given]
+        if given and (same or given in synonyms):
+            return same or [synonyms[given]]
+    by_lower = {each.lower(): each for each in known}
+    return [by_lower[n] for n in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
+
+
+def _bare(name: str) -> str:
+    """Return a name in lower case, its letters and digits only."""
+    return re.sub(r'[\W_]', '', name).lower()
 
 
 class WeightsError(MfaranetError):

@@ -40,6 +40,22 @@ The perspective models are one formula, OpenCV's: with 8 coefficients it is a qu
 ALIASES = {'fisheye': 'equidistant', 'none': 'pinhole'}
 """Other names of distortion models that drivers write."""
 
+_SYNONYMS = {
+    'radtan': 'plumb_bob',
+    'radialtangential': 'plumb_bob',
+    'brownconrady': 'plumb_bob',
+    'opencv': 'plumb_bob',
+    'kannalabrandt': 'equidistant',
+    'kannalabrandt4': 'equidistant',
+    'equi': 'equidistant',
+    'opencvfisheye': 'equidistant',
+    'thinprism': 'rational_polynomial',
+    'fullopencv': 'rational_polynomial',
+    'ideal': 'none',
+    'perspective': 'pinhole',
+}
+"""What Kalibr, COLMAP, librealsense and others call the same models, for suggestions."""
+
 _USUAL = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
 
 _WIDEST_RAD = {'equidistant': math.pi}
@@ -281,7 +297,7 @@ def _read_distortion(message: MessageLike) -> tuple[str, tuple[float, ...]]:
     coefficients = tuple(float(value) for value in message.d)
     known = [*COEFFICIENTS, *ALIASES]
     if name and name not in known:
-        raise CalibrationError(str(UnknownNameError('distortion model', name, known)))
+        raise CalibrationError(str(UnknownNameError('distortion model', name, known, _SYNONYMS)))
     model = ALIASES.get(name, name)
     if not any(coefficients) and model != 'equidistant':
         return 'pinhole', ()

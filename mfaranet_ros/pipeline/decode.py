@@ -169,6 +169,23 @@ LAYOUTS = {
 }
 """The encodings that are decoded here; all others need cv_bridge."""
 
+_SYNONYMS = {
+    **dict.fromkeys(('rgb', 'rgb24', 'rgb888'), 'rgb8'),
+    **dict.fromkeys(('bgr', 'bgr24', 'bgr888'), 'bgr8'),
+    **dict.fromkeys(('rgba', 'rgba32', 'rgba8888'), 'rgba8'),
+    **dict.fromkeys(('bgra', 'bgra32', 'bgra8888'), 'bgra8'),
+    **dict.fromkeys(('gray', 'grey', 'gray8', 'grey8', 'mono'), 'mono8'),
+    **dict.fromkeys(('gray16', 'grey16'), 'mono16'),
+    **dict.fromkeys(('yuy2', 'yuv422yuyv'), 'yuyv'),
+    'yuv422uyvy': 'uyvy',
+    'cv8uc3': '8UC3',
+    **dict.fromkeys(('rggb8', 'bayerrggb', 'bayerrg8'), 'bayer_rggb8'),
+    **dict.fromkeys(('bggr8', 'bayerbggr', 'bayerbg8'), 'bayer_bggr8'),
+    **dict.fromkeys(('gbrg8', 'bayergbrg', 'bayergb8'), 'bayer_gbrg8'),
+    **dict.fromkeys(('grbg8', 'bayergrbg', 'bayergr8'), 'bayer_grbg8'),
+}
+"""What GenICam, V4L2, GStreamer and OpenCV call the same encodings, for suggestions."""
+
 
 def _decode_raw(message: MessageLike) -> tuple[Pixels, str]:
     raw = Raw(
@@ -265,7 +282,7 @@ def _through_cv_bridge(message: MessageLike, raw: Raw) -> Pixels:
 
 
 def _unknown_encoding(raw: Raw, more: str) -> DecodeError:
-    unknown = UnknownNameError('image encoding', raw.encoding, LAYOUTS)
+    unknown = UnknownNameError('image encoding', raw.encoding, LAYOUTS, _SYNONYMS)
     return DecodeError('encoding', f'{unknown} ({more})')
 
 

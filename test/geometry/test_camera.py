@@ -221,6 +221,41 @@ def test_a_bad_calibration_is_refused_in_one_line(changes, words):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ('name', 'meant'),
+    [
+        ('PLUMB_BOB', 'plumb_bob'), ('plumb-bob', 'plumb_bob'), ('Plumb Bob', 'plumb_bob'),
+        ('bob_plumb', 'plumb_bob'), ('plum_bob', 'plumb_bob'), ('radtan', 'plumb_bob'),
+        ('Brown-Conrady', 'plumb_bob'), ('Kannala_Brandt4', 'equidistant'),
+        ('sensor_msgs::distortion_models::EQUIDISTANT', 'equidistant'), ('fish_eye', 'fisheye'),
+        ('rational-polynomial', 'rational_polynomial'), ('rational', 'rational_polynomial'),
+        ('polynomial_rational', 'rational_polynomial'), ('None', 'none'), ('pin-hole', 'pinhole'),
+    ],
+)  # fmt: skip
+def test_the_distortion_that_is_meant_comes_first(name, meant):
+    with pytest.raises(CalibrationError, match=f"did you mean '{meant}'"):
+        read_camera_info(info(distortion_model=name))
+
+
+COUNTS = {
+    'plumb_bob': (4, 5, 8),
+    'rational_polynomial': (8, 12, 14),
+    'fisheye': (4,),
+    'equidistant': (4,),
+}
+
+
+@pytest.mark.parametrize('count', range(1, 16))
+@pytest.mark.parametrize('name', COUNTS)
+def test_every_number_of_coefficients_is_taken_or_refused(name, count):
+    message = info(distortion_model=name, d=tuple(0.01 / (n + 1) for n in range(count)))
+    if count in COUNTS[name]:
+        assert len(read_camera_info(message).coefficients) == count
+    else:
+        with pytest.raises(CalibrationError, match=f'^{count} distortion coefficients'):
+            read_camera_info(message)
+
+
 def test_an_image_of_another_size_is_refused_with_both_sizes():
     camera = read_camera_info(info())
     camera.check_size(480, 640)

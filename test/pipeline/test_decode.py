@@ -283,6 +283,21 @@ def test_full_chroma_agrees_with_subsampled_chroma():
 # What is refused
 
 
+@pytest.mark.parametrize(
+    ('name', 'meant'),
+    [
+        ('RGB8', 'rgb8'), ('rgb_8', 'rgb8'), ('8rgb', 'rgb8'), ('sensor_msgs::rgb8', 'rgb8'),
+        ('sensor_msgs.image_encodings.BGR8', 'bgr8'), ('bgr888', 'bgr8'), ('rbg8', 'rgb8'),
+        ('gray', 'mono8'), ('mono-8', 'mono8'), ('YUY2', 'yuyv'), ('yuv422-yuy2', 'yuv422_yuy2'),
+        ('NV-12', 'nv12'), ('BayerRG8', 'bayer_rggb8'), ('bayer-gbrg8', 'bayer_gbrg8'),
+        ('8uc3', '8UC3'), ('CV_8UC3', '8UC3'), ('byaer_rggb8', 'bayer_rggb8'),
+    ],
+)  # fmt: skip
+def test_the_encoding_that_is_meant_comes_first(name, meant):
+    with pytest.raises(DecodeError, match=f"did you mean '{meant}'"):
+        decode(image_with(encoding=name))
+
+
 def image_with(**changes) -> Image:
     value = make_image(random_rows('rgb8', 6, 8), 'rgb8', 6, 8)
     return dataclasses.replace(value, **changes)
