@@ -54,7 +54,8 @@ def load_weights(model: SegmentationModel, weights: str | Path | Weights) -> Wei
 
     model: made by `create_model`. weights: a path, or what `read_weights` returned.
     Weights of the whole published network fit any choice of scales, with or without training
-    heads; training heads that are missing from the file keep their random initialisation.
+    heads; training heads that are missing from the file keep their random initialisation, and
+    the counters `num_batches_tracked`, which only training uses, may be missing.
     Raises WeightsError, and leaves the network unchanged, if anything else is missing,
     unexpected or of another shape.
     """
@@ -132,7 +133,13 @@ def _other_classes(model: SegmentationModel, weights: Weights, classes: int) -> 
 def _check_fit(model: SegmentationModel, weights: Weights, state: Mapping[str, Tensor]) -> None:
     ours, published = model.state_dict(), published_state(model)
     optional = [head for head in model.TRAINING_HEADS if not _has(state, head)]
-    missing = [n for n in ours if n not in state and n.split('.')[0] not in optional]
+    missing = [
+        name
+        for name in ours
+        if name not in state
+        and name.split('.')[0] not in optional
+        and not name.endswith('.num_batches_tracked')
+    ]
     unexpected = [name for name in state if name not in published]
     other = [n for n in state if n in published and not same_kind(state[n], published[n])]
     if not missing and not unexpected and not other:

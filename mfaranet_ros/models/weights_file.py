@@ -3,18 +3,15 @@
 """Reads weights files without running anything in them.
 
 Ours are safetensors files that describe themselves in their metadata. Published ones are torch
-checkpoints: a dictionary with a `state_dict` and more, or a bare state_dict, their names with or
-without the prefix `module.` that data-parallel training adds. The kind of a file is detected from
-its first bytes, not from its name. It is read once, so the hash is that of what was loaded.
+checkpoints (checkpoint.py). The kind of a file is detected from its first bytes, not from its
+name. It is read once, so the hash is that of what was loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ import torch
 from torch import Tensor
 
 from mfaranet_ros.core.errors import WeightsError
+from mfaranet_ros.models.checkpoint import read_checkpoint, refuse_broken, without_wrappers
 
 Triple = tuple[float, float, float]
 
@@ -43,7 +41,7 @@ class Weights:
     """The content of a weights file; None for what it does not state.
 
     sha256: of the whole file, hexadecimal.
-    state: tensors by name on the CPU, of any shape and dtype, without the prefix `module.`.
+    state: tensors by name on the CPU, of any shape and dtype, without the prefixes of wrappers.
     model, classes, label_set: what it was trained for. training: how it was trained.
     mean, std: normalisation of R, G, B in 0..1. scales: those of the network it was saved from.
     temperature: what the logits are divided by so that confidence is calibrated.
@@ -73,12 +71,12 @@ def read_weights(path: str | Path) -> Weights:
     if _is_safetensors(data):
         entries, metadata = _parse_safetensors(path, data)
     else:
-        entries, metadata = _state_of(path, _parse_checkpoint(path, data)), {}
+        entries, metadata = read_checkpoint(path, data), {}
     facts = _Facts(path, metadata)
     return Weights(
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
-        state=_without_prefix(path, entries),
+        state=without_wrappers(path, entries),
         model=metadata.get('model'),
         classes=facts.integer('classes'),
         label_set=metadata.get('label_set'),
@@ -125,7 +123,7 @@ def _parse_safetensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict
         entries = safetensors.torch.load(data)
         header = json.loads(data[8:start])
     except Exception as error:  # whatever a damaged file makes the parsers raise
-        _refuse_broken(path, error)
+        refuse_broken(path, error)
     metadata = header.get('__metadata__', {})
     if metadata.get(SEAL, '') not in ('', hashlib.sha256(data[start:]).hexdigest()):
         raise WeightsError(
@@ -133,63 +131,6 @@ def _parse_safetensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict
             'differs); copy or download it again'
         )
     return entries, metadata
-
-
-def _parse_checkpoint(path: Path, data: bytes) -> object:
-    if not data.startswith((b'PK\x03\x04', b'\x80')):
-        start = data[:16].decode('ascii', 'replace').split('\n')[0]
-        raise WeightsError(
-            f'{path} is neither a .safetensors file nor a torch checkpoint '
-            f'(it begins with {start!r}): give other weights'
-        )
-    try:
-        return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file makes the parsers raise
-        found = re.search(r'(?:GLOBAL|unsafe global|Unsupported class) (\S+)', str(error))
-        if found is None:
-            _refuse_broken(path, error)
-        raise WeightsError(
-            f'{path} is refused: besides tensors it holds {found[1]!r}, which could run code; '
-            'nothing was run; give a file that holds only a state_dict'
-        ) from error
-
-
-def _refuse_broken(path: Path, error: Exception) -> NoReturn:
-    text = str(error).strip().splitlines()
-    reason = text[0][:120] if text else type(error).__name__
-    raise WeightsError(
-        f'{path} is truncated, broken or not a weights file ({reason}): copy or download it again'
-    ) from error
-
-
-def _state_of(path: Path, loaded: object) -> dict[str, Tensor]:
-    """Return the state_dict of a checkpoint."""
-    state = loaded.get('state_dict', loaded) if isinstance(loaded, Mapping) else loaded
-    if not isinstance(state, Mapping) or not state:
-        raise WeightsError(f'{path} holds no state_dict but {_kind(state)}: give other weights')
-    for name, value in state.items():
-        if not isinstance(name, str) or not _is_plain(value):
-            raise WeightsError(
-                f'{path} holds no state_dict: {name!r} is {_kind(value)}, not a tensor of numbers'
-            )
-    return {name: cast(Tensor, value).detach() for name, value in state.items()}
-
-
-def _is_plain(value: object) -> bool:
-    return (
-        isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == 'cpu'
-    )
-
-
-def _kind(value: object) -> str:
-    return f'{"an empty " if value == {} else ""}{type(value).__name__}'
-
-
-def _without_prefix(path: Path, entries: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    state = {name.removeprefix('module.'): tensor for name, tensor in entries.items()}
-    if len(state) < len(entries):
-        raise WeightsError(f'{path} holds some names both with and without the prefix `module.`')
-    return state
 
 
 class _Facts:

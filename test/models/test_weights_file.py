@@ -95,9 +95,9 @@ def test_truncated_files(kind, keep, tmp_path):
     refused(path)
 
 
-def torchscript(path):
+def broken_archive(path):
     with zipfile.ZipFile(path, 'w') as archive:
-        archive.writestr('x/constants.pkl', b'')
+        archive.writestr('x/data.pkl', b'')
 
 
 OTHERS = {
@@ -106,7 +106,7 @@ OTHERS = {
     'folder': (lambda path: path.mkdir(), 'is not a file'),
     'web page': (lambda path: path.write_text('<!DOCTYPE html>\n<p>'), "'<!DOCTYPE html>'"),
     'pointer': (lambda path: path.write_text('version https'), "begins with 'version https'"),
-    'zip': (torchscript, 'not a weights file'),
+    'zip': (broken_archive, 'not a weights file'),
     'list': (lambda path: torch.save([1, 2], path), 'holds no state_dict but list'),
     'tensor': (lambda path: torch.save(torch.zeros(3), path), 'holds no state_dict but Tensor'),
     'nothing': (lambda path: torch.save({}, path), 'holds no state_dict but an empty dict'),
