@@ -179,7 +179,8 @@ class _Run:
             with parts.feed.autocast():
                 outputs = parts.model.stage_outputs(parts.feed.normalise(image))
             given = label.to(parts.feed.device, non_blocking=True)
-            loss = parts.loss(outputs, given, parts.teacher and parts.teacher(image))
+            taught = None if parts.teacher is None else parts.teacher(image)
+            loss = parts.loss(outputs, given, taught)
             (loss.total / config.accumulate).backward()  # type: ignore[no-untyped-call]
             self.tally.add(loss, 1 / config.accumulate)
         gradients = [p.grad for p in parts.model.parameters() if p.grad is not None]

@@ -106,17 +106,19 @@ def remap(
     middle = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)[:, None, None]
     place = np.stack([m[0] * x + m[1] * y + m[2] for m in matrix])
     half = np.float32(width / 2)
-    place = view((place - middle) / half) * half + middle
+    columns, rows = view((place - middle) / half) * half + middle
     image = cv2.remap(
         sample.image,
-        *place,
+        columns,
+        rows,
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=fill,
     )
     labels = cv2.remap(
         sample.labels,
-        *place,
+        columns,
+        rows,
         cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(UNLABELED,),

@@ -97,7 +97,8 @@ def wide_angle(random: Random) -> PointMap:
 
     def transform(points: Points) -> Points:
         radius = (points**2).sum(0)
-        return (points * (1 + strength * radius)).astype(np.float32)
+        bent: Points = (points * (1 + strength * radius)).astype(np.float32)
+        return bent
 
     return transform
 
