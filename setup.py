@@ -80,6 +80,7 @@ setup(
         'mcap>=1.1',
         'numpy>=1.26,<3',
         'opencv-python>=4.6,<6',
+        'pillow>=9.1',
         'PyYAML>=6',
         'rosbags>=0.11.6,<1',
         'safetensors>=0.4.3',

@@ -26,6 +26,7 @@ OWN = {'mfaranet_ros', *(path.stem for path in (ROOT / 'test').rglob('*.py'))}
 TYPE_NAME = re.compile(r'([a-z][a-z0-9_]*)/(?:msg|srv|action)/[A-Z]\w*')
 
 ROSDEP_KEYS = {
+    'PIL': 'python3-pil',
     'av': 'python3-av',
     'cv2': 'python3-opencv',
     'jinja2': 'python3-jinja2',
@@ -51,7 +52,7 @@ EXTRAS = {'onnx': {'onnx', 'onnxruntime'}, 'openvino': {'onnx', 'openvino'}}
 OPTIONAL = set().union(*EXTRAS.values())
 """What one backend or verb needs, imported late, and the extras of setup.py that bring it."""
 
-REQUIREMENTS = {'cv2': 'opencv-python', 'yaml': 'PyYAML'}
+REQUIREMENTS = {'PIL': 'pillow', 'cv2': 'opencv-python', 'yaml': 'PyYAML'}
 """The names on PyPI, where they are not those of the import."""
 
 

@@ -71,13 +71,14 @@ class Frame:
 class Geometry:
     """How network pixels relate to camera pixels.
 
-    The camera image is scaled to `content` and stands in the upper left corner of `input`; the
-    rest of the input is padding. All sizes are (height, width) in pixels.
+    The camera image is scaled to `content` and stands in `input`, its upper left corner at
+    `offset`; the rest of the input is padding. All are (height, width) or (row, column) in pixels.
     """
 
     camera: tuple[int, int]
     content: tuple[int, int]
     input: tuple[int, int]
+    offset: tuple[int, int] = (0, 0)
 
     def mask_size(self, resolution: str) -> tuple[int, int]:
         """Height and width of the masks for an `output.resolution`: `camera` or `network`."""
