@@ -18,6 +18,7 @@ from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.frame import Frame, GroundGrid
 from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.data.calibration_file import calibration_yaml, stamped
+from mfaranet_ros.data.synthetic_sensors import FOOTPRINT, SensorMessages, write_sensor_files
 from mfaranet_ros.data.synthetic_source import ground_settings, mounting, scene_camera_info
 from mfaranet_ros.pipeline import encode, messages
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruth
@@ -75,10 +76,13 @@ class SceneFolder:
         if ground_truth is not None:
             file = self._path / 'metric' / f'{name}.npz'
             self._made(file, lambda: np.savez_compressed(file, **_arrays(ground_truth)))
-        self._poses.append({'frame': name, 'stamp_ns': frame.stamp_ns, **vars(frame.pose)})
+        body = vars(frame.body) if self._drive.options.sensors else {}
+        self._poses.append({'frame': name, 'stamp_ns': frame.stamp_ns, **vars(frame.pose), **body})
 
     def close(self) -> None:
         """Write calibration, options and poses of the whole scene."""
+        if self._drive.options.sensors:
+            write_sensor_files(self._path, self._drive)
         camera = self._drive.camera
         summary = {
             'seed': self._drive.world.seed,
@@ -112,11 +116,16 @@ class SceneBag:
         self._writer = BagWriter(path, overwrite=overwrite)
         header = encode.header(START_NS, BASE_FRAME)
         self._write('/tf_static', mounting(drive.camera, header, FRAME_ID), START_NS)
+        self._sensors = SensorMessages(drive) if drive.options.sensors else None
 
     def add(self, frame: SceneFrame, ground_truth: MetricGroundTruth | None) -> None:
         """Write one frame."""
         stamp_ns = START_NS + frame.stamp_ns
-        camera, base = (encode.header(stamp_ns, name) for name in (FRAME_ID, BASE_FRAME))
+        if self._sensors is not None:
+            for topic, message, time_ns in self._sensors.until(frame.stamp_ns, START_NS):
+                self._write(topic, message, time_ns)
+        footprint = BASE_FRAME if self._sensors is None else FOOTPRINT
+        camera, base = (encode.header(stamp_ns, name) for name in (FRAME_ID, footprint))
         self._write(CAMERA_INFO, stamped(self._camera_info, camera), stamp_ns)
         image = Frame(frame.rgb, 'rgb8', stamp_ns, FRAME_ID)
         self._write(IMAGE, encode.image(image), stamp_ns)

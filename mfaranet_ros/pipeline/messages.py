@@ -189,6 +189,58 @@ class TransformStamped:
     transform: Transform
 
 
+@dataclass(frozen=True, eq=False)
+class Imu:
+    """sensor_msgs/Imu; covariances are 3x3, row by row, -1 first where the value is not known."""
+
+    TYPE: ClassVar[str] = 'sensor_msgs/msg/Imu'
+    header: Header
+    orientation: Quaternion
+    orientation_covariance: Floats
+    angular_velocity: Vector3
+    angular_velocity_covariance: Floats
+    linear_acceleration: Vector3
+    linear_acceleration_covariance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class PoseWithCovariance:
+    """geometry_msgs/PoseWithCovariance; the covariance is 6x6, row by row."""
+
+    TYPE: ClassVar[str] = 'geometry_msgs/msg/PoseWithCovariance'
+    pose: Pose
+    covariance: Floats
+
+
+@dataclass(frozen=True)
+class Twist:
+    """geometry_msgs/Twist."""
+
+    TYPE: ClassVar[str] = 'geometry_msgs/msg/Twist'
+    linear: Vector3
+    angular: Vector3
+
+
+@dataclass(frozen=True, eq=False)
+class TwistWithCovariance:
+    """geometry_msgs/TwistWithCovariance; the covariance is 6x6, row by row."""
+
+    TYPE: ClassVar[str] = 'geometry_msgs/msg/TwistWithCovariance'
+    twist: Twist
+    covariance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Odometry:
+    """nav_msgs/Odometry."""
+
+    TYPE: ClassVar[str] = 'nav_msgs/msg/Odometry'
+    header: Header
+    child_frame_id: str
+    pose: PoseWithCovariance
+    twist: TwistWithCovariance
+
+
 @dataclass(frozen=True)
 class TFMessage:
     """tf2_msgs/TFMessage."""

@@ -33,6 +33,7 @@ from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings, mou
 from mfaranet_ros.pipeline import encode, messages
 from mfaranet_ros.ros.conversions import message_class, to_message
 from mfaranet_ros.ros.player_config import PlayerConfig
+from mfaranet_ros.ros.scene_sensors import SceneSensors
 
 QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 """Reliable, so that subscribers of both kinds match."""
@@ -52,6 +53,7 @@ class Prepared:
 
     messages: tuple[tuple[Any, Any], ...]
     has_ground_truth: bool
+    index: int = 0
 
     def publish(self, stamp: Any) -> None:
         """Publish the messages of one image with this stamp."""
@@ -104,8 +106,11 @@ class ImageShow:
         self._ground_truth = (
             self._create(Image, 'truth') if self._source.has_ground_truth else None
         )
+        self._sensors: SceneSensors | None = None
         if isinstance(self._source, SceneSource):
             self._publish_mounting(self._source)
+            if self._source.scene.options.sensors:
+                self._sensors = SceneSensors(self._player, self._source.scene)
 
     def _publish_mounting(self, source: SceneSource) -> None:
         """Publish the mounting of the camera on /tf_static; log it where tf2_msgs is missing."""
@@ -195,7 +200,10 @@ class ImageShow:
         if self._next is None or 0 < duration_ns <= now_ns - self._began_ns:
             self._player.end()
             return
-        self._next.publish(self._stamp())
+        stamp = self._stamp()
+        if self._sensors is not None:
+            self._sensors.publish(self._next.index, stamp)
+        self._next.publish(stamp)
         self._sent += 1
         self._ground_truths += self._next.has_ground_truth
         try:
@@ -220,6 +228,7 @@ class ImageShow:
         return Prepared(
             tuple((publisher, to_message(value)) for publisher, value in values),
             has_ground_truth=image.ground_truth is not None,
+            index=image.number,
         )
 
     def _image_value(self, image: SourceImage, header: messages.Header) -> Any:

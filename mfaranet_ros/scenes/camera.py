@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,27 +80,51 @@ class SceneCamera:
     @property
     def rotation(self) -> Floats:
         """The rotation from the optical frame to base_link: float64 (3, 3)."""
-        (sr, cr), (sp, cp), (sy, cy) = (
-            (math.sin(angle), math.cos(angle)) for angle in (self.roll, self.pitch, self.yaw)
-        )
-        about_x = np.array(((1, 0, 0), (0, cr, -sr), (0, sr, cr)))
-        about_y = np.array(((cp, 0, sp), (0, 1, 0), (-sp, 0, cp)))
-        about_z = np.array(((cy, -sy, 0), (sy, cy, 0), (0, 0, 1)))
-        return _rounded(about_z @ about_y @ about_x @ np.array(_BODY_FROM_OPTICAL))
+        return _rounded(self._body @ np.array(_BODY_FROM_OPTICAL))
+
+    @property
+    def _body(self) -> Floats:
+        """The rotation from the camera's body to base_link: float64 (3, 3)."""
+        return _about_z(self.yaw) @ _about_y(self.pitch) @ _about_x(self.roll)
+
+    def turned(self, pitch: float) -> SceneCamera:
+        """Return this camera pitched further down on its mount, by an angle in radians."""
+        if not pitch:
+            return self
+        return self._placed((self.x, self.y, self.z), self._body @ _about_y(pitch))
+
+    def tilted(self, roll: float, pitch: float) -> SceneCamera:
+        """Return this camera in the frame against which base_link has a roll and a pitch."""
+        if not (roll or pitch):
+            return self
+        turn = _about_y(pitch) @ _about_x(roll)
+        return self._placed((turn @ (self.x, self.y, self.z)).tolist(), turn @ self._body)
+
+    def _placed(self, position: Sequence[float], body: Floats) -> SceneCamera:
+        """Return this camera at a position, with the rotation of its body in base_link."""
+        x, y, z = position
+        pitch = math.asin(max(-1.0, min(1.0, -float(body[2, 0]))))
+        roll = math.atan2(float(body[2, 1]), float(body[2, 2]))
+        yaw = math.atan2(float(body[1, 0]), float(body[0, 0]))
+        return replace(self, x=x, y=y, z=z, roll=roll, pitch=pitch, yaw=yaw)
 
     def rays(self) -> Floats:
         """Return the direction of each pixel: float64 (height, width, 3), unit length, base_link.
 
         NaN for pixels that no light reaches.
         """
-        columns, rows = np.meshgrid(np.arange(self.width), np.arange(self.height))
-        pixels = np.column_stack((columns.ravel(), rows.ravel()))
-        return self.rays_of(pixels).reshape(self.height, self.width, 3)
+        optics = Optics(self.model, self.coefficients)
+        lens = (self.cx, self.cy), (self.fx, self.fy)
+        optical = _optical_rays(optics, (self.height, self.width), *lens)
+        return self._to_base(optical).reshape(self.height, self.width, 3)
 
     def rays_of(self, pixels: NDArray[np.generic]) -> Floats:
         """Return the directions of pixels (N, 2), column and row: float64 (N, 3)."""
         points = (pixels - np.array((self.cx, self.cy))) / np.array((self.fx, self.fy))
-        x, y, z = _rounded(Optics(self.model, self.coefficients).rays(points)).T
+        return self._to_base(_rounded(Optics(self.model, self.coefficients).rays(points)))
+
+    def _to_base(self, optical: Floats) -> Floats:
+        x, y, z = optical.T
         r = self.rotation
         return np.column_stack([r[i, 0] * x + r[i, 1] * y + r[i, 2] * z for i in range(3)])
 
@@ -142,6 +168,39 @@ class SceneCamera:
                 f'the camera sees no ground with roll = {self.roll:g}, pitch = {self.pitch:g} '
                 f'rad and this calibration: positive pitch looks down'
             )
+
+
+@lru_cache(maxsize=2)
+def _optical_rays(
+    optics: Optics,
+    size: tuple[int, int],
+    middle: tuple[float, float],
+    focal: tuple[float, float],
+) -> Floats:
+    """Return the directions of all pixels in the optical frame, row by row: (N, 3), read-only.
+
+    They take most of the time of a view, and do not change when the camera is tilted.
+    """
+    columns, rows = np.meshgrid(np.arange(size[1]), np.arange(size[0]))
+    pixels = np.column_stack((columns.ravel(), rows.ravel()))
+    rays = _rounded(optics.rays((pixels - np.array(middle)) / np.array(focal)))
+    rays.flags.writeable = False
+    return rays
+
+
+def _about_x(angle: float) -> Floats:
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return np.array(((1, 0, 0), (0, cosine, -sine), (0, sine, cosine)))
+
+
+def _about_y(angle: float) -> Floats:
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return np.array(((cosine, 0, sine), (0, 1, 0), (-sine, 0, cosine)))
+
+
+def _about_z(angle: float) -> Floats:
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return np.array(((cosine, -sine, 0), (sine, cosine, 0), (0, 0, 1)))
 
 
 def _rounded(values: Floats) -> Floats:

@@ -20,6 +20,8 @@ class Purpose(enum.IntEnum):
     NOISE = 5
     RAIN = 6
     CROSSING = 7
+    MOTION = 8
+    SENSOR = 9
 
 
 def generator(seed: int, purpose: Purpose, *keys: int) -> np.random.Generator:

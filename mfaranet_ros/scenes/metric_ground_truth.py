@@ -73,21 +73,22 @@ class MetricGroundTruthFinder:
     def __init__(self, scene: SyntheticScene, extent: GridExtent | None = None) -> None:
         self.scene = scene
         self.extent = extent or GridExtent()
-        self.view = GroundInView(scene.camera, self.extent)
+        self._view = GroundInView(scene.camera, self.extent)
         roles = get_label_set(scene.label_set).roles
         self._drivable = roles[label_table(scene.label_set)] == Role.DRIVABLE
 
     def at(self, index: int) -> MetricGroundTruth:
         """Return the ground truth of one frame; raises ConfigError for one that does not exist."""
-        place = self._place(index)
-        extent, in_view = self.extent, self.view.in_view
+        view = self.view_at(index)
+        place = self._place(index, view)
+        extent, in_view = self.extent, view.in_view
         centres = extent.centres()
         drivable = place.is_drivable(centres).reshape(extent.shape)
         in_sight = np.zeros(extent.shape, np.bool_)
         in_sight[in_view] = place.is_in_sight(centres[in_view.ravel()])
         cells = np.full(extent.shape, UNSEEN, np.int8)
         cells[in_sight] = np.where(drivable[in_sight], FREE, BLOCKED)
-        boundary_m, feet_m = self._walk(place)
+        boundary_m, feet_m = _walk(view, place)
         cells[extent.cells_of(feet_m)] = BLOCKED
         return MetricGroundTruth(
             GroundGrid(cells, extent.resolution_m, extent.x_min_m, extent.y_min_m),
@@ -98,10 +99,17 @@ class MetricGroundTruthFinder:
             feet_m,
         )
 
-    def _place(self, index: int) -> _Place:
+    def view_at(self, index: int) -> GroundInView:
+        """Return what the camera has in view at a frame; computed again only if it has moved."""
+        camera = self.scene.camera_at(index)
+        if camera != self._view.camera:
+            self._view = GroundInView(camera, self.extent)
+        return self._view
+
+    def _place(self, index: int, view: GroundInView) -> _Place:
         """Return the world around base_link, without what is too far to hide any of the grid."""
         snapshot, eye = self.scene.snapshot(index), self.scene.eye(index)
-        reach_m = self.extent.farthest_m(self.view.foot_m) + _OVERHANG_M
+        reach_m = self.extent.farthest_m(view.foot_m) + _OVERHANG_M
         things = [
             thing
             for thing in snapshot.things
@@ -116,33 +124,6 @@ class MetricGroundTruthFinder:
             eye,
             self._drivable,
         )
-
-    def _walk(self, place: _Place) -> tuple[Floats, Floats]:
-        """Return boundary and feet, walking outward on every bearing."""
-        view = self.view
-        share = np.linspace(0, 1, _SAMPLES)
-        ranges_m = view.near_m[:, None] * (view.far_m / view.near_m)[:, None] ** share
-        points = view.foot_m + ranges_m[..., None] * view.directions[:, None]
-        in_sight = place.is_in_sight(points)
-        free = in_sight & place.is_drivable(points)
-
-        count = len(view.directions)
-        all_free = free.all(axis=1)
-        end = np.where(all_free, _SAMPLES - 1, free.argmin(axis=1))
-        start = np.where(all_free, end, np.maximum(end - 1, 0))
-        hidden_on, hidden_at = np.nonzero(in_sight[:, :-1] & ~in_sight[:, 1:])
-        which = np.append(np.arange(count), hidden_on)
-        low_m = ranges_m[which, np.append(start, hidden_at)]
-        high_m = ranges_m[which, np.append(end, hidden_at + 1)]
-        for _ in range(_HALVINGS):
-            middle_m = (low_m + high_m) / 2
-            middle = view.foot_m + middle_m[:, None] * view.directions[which]
-            yes = place.is_in_sight(middle)
-            yes[:count] &= place.is_drivable(middle[:count])
-            low_m, high_m = np.where(yes, middle_m, low_m), np.where(yes, high_m, middle_m)
-        found = view.foot_m + high_m[:, None] * view.directions[which]
-        hidden = found[count:]
-        return found[:count], hidden[place.height_before(hidden) <= _FOOT_M]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,3 +161,30 @@ class _Place:
     def _world(self, points_m: Floats) -> Floats:
         flat = points_m.reshape(-1, 2)
         return self.pose.to_world(np.column_stack((flat, np.zeros(len(flat)))))
+
+
+def _walk(view: GroundInView, place: _Place) -> tuple[Floats, Floats]:
+    """Return boundary and feet, walking outward on every bearing."""
+    share = np.linspace(0, 1, _SAMPLES)
+    ranges_m = view.near_m[:, None] * (view.far_m / view.near_m)[:, None] ** share
+    points = view.foot_m + ranges_m[..., None] * view.directions[:, None]
+    in_sight = place.is_in_sight(points)
+    free = in_sight & place.is_drivable(points)
+
+    count = len(view.directions)
+    all_free = free.all(axis=1)
+    end = np.where(all_free, _SAMPLES - 1, free.argmin(axis=1))
+    start = np.where(all_free, end, np.maximum(end - 1, 0))
+    hidden_on, hidden_at = np.nonzero(in_sight[:, :-1] & ~in_sight[:, 1:])
+    which = np.append(np.arange(count), hidden_on)
+    low_m = ranges_m[which, np.append(start, hidden_at)]
+    high_m = ranges_m[which, np.append(end, hidden_at + 1)]
+    for _ in range(_HALVINGS):
+        middle_m = (low_m + high_m) / 2
+        middle = view.foot_m + middle_m[:, None] * view.directions[which]
+        yes = place.is_in_sight(middle)
+        yes[:count] &= place.is_drivable(middle[:count])
+        low_m, high_m = np.where(yes, middle_m, low_m), np.where(yes, high_m, middle_m)
+    found = view.foot_m + high_m[:, None] * view.directions[which]
+    hidden = found[count:]
+    return found[:count], hidden[place.height_before(hidden) <= _FOOT_M]

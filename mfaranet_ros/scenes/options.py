@@ -56,6 +56,29 @@ class SceneOptions:
         low=0.0,
         high=1.0,
     )
+    nod_deg: float = setting(
+        0.0, 'largest pitch of the body when braking and accelerating; 0: constant speed',
+        unit='deg', low=0.0, high=5.0,
+    )  # fmt: skip
+    bump_m: float = setting(
+        0.0, 'height of the highest bumps in the road; 0: none', unit='m', low=0.0, high=0.15
+    )
+    sway_deg: float = setting(
+        0.0, 'largest tilt of the road to its sides; 0: level', unit='deg', low=0.0, high=5.0
+    )
+    mount_shift_deg: float = setting(
+        0.0, 'by how much the camera is suddenly pitched down on its mount', unit='deg',
+        low=-5.0, high=5.0,
+    )  # fmt: skip
+    mount_shift_s: float = setting(
+        2.0, 'time of the shift of the mount', unit='s', low=0.0, high=3600.0
+    )
+    sensors: bool = setting(
+        False, 'write and publish an IMU, odometry and moving TF beside the images'
+    )
+    imu_rate_hz: float = setting(
+        100.0, 'samples of the IMU per second', unit='Hz', low=1.0, high=2000.0
+    )
 
 
 PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
@@ -68,9 +91,13 @@ PRESETS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
         'dusk': {'shadow': 0.0, 'dusk': 0.8, 'noise': 3.0},
         'rush_hour': {'traffic': 2.0, 'people': 2.0, 'parked': 0.8},
         'empty': {'traffic': 0.0, 'people': 0.0, 'parked': 0.0},
+        'nod': {'nod_deg': 2.0, 'sensors': True},
+        'bumps': {'bump_m': 0.1, 'sensors': True},
+        'sway': {'sway_deg': 1.5, 'sensors': True},
+        'mount_shift': {'mount_shift_deg': 0.5, 'sensors': True},
     }
 )
-"""Presets of weather, light and traffic by name: the defaults that each changes."""
+"""Presets of weather, light, traffic and motion by name: the defaults that each changes."""
 
 
 def preset(name: str) -> SceneOptions:

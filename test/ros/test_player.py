@@ -16,12 +16,13 @@ import pytest
 rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu  # noqa: E402
 
 from mfaranet_ros.core.errors import CalibrationError, ConfigError, SourceError  # noqa: E402
 from mfaranet_ros.data.synthetic_source import SceneSource  # noqa: E402
@@ -87,7 +88,7 @@ class Audience:
     def listen(self, *topics):
         types = {
             'image': Image, 'image/compressed': CompressedImage, 'camera_info': CameraInfo,
-            'truth': Image, '/diagnostics': DiagnosticArray,
+            'truth': Image, '/diagnostics': DiagnosticArray, '/imu/data': Imu, '/odom': Odometry,
         }  # fmt: skip
         for topic in topics:
             self.heard[topic] = []
@@ -181,6 +182,20 @@ def test_the_drive_is_played_with_its_own_camera_and_ground_truth(audience):
             decode(ground_truth).pixels[..., 0], drive.frame(index).labels
         )
     assert read_camera_info(heard['camera_info'][0]).fx == 60
+
+
+def test_a_moving_scene_is_played_with_its_sensors(audience):
+    audience.listen('image', '/imu/data', '/odom')
+    audience.play(
+        source='scene', scene_options='preset=nod duration_s=0.3',
+        scene_camera='width=64 height=48 fx=60',
+    )  # fmt: skip
+    audience.wait_for_end()
+    frames, imu = stamps(audience.heard['image']), stamps(audience.heard['/imu/data'])
+    assert len(imu) == 21
+    assert len(audience.heard['/odom']) == 11
+    for index, stamp_ns in enumerate(frames):
+        assert imu[10 * index] == pytest.approx(stamp_ns, abs=1)
 
 
 def test_jpeg_files_go_out_byte_by_byte(audience, images):

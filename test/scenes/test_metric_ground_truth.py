@@ -161,7 +161,7 @@ def test_the_boundary_ends_at_kerb_box_and_grid():
     for side in (HALF_ROAD_M - LANE_M, -HALF_ROAD_M - LANE_M):
         towards = away[:, 1] * side > 0
         kerb_m[towards] = (side / away[towards, 1]) * np.hypot(*away[towards].T)
-    end_m = np.minimum(np.maximum(kerb_m, finder.view.near_m), finder.view.far_m)
+    end_m = np.minimum(np.maximum(kerb_m, finder.view_at(0).near_m), finder.view_at(0).far_m)
     beyond = ground_truth.boundary_m + 0.02 * away / np.hypot(*away.T)[:, None]
     at_box = hidden_by(box, AHEAD, beyond)
     assert at_box.sum() > 50
