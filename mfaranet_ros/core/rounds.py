@@ -22,14 +22,14 @@ class RoundWorker(Generic[SourceT, ItemT]):
     longest first. So a source that floods replaces only its own items, and no source waits for
     more than the rest of one round.
 
-    handle(items): the items of a round by their source; what it raises is given to
-    `failed(error)`, and the next round begins. item_name: what an item is, for the log.
+    handle(items): the items of a round by their source. failed(items, error): called with what
+    it raises; the next round begins. item_name: what an item is, for the log.
     """
 
     def __init__(
         self,
         handle: Callable[[Mapping[SourceT, ItemT]], None],
-        failed: Callable[[Exception], None],
+        failed: Callable[[Mapping[SourceT, ItemT], Exception], None],
         item_name: str = 'frame',
     ) -> None:
         self._handle = handle
@@ -78,7 +78,7 @@ class RoundWorker(Generic[SourceT, ItemT]):
             try:
                 self._handle(items)
             except Exception as error:
-                self._failed(error)
+                self._failed(items, error)
 
     def _next_round(self) -> dict[SourceT, ItemT]:
         """End the round in hand and wait for the next one; empty at the end."""

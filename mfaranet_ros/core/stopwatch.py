@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 
@@ -22,6 +23,12 @@ class Laps:
         lap_ms = (now_ns - self._last_ns) / 1e6
         self._last_ns = now_ns
         return lap_ms
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that returns the milliseconds since now, on the steady clock."""
+    start_ns = time.perf_counter_ns()
+    return lambda: (time.perf_counter_ns() - start_ns) / 1e6
 
 
 class Stopwatch:

@@ -62,7 +62,7 @@ class ParameterPoses:
         """Nothing is open."""
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=32)
 def _pose_of(config: GroundConfig) -> MountingPose:
     return MountingPose.from_xyz_rpy(
         config.x, config.y, config.z, config.roll, config.pitch, config.yaw

@@ -33,13 +33,14 @@ STATIC_LOOKUPS = 3
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def make_ground_source(node: Node, extrinsics: str) -> GroundSource:
-    """Return the ground lookup of a node for `ground.extrinsics`.
+def make_ground_source(node: Node, extrinsics: str, prefix: str = '') -> GroundSource:
+    """Return the ground lookup of one camera of a node for `ground.extrinsics`.
 
+    prefix: what precedes the name `camera_info`, such as `front/`.
     Raises ConfigError if TF is asked for and tf2_ros is not installed.
     """
     poses = TfPoses(node) if _use_tf(extrinsics) else ParameterPoses()
-    topic = node.resolve_topic_name('camera_info')
+    topic = node.resolve_topic_name(f'{prefix}camera_info')
     missing = f'no CameraInfo on {topic}: the metric outputs need one'
     return GroundSource(poses, missing)
 

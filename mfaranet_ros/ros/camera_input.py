@@ -40,6 +40,7 @@ def _is_latched(publisher: Any) -> bool:
 class CameraInput:
     """Subscribes to a camera for as long as it is open.
 
+    prefix: what precedes the names `image` and `camera_info`, such as `front/`.
     on_image(message), on_camera_info(message): the messages as they come.
     on_lost(count): images that were published but never arrived, by their sequence numbers.
     """
@@ -48,6 +49,7 @@ class CameraInput:
         self,
         node: Node,
         transport: str,
+        prefix: str = '',
         *,
         on_image: Callable[[Any], None],
         on_camera_info: Callable[[Any], None],
@@ -58,14 +60,15 @@ class CameraInput:
         self._on_lost = on_lost
         self._gaps = Gaps(lambda: self.publishers == 1)
         self._transport = transport
-        self._base = str(node.resolve_topic_name('image'))
+        self._base = str(node.resolve_topic_name(f'{prefix}image'))
         image_type, suffix = TRANSPORTS[transport]
         topic = self._base + suffix
         self._on_camera_info = on_camera_info
         self._latched: Any = None
         self._image = self._subscribe(image_type, topic, self._receive)
         try:
-            self._camera_info = self._subscribe(CameraInfo, 'camera_info', on_camera_info)
+            topic = f'{prefix}camera_info'
+            self._camera_info = self._subscribe(CameraInfo, topic, on_camera_info)
         except Exception:
             node.destroy_subscription(self._image)
             raise

@@ -29,13 +29,15 @@ from mfaranet_ros.ros.parameters import NodeConfig
 
 
 class Outputs:
-    """The publishers of a configured node.
+    """The publishers of one camera of a configured node.
 
+    prefix: what precedes the names of its topics below the node's, such as `front/`.
     Raises ConfigError where a setting needs a message package that is not installed.
     """
 
-    def __init__(self, node: Node, config: NodeConfig) -> None:
+    def __init__(self, node: Node, config: NodeConfig, prefix: str = '') -> None:
         self._node = node
+        self._prefix = prefix
         self._stamped = config.output.debug_stamped
         self._publishers: dict[str, Any] = {}
         self._shown_grid: GroundGrid | None = None
@@ -51,7 +53,7 @@ class Outputs:
         stamped = self._stamped and topic.type_name == Float64.TYPE
         return self._node.create_publisher(
             message_class(Float64Stamped.TYPE if stamped else topic.type_name),
-            f'~/{topic.name}',
+            f'~/{self._prefix}{topic.name}',
             qos_profile(topic.qos, volatile=_is_volatile(topic, config)),
             event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
         )

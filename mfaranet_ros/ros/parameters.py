@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
@@ -19,7 +20,14 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mfaranet_ros.core.config import PipelineConfig, Setting, replace, setting, settings_of
+from mfaranet_ros.core.config import (
+    PipelineConfig,
+    Setting,
+    replace,
+    setting,
+    settings_of,
+    value_of,
+)
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 
 ConfigT = TypeVar('ConfigT')
@@ -71,8 +79,9 @@ class Parameters(Generic[ConfigT]):
     `config` is always the valid config in force. Raises ConfigError when a value given at the
     start is not allowed; a later change that is not allowed is refused with the reason.
 
-    on_change(config): called after a change. check(old, new): raises ConfigError for values that
-    do not go together.
+    config: its values are the defaults. on_change(config): called after a change.
+    check(old, new): raises ConfigError for values that do not go together.
+    names: the settings that are declared; by default all. prefix: precedes their names.
     """
 
     def __init__(
@@ -81,19 +90,29 @@ class Parameters(Generic[ConfigT]):
         config: ConfigT,
         on_change: Callable[[ConfigT], None] | None = None,
         check: Callable[[ConfigT, ConfigT], None] | None = None,
+        *,
+        names: Sequence[str] = (),
+        prefix: str = '',
     ) -> None:
-        self._settings = {setting.name: setting for setting in settings_of(config)}
+        self._prefix = prefix
+        self._settings = {
+            prefix + setting.name: dataclasses.replace(
+                setting, name=prefix + setting.name, default=value_of(config, setting.name)
+            )
+            for setting in settings_of(config)
+            if not names or setting.name in names
+        }
         self._on_change = on_change or (lambda config: None)
         self._check = check or (lambda old, new: None)
-        values = {name: _declare(node, setting) for name, setting in self._settings.items()}
-        self.config = replace(config, values)
+        declared = {name: _declare(node, setting) for name, setting in self._settings.items()}
+        self.config = self._with(config, declared)
         self._check(self.config, self.config)
         node.add_on_set_parameters_callback(self._set)
 
     def _set(self, parameters: list[Parameter]) -> SetParametersResult:
         ours = {p.name: p.value for p in parameters if p.name in self._settings}
         try:
-            config = replace(self.config, ours)
+            config = self._with(self.config, ours)
             self._check(self.config, config)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -101,6 +120,13 @@ class Parameters(Generic[ConfigT]):
             self.config = config
             self._on_change(config)
         return SetParametersResult(successful=True)
+
+    def _with(self, config: ConfigT, values: dict[str, Any]) -> ConfigT:
+        """Return the config with values given by their full names, each checked under it."""
+        checked = {name: self._settings[name].check(value) for name, value in values.items()}
+        return replace(
+            config, {name.removeprefix(self._prefix): value for name, value in checked.items()}
+        )
 
 
 OWN_GROUP_CUTOFF, CUTOFF = 0.6, 0.85

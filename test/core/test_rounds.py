@@ -16,7 +16,7 @@ class Rounds:
     def __init__(self, fail=False):
         self.begun, self.go_on, self.errors = queue.Queue(), queue.Queue(), queue.Queue()
         self.fail = fail
-        self.worker = RoundWorker(self._handle, self.errors.put)
+        self.worker = RoundWorker(self._handle, lambda *failed: self.errors.put(failed))
         self.worker.start()
 
     def _handle(self, items):
@@ -73,7 +73,8 @@ def test_a_failing_round_is_reported_and_the_next_one_begins():
         rounds.worker.put('front', number)
         assert rounds.next() == {'front': number}
         rounds.go_on.put(None)
-        assert str(rounds.errors.get(timeout=10)) == 'broken'
+        items, error = rounds.errors.get(timeout=10)
+        assert (items, str(error)) == ({'front': number}, 'broken')
     rounds.worker.stop(5.0)
 
 

@@ -104,7 +104,7 @@ def test_whatever_a_transition_raises_is_a_worded_failure(vehicle, monkeypatch, 
         raise RuntimeError('topic types\ndo not fit')
 
     with monkeypatch.context() as patch:
-        patch.setattr(f'mfaranet_ros.ros.segmentation_node.{name}', fail)
+        patch.setattr(f'mfaranet_ros.ros.camera_unit.{name}', fail)
         if where == 'activate':
             assert change(vehicle, Transition.TRANSITION_CONFIGURE)
             assert not change(vehicle, Transition.TRANSITION_ACTIVATE)

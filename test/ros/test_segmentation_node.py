@@ -76,7 +76,7 @@ def test_grid_boundary_and_points_agree_with_the_mask(vehicle):
     infos = vehicle.listen('/segmentation/camera_info', CameraInfo)
     vehicle.matched()
     vehicle.calibrate(height=240, width=320)
-    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
+    vehicle.wait_until(lambda: node.camera.ground.camera_info, 'the calibration')
     sent = vehicle.send(size=(240, 320))
     for heard in (masks, grids, boundaries, clouds, infos):
         vehicle.wait_until(lambda h=heard: h, 'every output')
@@ -175,9 +175,10 @@ def test_the_newest_frame_wins_and_the_node_answers_all_the_while(vehicle):
     state = vehicle.client(GetState, '/segmentation/get_state')
     sent, taken, answers_ms = [], [], []
     handle = node._worker._handle
-    node._worker._handle = lambda message: (
-        taken.append((stamp_ns(message), node.monitor._last_stamp_ns)), handle(message)
-    )  # fmt: skip
+    node._worker._handle = lambda messages: (
+        taken.append((stamp_ns(messages[node.camera]), node.monitor._last_stamp_ns)),
+        handle(messages),
+    )
     for _ in range(25):
         sent.append(vehicle.send())
         deadline = time.monotonic() + 0.1
@@ -210,7 +211,7 @@ def test_latecomers_get_the_last_grid(vehicle):
     first = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid)
     vehicle.matched()
     vehicle.calibrate()
-    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
+    vehicle.wait_until(lambda: node.camera.ground.camera_info, 'the calibration')
     sent = vehicle.send()
     vehicle.wait_until(lambda: first, 'a grid')
     late = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid, LATCHED)
@@ -225,7 +226,7 @@ def test_the_grid_is_cleared_once_when_the_input_goes_silent(vehicle):
     grids = vehicle.listen('/segmentation/drivable/grid', OccupancyGrid)
     vehicle.matched()
     vehicle.calibrate()
-    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
+    vehicle.wait_until(lambda: node.camera.ground.camera_info, 'the calibration')
     vehicle.send()
     vehicle.wait_until(lambda: len(grids) >= 2, 'a grid and its clearing')
     assert 0 in grids[0].data
@@ -247,12 +248,12 @@ def test_the_grid_is_cleared_when_the_calibration_is_lost_while_images_go_on(veh
     vehicle.matched()
     clock.set(1.0, node)
     vehicle.calibrate()
-    vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
-    first = node._ground.camera_info
+    vehicle.wait_until(lambda: node.camera.ground.camera_info, 'the calibration')
+    first = node.camera.ground.camera_info
     vehicle.send(stamp_ns=10**9)
     vehicle.wait_until(lambda: grids, 'a grid')
     vehicle.calibrate(**worse)
-    vehicle.wait_until(lambda: node._ground.camera_info is not first, 'the bad calibration')
+    vehicle.wait_until(lambda: node.camera.ground.camera_info is not first, 'the bad calibration')
     for tenths in range(11, 20):
         clock.set(tenths / 10, node)
         vehicle.send(stamp_ns=tenths * 10**8)
@@ -265,8 +266,8 @@ def test_the_grid_is_cleared_when_the_calibration_is_lost_while_images_go_on(veh
     vehicle.wait_until(lambda: late, 'what a late subscriber gets')
     assert set(late[0].data) == {-1}
     vehicle.calibrate()
-    vehicle.wait_until(lambda: node._ground.camera_info.k[0], 'the good calibration')
-    vehicle.wait_until(lambda: node._ground.camera_info.width == vehicle.size[1], 'its size')
+    vehicle.wait_until(lambda: node.camera.ground.camera_info.k[0], 'the good calibration')
+    vehicle.wait_until(lambda: node.camera.ground.camera_info.width == vehicle.size[1], 'its size')
     vehicle.send(stamp_ns=21 * 10**8)
     vehicle.wait_until(lambda: len(grids) == 3, 'a grid again')
     assert 0 in grids[2].data
@@ -277,7 +278,7 @@ def test_a_calibration_that_was_latched_before_the_node_came_is_taken(vehicle):
     vehicle.info = vehicle.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
     vehicle.calibrate()
     node = vehicle.start()
-    vehicle.wait_until(lambda: node._ground.camera_info, 'the latched calibration')
+    vehicle.wait_until(lambda: node.camera.ground.camera_info, 'the latched calibration')
 
 
 # -- freshness -----------------------------------------------------------------------------------
@@ -357,7 +358,7 @@ def test_without_a_usable_calibration_only_the_metric_outputs_are_silent(vehicle
     vehicle.matched()
     if changes is not None:
         vehicle.calibrate(**changes)
-        vehicle.wait_until(lambda: node._ground.camera_info, 'the calibration')
+        vehicle.wait_until(lambda: node.camera.ground.camera_info, 'the calibration')
     vehicle.send()
     vehicle.wait_until(lambda: masks, 'a mask')
     vehicle.wait_until(lambda: vehicle.status_of(diagnostics, 'input', words), words)
