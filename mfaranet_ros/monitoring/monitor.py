@@ -114,6 +114,7 @@ class Spread:
 class Snapshot:
     """What the monitor has recorded by one moment; ages and rates on the node's clock.
 
+    lost_advice: what helps against lost frames.
     dropped, warned: counts by reason. spreads, stage_counts: by stage.
     recent: the events of the last RECENT_NS: drop reasons, `lost` and those of the stamps.
     """
@@ -123,6 +124,7 @@ class Snapshot:
     processed: int
     pending: int
     lost: int
+    lost_advice: str
     dropped: Mapping[str, int]
     warned: Mapping[str, int]
     conditions: Mapping[str, tuple[Condition, ...]]
@@ -240,10 +242,16 @@ class _Topic:
 
 
 class Monitor:
-    """Records what happens to frames; safe to use from several threads."""
+    """Records what happens to frames; safe to use from several threads.
 
-    def __init__(self, latency: LatencyConfig, diagnostics: DiagnosticsConfig) -> None:
+    lost_advice: what helps where images are lost between publisher and node.
+    """
+
+    def __init__(
+        self, latency: LatencyConfig, diagnostics: DiagnosticsConfig, lost_advice: str = ''
+    ) -> None:
         self._lock = threading.Lock()
+        self._lost_advice = lost_advice
         self._latency = latency
         self._size = diagnostics.window
         self._state = 'unconfigured'
@@ -405,6 +413,7 @@ class Monitor:
                 processed=self._processed,
                 pending=self._received - self._processed - self._dropped.total(),
                 lost=self._lost,
+                lost_advice=self._lost_advice,
                 dropped=dict(self._dropped),
                 warned=dict(self._warned),
                 conditions={name: tuple(c.values()) for name, c in self._conditions.items()},

@@ -254,8 +254,7 @@ def _lost_frames(snapshot: Snapshot) -> Iterator[Condition]:
     if 'lost' in snapshot.recent:
         yield Condition(
             Level.WARN,
-            f'{snapshot.lost} images lost between publisher and node: large images need the '
-            'Fast DDS profile of this package (config/fastdds.xml) on both sides',
+            f'{snapshot.lost} images lost between publisher and node: {snapshot.lost_advice}',
         )
 
 

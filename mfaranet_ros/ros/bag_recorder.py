@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mfaranet_ros.core.errors import ConfigError, MfaranetError, OutputError, So
 from mfaranet_ros.data.bags.recorder import Recorder, RecordingStatus, Tally, TopicStatus
 from mfaranet_ros.data.bags.storage import Topic
 from mfaranet_ros.data.bags.writer import LATCHED, BagWriter
+from mfaranet_ros.ros.compatibility import with_message_info
 from mfaranet_ros.ros.conversions import message_class
 from mfaranet_ros.ros.node_topics import NodeTopics
 from mfaranet_ros.ros.parameters import Parameters, refuse_misspelled
@@ -153,11 +154,11 @@ class BagRecorder(Node):
         heard = Heard(topic, Gaps(lambda: self.count_publishers(name) == 1))
         self._heard[name] = heard
 
-        def receive(raw: bytes, info: Any) -> None:
+        def receive(raw: bytes, info: Mapping[str, int]) -> None:
             self._take(heard, raw, info)
 
         heard.subscription = self.create_subscription(
-            message_type, name, receive, profile, raw=True
+            message_type, name, with_message_info(receive), profile, raw=True
         )
 
     def _nothing(self, missing: list[str]) -> SourceError:
@@ -168,7 +169,7 @@ class BagRecorder(Node):
 
     # -- messages ---------------------------------------------------------------------------
 
-    def _take(self, heard: Heard, raw: bytes, info: Any) -> None:
+    def _take(self, heard: Heard, raw: bytes, info: Mapping[str, int]) -> None:
         heard.missed += heard.gaps.missed(info)
         now_ns = self.get_clock().now().nanoseconds
         if now_ns:

@@ -8,12 +8,16 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from mfaranet_ros.ros.compatibility import (
+    HAS_MESSAGE_INFO,
+    SubscriptionEventCallbacks,
+    with_message_info,
+)
 from mfaranet_ros.ros.endpoints import node_of, type_name, unusable_publishers
 from mfaranet_ros.ros.sequence import Gaps
 
@@ -65,7 +69,7 @@ class CameraInput:
         topic = self._base + suffix
         self._on_camera_info = on_camera_info
         self._latched: Any = None
-        self._image = self._subscribe(image_type, topic, self._receive)
+        self._image = self._subscribe(image_type, topic, with_message_info(self._receive))
         try:
             topic = f'{prefix}camera_info'
             self._camera_info = self._subscribe(CameraInfo, topic, on_camera_info)
@@ -130,6 +134,16 @@ class CameraInput:
                     f'qos_overrides.{topic}.subscription.*'
                 )
         return problems + self._foreign_types()
+
+    def uncounted(self) -> str:
+        """Return why images that get lost on the way are not counted, or ''."""
+        if not HAS_MESSAGE_INFO:
+            return (
+                'lost images are not counted: rclpy of this distribution has no sequence numbers'
+            )
+        if not self._gaps.supported:
+            return 'lost images are not counted: the middleware has no sequence numbers'
+        return ''
 
     def _foreign_types(self) -> list[str]:
         """Return a sentence for each publisher of another message type on the image topic."""

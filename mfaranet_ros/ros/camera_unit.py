@@ -32,6 +32,7 @@ from mfaranet_ros.pipeline.style import Style
 from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.camera_settings import CameraSettings
+from mfaranet_ros.ros.compatibility import lost_images_advice
 from mfaranet_ros.ros.outputs import Outputs
 from mfaranet_ros.ros.parameters import NodeConfig
 
@@ -56,7 +57,7 @@ class CameraUnit:
         self.enabled = True
         self.settings = settings
         config = settings.applied_to(config)
-        self.monitor = Monitor(config.latency, config.diagnostics)
+        self.monitor = Monitor(config.latency, config.diagnostics, lost_images_advice())
         self.ground: GroundSource | None = None
         self.outputs: Outputs | None = None
         self._node = node
@@ -193,6 +194,9 @@ class CameraUnit:
             condition = Condition(Level.ERROR, missing) if missing else None
             self.monitor.set_condition('input', 'publishers', condition)
             self._report_misfits('input', Level.ERROR, self._input.unusable())
+            uncounted = self._input.uncounted()
+            note = Condition(Level.OK, uncounted) if uncounted else None
+            self.monitor.set_condition('input', 'uncounted', note)
         topics: tuple[status.OfferedTopic, ...] = ()
         if self.outputs is not None:
             self._report_misfits('output', Level.WARN, self.outputs.unserved())

@@ -8,7 +8,6 @@ import importlib.util
 from typing import Any
 
 import numpy as np
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -23,6 +22,7 @@ from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.messages import Float64, Float64Stamped
 from mfaranet_ros.pipeline.style import Style
 from mfaranet_ros.pipeline.topics import OUTPUT_TOPICS, OutputTopic, Qos, When, stage_of
+from mfaranet_ros.ros.compatibility import PublisherEventCallbacks
 from mfaranet_ros.ros.conversions import message_class, to_message
 from mfaranet_ros.ros.endpoints import unserved_subscribers
 from mfaranet_ros.ros.parameters import NodeConfig

@@ -35,7 +35,7 @@ class Drive:
     """An active node's monitor and the clock around it."""
 
     def __init__(self) -> None:
-        self.monitor = Monitor(LATENCY, DIAGNOSTICS)
+        self.monitor = Monitor(LATENCY, DIAGNOSTICS, 'use fastdds.xml')
         self.now_ns = START_NS
         self.topics: tuple[str, ...] = ()
         self.offered: tuple[OfferedTopic, ...] = ()
@@ -268,7 +268,7 @@ def test_stale_frames_without_end_ask_for_the_clock(drive):
     assert drive.status('input').level is Level.ERROR
 
 
-def test_lost_frames_name_the_dds_profile(drive):
+def test_lost_frames_name_what_helps(drive):
     drive.frame()
     drive.monitor.frames_lost(7, drive.now_ns)
     assert drive.status('input').level is Level.WARN
