@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from mfaranet_ros.benchmark.drawing import DrawingTimes, measure_drawing
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.scene_arguments import add_drive_arguments, scene_options
 from mfaranet_ros.cli.setting_arguments import parse_size
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.scenes.options import resized
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene

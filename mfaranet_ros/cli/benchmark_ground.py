@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from mfaranet_ros.benchmark.ground import GroundFigures, measure_ground
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.report.figures import metric_figures
 from mfaranet_ros.evaluation.report.text import describe_metric

@@ -27,12 +27,12 @@ from mfaranet_ros.benchmark.measure import empty_stage_us
 from mfaranet_ros.benchmark.operating_points_file import choose_operating_points, to_yaml
 from mfaranet_ros.benchmark.report import describe, figures
 from mfaranet_ros.benchmark.run import Benchmark, GroundTruth, run_benchmark
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config, parse_size
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.files import write_json, write_text
 from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.data.images import check_pairs, find_pairs, read_frame
 from mfaranet_ros.data.labels import GroundTruthReader

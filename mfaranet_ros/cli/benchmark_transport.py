@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mfaranet_ros.benchmark.transport import Load, Transport, measure_transport
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.core.dds import find_shared
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,13 +13,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.cli.evaluate_cross import add_cross_arguments, is_cross, run_cross
-from mfaranet_ros.cli.evaluate_run import Wanted, run
-from mfaranet_ros.cli.evaluate_sinks import MakeVideo, make_submission
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.setting_arguments import (
     add_model_arguments,
     model_config,
@@ -28,18 +26,32 @@ from mfaranet_ros.cli.setting_arguments import (
 )
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import write_json, write_text
 from mfaranet_ros.core.frame import Output
+from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.data.calibration_file import read_calibration
-from mfaranet_ros.data.images import Pairs, check_pairs, find_pairs
-from mfaranet_ros.data.labels import GroundTruthReader
+from mfaranet_ros.data.images import Pairs, find_pairs
 from mfaranet_ros.evaluation.report.annotate import MakeAnnotatedBag, outputs_in_bag
+from mfaranet_ros.evaluation.report.figures import about, report
+from mfaranet_ros.evaluation.report.frame_images import choose, show
+from mfaranet_ros.evaluation.report.sinks import MakeVideo, make_submission
+from mfaranet_ros.evaluation.report.text import describe_results, heading
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
-from mfaranet_ros.evaluation.runs.jobs import MakeSink
+from mfaranet_ros.evaluation.runs.jobs import MakeSink, RunConfig
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
+from mfaranet_ros.evaluation.runs.parts import Results
+from mfaranet_ros.evaluation.runs.run import (
+    PAGE,
+    REPORT,
+    count_frames,
+    open_frame_log,
+    run_evaluation,
+)
+from mfaranet_ros.evaluation.runs.score import Scorer
 from mfaranet_ros.evaluation.runs.sources import Selection
-from mfaranet_ros.evaluation.runs.specs import BagSpec, FolderSpec, Spec, name_bags
+from mfaranet_ros.evaluation.runs.specs import FolderSpec, Spec, bag_specs, check_folder, name_bags
 from mfaranet_ros.geometry.camera import read_camera_info
-from mfaranet_ros.pipeline.build import build_processor
+from mfaranet_ros.pipeline.build import build_processor, prepare
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 WHOLE = 'whole'
@@ -148,20 +160,19 @@ def main(args: argparse.Namespace) -> int:
     config, method = _config(args), _method(args)
     selection, ignored = Selection.parse(args.frames), _ignored(args.ignore)
     pairs = find_pairs(args.images, args.ground_truth) if args.images else None
-    also = outputs_in_bag() if args.write_bag else frozenset[Output]()
-    wanted = Wanted(
-        method, selection.step, args.jobs, args.out, args.overwrite, args.resume, args.json, also
-    )
     pipeline = build_processor(config, label=str(OperatingPoint.of(config)))
     try:
         if cross and pairs is not None:
             return run_cross(args, pipeline, pairs)
-        sinks = _sinks(args, pipeline)
+        also = outputs_in_bag() if args.write_bag else frozenset[Output]()
+        plan = RunConfig(
+            config, method, also=also, step=selection.step, sinks=_sinks(args, pipeline)
+        )
         if pairs is None:
             specs = _bags(args, selection, ignored)
         else:
             specs = [_folder(args, pairs, pipeline, selection, ignored)]
-        results = run(pipeline, specs, wanted, sinks)
+        results = _run(args, pipeline, specs, plan)
     finally:
         pipeline.close()
     if args.submission is not None:
@@ -169,6 +180,37 @@ def main(args: argparse.Namespace) -> int:
     for text in results.truncated:
         print(f'warning: {text}', file=sys.stderr)
     return CUT_OFF if results.truncated else 0
+
+
+def _run(
+    args: argparse.Namespace, pipeline: FrameProcessor, specs: Sequence[Spec], plan: RunConfig
+) -> Results:
+    """Run the evaluation with a progress bar, print the scores and write the reports."""
+    total = count_frames(specs, pipeline)
+    model = dict(prepare(pipeline))
+    log = open_frame_log(
+        pipeline, specs, plan, args.out, overwrite=args.overwrite, resume=args.resume
+    )
+    with (
+        log,
+        Progress(total, 'frame', 'evaluating', done=log.resumed.frames) as progress,
+    ):
+        results, speed = run_evaluation(
+            pipeline, specs, plan, log, jobs=args.jobs, on_frame=progress.update
+        )
+    facts = about(pipeline, model, specs, results, speed, plan.method)
+    print(heading(facts, results), describe_results(results, facts.budget_ms), sep='\n')
+    if args.json is not None:
+        write_json(args.json, report(facts, results))
+    if args.out is not None:
+        # Here, because matplotlib is slow to import and only the page needs it.
+        from mfaranet_ros.evaluation.report.page import render
+
+        shown = show(choose(results.together), specs, pipeline, Scorer.of(pipeline, plan.method))
+        write_json(args.out / REPORT, report(facts, results))
+        write_text(args.out / PAGE, render(facts, results, shown))
+        print(f'report written to {args.out / PAGE}')
+    return results
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -239,16 +281,15 @@ def _folder(
     ignored: tuple[int, ...],
 ) -> FolderSpec:
     """Return a folder whose images and ground truth have all been read once."""
-    read_ground_truth = GroundTruthReader(pipeline.label_set, pairs.layout, ignored)
-    with Progress(len(pairs), 'image', 'checking') as progress:
-        sha256 = check_pairs(pairs, read_ground_truth, progress.update)
     camera_info = None
     if args.calibration:
         camera_info = read_calibration(args.calibration)
         read_camera_info(camera_info)  # refuses what describes no camera before anything is run
-    return FolderSpec(
-        args.images, args.ground_truth, pairs, sha256, selection, ignored, camera_info, args.metric
-    )
+    with Progress(len(pairs), 'image', 'checking') as progress:
+        return check_folder(
+            args.images, args.ground_truth, pairs, pipeline.label_set, selection=selection,
+            ignored=ignored, camera_info=camera_info, metric=args.metric, on_pair=progress.update,
+        )  # fmt: skip
 
 
 def _bags(args: argparse.Namespace, selection: Selection, ignored: tuple[int, ...]) -> list[Spec]:
@@ -259,10 +300,7 @@ def _bags(args: argparse.Namespace, selection: Selection, ignored: tuple[int, ..
         args.tolerance_ms,
         args.boundary_topic,
     )
-    return [
-        BagSpec(name, (path,), choice, selection, ignored)
-        for name, path in name_bags(args.bag).items()
-    ]
+    return bag_specs(args.bag, choice, selection, ignored)
 
 
 def _sinks(args: argparse.Namespace, pipeline: FrameProcessor) -> tuple[MakeSink, ...]:

@@ -14,11 +14,11 @@ from mfaranet_ros.backends.export import export_network, figures, in_words, trte
 from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.backends.onnx_file import sidecar_path
 from mfaranet_ros.backends.onnx_graph import OUTPUTS, PRECISIONS
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.cli.setting_arguments import MODEL_ARGUMENTS, parse_size
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.settings import parse_settings
 from mfaranet_ros.core.versions import versions
 

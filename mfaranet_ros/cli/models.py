@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from mfaranet_ros.cli.progress import track
 from mfaranet_ros.cli.setting_arguments import parse_size
 from mfaranet_ros.core.errors import ConfigError, SourceError, WeightsError
 from mfaranet_ros.core.files import write_json
 from mfaranet_ros.core.labels import LabelSet, get_label_set, list_label_sets
+from mfaranet_ros.core.progress import track
 from mfaranet_ros.evaluation.report.tables import table
 from mfaranet_ros.models import ALL_SCALES, get_model_entry, list_models, read_weights
 from mfaranet_ros.models.macs import measure_model

@@ -12,7 +12,6 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.core.config import Value
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
@@ -22,6 +21,7 @@ from mfaranet_ros.core.processes import (
     interrupted_by_signals,
     ros_environment,
 )
+from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.data.bags.recorder import RecordingStatus
 
 FINISH_S = 60.0

@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mfaranet_ros.cli.progress import track
 from mfaranet_ros.cli.scene_arguments import add_scene_arguments, scene_camera, scene_options
 from mfaranet_ros.cli.setting_arguments import parse_numbers
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.progress import track
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.data.synthetic_writer import SceneBag, SceneFolder, SceneOutput
 from mfaranet_ros.scenes.grid import GridExtent

@@ -19,10 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mfaranet_ros.cli.progress import Progress
 from mfaranet_ros.core.config import Value, settings_of, value_of
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.settings import parse_settings
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.report.tables import table

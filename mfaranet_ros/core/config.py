@@ -19,10 +19,12 @@ from mfaranet_ros.core.settings import (
     Rule,
     Setting,
     Value,
+    changes,
     replace,
     setting,
     settings_of,
     value_of,
+    values_of,
 )
 
 __all__ = [
@@ -38,10 +40,12 @@ __all__ = [
     'RuntimeConfig',
     'Setting',
     'Value',
+    'changes',
     'replace',
     'setting',
     'settings_of',
     'value_of',
+    'values_of',
 ]
 
 

@@ -140,6 +140,17 @@ def value_of(config: Any, name: str) -> Value:
     return value  # type: ignore[no-any-return]
 
 
+def values_of(config: Any) -> dict[str, Value]:
+    """Return the values of all settings by their dotted names."""
+    return {setting.name: value_of(config, setting.name) for setting in settings_of(config)}
+
+
+def changes(config: Any, base: Any) -> dict[str, Value]:
+    """Return the values of the settings that differ from those of another config."""
+    before = values_of(base)
+    return {name: value for name, value in values_of(config).items() if value != before[name]}
+
+
 def replace(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
     """Return the config with some settings changed, each checked.
 

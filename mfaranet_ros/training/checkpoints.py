@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mfaranet_ros.core.config import settings_of, value_of
+from mfaranet_ros.core.config import values_of
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.files import write_file
 from mfaranet_ros.models import save_weights
 from mfaranet_ros.training.assembly import Parts
-from mfaranet_ros.training.config import TrainConfig
 from mfaranet_ros.training.facts import describe
 from mfaranet_ros.training.files import save_checkpoint
 from mfaranet_ros.training.history import Row, draw_curves, to_csv
@@ -80,7 +79,7 @@ class CheckpointManager:
     def _checkpoint(self, state: State) -> dict[str, Any]:
         parts = self._parts
         return {
-            'config': {s.name: value_of(parts.config, s.name) for s in settings_of(TrainConfig)},
+            'config': values_of(parts.config),
             'data_hash': parts.data_hash,
             'state': state.to_plain(),
             'model': parts.model.state_dict(),

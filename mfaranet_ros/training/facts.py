@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from mfaranet_ros.backends.device import name_device
-from mfaranet_ros.core.config import settings_of, value_of
+from mfaranet_ros.core.config import changes
 from mfaranet_ros.models import Weights
 from mfaranet_ros.training.assembly import Parts
-from mfaranet_ros.training.config import RECIPES, TrainConfig
+from mfaranet_ros.training.config import RECIPES
 from mfaranet_ros.training.history import Row
 
 PRIVATE = (
@@ -27,10 +27,7 @@ def describe(parts: Parts, step: int, minutes: float, row: Row | None) -> dict[s
     config, names = parts.config, parts.label_set.names
     recipe = RECIPES[config.recipe]
     changed = {
-        setting.name: value_of(config, setting.name)
-        for setting in settings_of(TrainConfig)
-        if setting.name not in PRIVATE
-        and value_of(config, setting.name) != value_of(recipe, setting.name)
+        name: value for name, value in changes(config, recipe).items() if name not in PRIVATE
     }
     training = {
         'recipe': config.recipe,

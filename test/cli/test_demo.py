@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from live_recording import grid, image, status, write_run
 
+from mfaranet_ros.benchmark.demo_output import DemoOutput, Target, make_table
 from mfaranet_ros.benchmark.live_run import AccuracyCounter, LiveRun
 from mfaranet_ros.cli import demo
-from mfaranet_ros.cli.demo_output import DemoOutput, Target, make_table
 from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.video import VideoFile

@@ -5,18 +5,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from mfaranet_ros.core.config import values_of
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.metrics.confusion import BinaryScores, Scores
 from mfaranet_ros.evaluation.metrics.measures import Spread, flicker, reliability
 from mfaranet_ros.evaluation.metrics.metric import BANDS, MetricCounts
 from mfaranet_ros.evaluation.report.tables import plain
 from mfaranet_ros.evaluation.runs.method import Method
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part, Results
+from mfaranet_ros.evaluation.runs.run import Speed
+from mfaranet_ros.evaluation.runs.specs import Spec
+from mfaranet_ros.pipeline.processor import FrameProcessor
 
 SCHEMA = 'mfaranet evaluation'
 VERSION = 1
@@ -27,8 +32,8 @@ VERSION = 1
 class About:
     """Model, settings, input and speed of an evaluation; the mappings hold JSON values.
 
-    model: what FrameProcessor.prepare says. given: the images or bags, and their hash.
-    config: every setting. run: how many processes and threads, and how fast. seconds: all of it.
+    model: what `prepare` returned. given: the images or bags, and their hash. config: every
+    setting.
     """
 
     model: Mapping[str, str]
@@ -36,9 +41,29 @@ class About:
     given: Mapping[str, Any]
     versions: Mapping[str, str]
     config: Mapping[str, Any]
-    run: Mapping[str, Any]
-    seconds: float
+    speed: Speed
     budget_ms: float
+
+
+def about(
+    processor: FrameProcessor,
+    model: Mapping[str, str],
+    specs: Sequence[Spec],
+    results: Results,
+    speed: Speed,
+    method: Method,
+) -> About:
+    """Return what a report says of an evaluation; model: what `prepare` returned."""
+    summaries = results.together.summaries
+    given = {
+        **specs[0].given(),
+        'images': len(results.together.frames),
+        'sha256': summaries[0].sha256 if len(summaries) == 1 else None,
+        'sources': {summary.name: summary.sha256 for summary in summaries},
+    }
+    config = processor.config
+    budget_ms = config.latency.budget_ms
+    return About(model, method, given, versions(), values_of(config), speed, budget_ms)
 
 
 def report(about: About, results: Results) -> dict[str, Any]:
@@ -47,7 +72,7 @@ def report(about: About, results: Results) -> dict[str, Any]:
     All but `run`, `seconds`, `latency` and `ms` is the same for the same frames, network and
     settings on the same machine, to the last bit.
     """
-    together = results.together
+    together, run = results.together, asdict(about.speed)
     return {
         'schema': {'name': SCHEMA, 'version': VERSION},
         'model': dict(about.model),
@@ -55,8 +80,8 @@ def report(about: About, results: Results) -> dict[str, Any]:
         'input': dict(about.given),
         'versions': dict(about.versions),
         'config': dict(about.config),
-        'run': dict(about.run),
-        'seconds': round(about.seconds, 3),
+        'run': run,
+        'seconds': round(run.pop('seconds'), 3),
         **_of(together, about.budget_ms),
         'parts': [
             {

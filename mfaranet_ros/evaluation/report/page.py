@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -329,12 +329,14 @@ def _figure(shown: Shown) -> Figure:
 
 
 def _facts(about: About, results: Results) -> Table:
+    run = asdict(about.speed)
+    seconds = run.pop('seconds')
     rows = [
         *about.model.items(),
         ('method', about.method),
         *((f'given: {name}', value) for name, value in about.given.items() if name != 'sources'),
-        *((f'run: {name}', value) for name, value in about.run.items()),
-        ('run: seconds', f'{about.seconds:.1f}'),
+        *((f'run: {name}', value) for name, value in run.items()),
+        ('run: seconds', f'{seconds:.1f}'),
         *((f'version: {name}', value) for name, value in about.versions.items()),
     ]
     for summary in results.together.summaries:

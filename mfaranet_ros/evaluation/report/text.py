@@ -21,12 +21,12 @@ WORST = 3
 
 def heading(about: About, results: Results) -> str:
     """Return the model, its settings and the input, as the first lines of the output."""
-    model, run = about.model, about.run
+    model = about.model
     return (
         f'{model["name"]}, scales {model["scales"]}, {model["label_set"]}, {model["precision"]} '
         f'on {model["device"]}\n{model["weights"]} (sha256 {model["weights_sha256"][:12]})\n'
         f'{len(results.together.frames)} images, {about.method}, '
-        f'{run["frames_per_s"] or 0:.2f} images/s\n'
+        f'{about.speed.frames_per_s or 0:.2f} images/s\n'
     )
 
 

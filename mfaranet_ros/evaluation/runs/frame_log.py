@@ -90,6 +90,26 @@ def from_line(line: str, classes: int) -> Record:
     )
 
 
+@dataclass(frozen=True)
+class ResumePoint:
+    """How far a source was run before.
+
+    next: the first number that is left. last: the number of the last frame that was run and is
+    followed by it, None where there is none.
+    """
+
+    next: int = 0
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What a log holds: how many frames, and where each source continues."""
+
+    frames: int
+    places: Mapping[str, ResumePoint]
+
+
 FORMAT = 1
 """Raised when a line means something else than before."""
 
@@ -173,6 +193,17 @@ class FrameLog:
         self._file.readline()
         for line in self._file:
             yield self._read(line)
+
+    @property
+    def resumed(self) -> Resumed:
+        """What an earlier run left."""
+        frames, places = 0, dict[str, ResumePoint]()
+        for record in self.records():
+            frames += 1
+            if record.number >= places.get(record.source, ResumePoint()).next:
+                last = record.number if isinstance(record, FrameRecord) else None
+                places[record.source] = ResumePoint(record.number + 1, last)
+        return Resumed(frames, places)
 
     def _read(self, line: str) -> Record:
         try:

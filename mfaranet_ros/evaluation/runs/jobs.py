@@ -22,7 +22,7 @@ from mfaranet_ros.core.errors import (
     SourceError,
 )
 from mfaranet_ros.core.frame import Output
-from mfaranet_ros.evaluation.runs.frame_log import Record
+from mfaranet_ros.evaluation.runs.frame_log import Record, ResumePoint
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
 from mfaranet_ros.evaluation.runs.specs import SourceSummary, Spec
@@ -52,29 +52,17 @@ MakeSink = Callable[[str, FrameProcessor], Sink]
 class RunConfig:
     """How every source is run.
 
-    threads: of the network in each process. They are as many whatever the number of processes: a
-    sum over more threads may differ in its last bit.
+    threads: of the network in each process; 0: as many as torch has. They do
+    not depend on the number of processes: a sum over more threads may differ in its last bit.
     also: outputs that sinks want. step: by how much the numbers of consecutive frames differ.
     """
 
     config: PipelineConfig
     method: Method = METHODS['whole']
-    threads: int = 1
+    threads: int = 0
     also: frozenset[Output] = frozenset()
     step: int = 1
     sinks: tuple[MakeSink, ...] = ()
-
-
-@dataclass(frozen=True)
-class ResumePoint:
-    """How far a source was run before.
-
-    next: the first number that is left. last: the number of the last frame that was run and is
-    followed by it, None where there is none.
-    """
-
-    next: int = 0
-    last: int | None = None
 
 
 Event = Record | SourceSummary
@@ -89,7 +77,8 @@ def run_here(
     on_event: OnEvent,
 ) -> None:
     """Run one source after the other in this process; the events are records, then a summary."""
-    torch.set_num_threads(order.threads)
+    if order.threads:
+        torch.set_num_threads(order.threads)
     for spec in specs:
         for event in _run(pipeline, spec, order, resumed.get(spec.name, ResumePoint())):
             on_event(event)
@@ -160,7 +149,8 @@ def _collect(workers: Sequence[Any], events: Any, on_event: OnEvent) -> None:
 def _work(order: RunConfig, tasks: Any, events: Any) -> None:
     """Be one process: take a source, run it, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    torch.set_num_threads(order.threads)
+    if order.threads:
+        torch.set_num_threads(order.threads)
     try:
         pipeline = build_processor(order.config)
         while (task := tasks.get()) is not None:

@@ -1,37 +1,39 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation from Python: a network on a folder or on bags, through the loop of the command."""
+"""One evaluation: what the verb `evaluate` runs, and `evaluate()` for Python."""
 
 from __future__ import annotations
 
+import resource
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.config import make_config
-from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
+from mfaranet_ros.core.config import make_config, values_of
+from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError, UnknownNameError
 from mfaranet_ros.core.frame import Drivable, Frame, Result, Timings
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.data.images import Pairs, check_pairs, find_pairs
+from mfaranet_ros.data.images import Pairs, find_pairs
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.metrics.confusion import Scores
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
-from mfaranet_ros.evaluation.runs.frame_log import Record
-from mfaranet_ros.evaluation.runs.jobs import Event, RunConfig, run_here
+from mfaranet_ros.evaluation.runs.frame_log import FrameLog
+from mfaranet_ros.evaluation.runs.jobs import Event, RunConfig, run_apart, run_here
 from mfaranet_ros.evaluation.runs.method import METHODS
 from mfaranet_ros.evaluation.runs.parts import Results, assemble
 from mfaranet_ros.evaluation.runs.score import Scorer, run_source
 from mfaranet_ros.evaluation.runs.sources import FolderSource, Sample, Selection
 from mfaranet_ros.evaluation.runs.specs import (
-    BagSpec,
-    FolderSpec,
     SourceSummary,
     Spec,
-    name_bags,
+    bag_specs,
+    check_folder,
 )
 from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline.build import build_processor
@@ -41,6 +43,138 @@ Labels = NDArray[np.uint8]
 """uint8 (H, W) class ids."""
 
 PathLike = str | Path
+
+FRAME_LOG, REPORT, PAGE = 'frames.jsonl', 'report.json', 'report.html'
+"""The files in the folder of an evaluation."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How an evaluation was run, and how fast.
+
+    jobs: processes. threads: of the network in each. frames: how many were run now;
+    frames_run_before: those of the run that was resumed. memory_peak_mb: resident, of one process.
+    """
+
+    jobs: int
+    threads: int
+    frames: int
+    frames_run_before: int
+    frames_per_s: float | None
+    memory_peak_mb: int
+    seconds: float
+
+
+def run_evaluation(
+    processor: FrameProcessor,
+    specs: Sequence[Spec],
+    plan: RunConfig,
+    frame_log: FrameLog,
+    *,
+    jobs: int = 1,
+    on_frame: Callable[[], object] = lambda: None,
+) -> tuple[Results, Speed]:
+    """Run the frames that are not in the log yet; return the results of all of them.
+
+    specs: the sources, by different names. jobs: processes; each source is run by one.
+    Raises SourceError for sources that cannot be opened or hold no frame, InferenceError, which
+    names the frame, if the network fails, and OutputError where the log cannot be written.
+    """
+    threads = plan.threads or plan.config.runtime.threads or torch.get_num_threads()
+    plan = replace(plan, threads=threads)
+    resumed, begun_s = frame_log.resumed, time.monotonic()
+    summaries: dict[str, SourceSummary] = {}
+    frames = 0
+
+    def take(event: Event) -> None:
+        nonlocal frames
+        if isinstance(event, SourceSummary):
+            summaries[event.name] = event
+            return
+        frame_log.write(event)
+        frames += 1
+        on_frame()
+
+    if jobs > 1 and len(specs) > 1:
+        run_apart(specs, plan, resumed.places, jobs, take)
+    else:
+        run_here(processor, specs, plan, resumed.places, take)
+    seconds = time.monotonic() - begun_s
+    ordered = [summaries[spec.name] for spec in specs]
+    results = assemble(frame_log.records(), ordered, processor.label_set)
+    _check_frames(results)
+    peak_kb = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    per_s = round(frames / seconds, 3) if seconds else None
+    peak_mb = round(peak_kb / 1024)
+    return results, Speed(jobs, threads, frames, resumed.frames, per_s, peak_mb, seconds)
+
+
+def open_frame_log(
+    processor: FrameProcessor,
+    specs: Sequence[Spec],
+    plan: RunConfig,
+    folder: Path | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> FrameLog:
+    """Return the log of an evaluation: in a new folder, or in a file that vanishes.
+
+    overwrite: the folder may exist; of its files only those of an evaluation are replaced.
+    resume: continue the log in the folder. Raises OutputError where nothing can be written, and
+    ConfigError to resume another evaluation.
+    """
+    weights = processor.network.weights
+    identity = {
+        'config': values_of(processor.config),
+        'method': asdict(plan.method),
+        'weights': weights.sha256 if weights else None,
+        'label_set': processor.label_set.name,
+        'sources': {spec.name: spec.identity() for spec in specs},
+    }
+    classes = len(processor.label_set)
+    if folder is None:
+        return FrameLog.begin(None, identity, classes)
+    if resume:
+        return FrameLog.go_on(folder / FRAME_LOG, identity, classes)
+    _make_folder(folder, overwrite)
+    return FrameLog.begin(folder / FRAME_LOG, identity, classes)
+
+
+def _make_folder(folder: Path, overwrite: bool) -> None:
+    """Make the folder; in an existing one only files of an evaluation are replaced."""
+    try:
+        folder.mkdir(parents=True, exist_ok=overwrite)
+        for name in (FRAME_LOG, REPORT, PAGE):
+            (folder / name).unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise OutputError(
+            f'{folder} exists: give a new DIR, --overwrite to replace the report in it, or '
+            '--resume to continue it'
+        ) from error
+    except OSError as error:
+        raise OutputError(f'cannot make {folder}: {error.strerror}; give another DIR') from error
+
+
+def _check_frames(results: Results) -> None:
+    together = results.together
+    if not together.frames:
+        names = ', '.join(summary.name for summary in together.summaries)
+        why = f': {together.skipped[0].why}' if together.skipped else ', or --frames takes none'
+        raise SourceError(f'no frame of {names} can be scored{why}')
+
+
+def count_frames(specs: Sequence[Spec], processor: FrameProcessor) -> int:
+    """Open every source once, so that problems are reported before anything is run."""
+    frames = 0
+    for spec in specs:
+        source = spec.open(processor)
+        frames += source.frames
+        source.close()
+    return frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,45 +229,20 @@ def evaluate(
         raise UnknownNameError('method', method, METHODS)
     processor = build_processor(make_config(model, weights, settings))
     try:
-        specs = (
-            _bags([Path(bag) for bag in bags], ground_truth_topic or ground_truth)
-            if bags
-            else [_folder(Path(str(images)), ground_truth, processor)]
-        )
-        results = _run(processor, specs, RunConfig(processor.config, METHODS[method]))
+        specs: list[Spec]
+        if images:
+            truth = Path(ground_truth) if ground_truth else None
+            pairs = find_pairs(Path(images), truth)
+            specs = [check_folder(Path(images), truth, pairs, processor.label_set)]
+        else:
+            choice = BagChoice(ground_truth=ground_truth_topic or ground_truth or None)
+            specs = bag_specs([Path(bag) for bag in bags], choice)
+        plan = RunConfig(processor.config, METHODS[method])
+        with open_frame_log(processor, specs, plan) as frame_log:
+            results, _ = run_evaluation(processor, specs, plan, frame_log)
     finally:
         processor.close()
     return _summary(results)
-
-
-def _folder(images: Path, ground_truth: PathLike | None, processor: FrameProcessor) -> Spec:
-    truth = Path(ground_truth) if ground_truth else None
-    pairs = find_pairs(images, truth)
-    read = GroundTruthReader(processor.label_set, pairs.layout)
-    return FolderSpec(images, truth, pairs, check_pairs(pairs, read), Selection())
-
-
-def _bags(bags: Sequence[Path], ground_truth: PathLike | None) -> list[Spec]:
-    choice = BagChoice(ground_truth=ground_truth or None)
-    return [BagSpec(name, (bag,), choice, Selection()) for name, bag in name_bags(bags).items()]
-
-
-def _run(processor: FrameProcessor, specs: Sequence[Spec], order: RunConfig) -> Results:
-    records: list[Record] = []
-    summaries: list[SourceSummary] = []
-
-    def take(event: Event) -> None:
-        if isinstance(event, SourceSummary):
-            summaries.append(event)
-        else:
-            records.append(event)
-
-    run_here(processor, specs, order, {}, take)
-    results = assemble(records, summaries, processor.label_set)
-    if not results.together.frames:
-        names = ', '.join(spec.name for spec in specs)
-        raise SourceError(f'no frame of {names} can be scored: check that it holds images')
-    return results
 
 
 def _summary(results: Results) -> EvaluationResult:

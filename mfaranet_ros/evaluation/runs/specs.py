@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.core.frame import MessageLike
+from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.bags.files import find_files
 from mfaranet_ros.data.ground_truth import SourceReport
-from mfaranet_ros.data.images import Layout, Pairs
+from mfaranet_ros.data.images import Layout, Pairs, check_pairs
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
 from mfaranet_ros.evaluation.runs.sources import FolderSource, Selection
 from mfaranet_ros.pipeline.processor import FrameProcessor
+
+ALL = Selection()
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,40 @@ class BagSpec:
 
 
 Spec = FolderSpec | BagSpec
+
+
+def check_folder(
+    images: Path,
+    ground_truth: Path | None,
+    pairs: Pairs,
+    label_set: LabelSet,
+    *,
+    selection: Selection = ALL,
+    ignored: tuple[int, ...] = (),
+    camera_info: MessageLike | None = None,
+    metric: Path | None = None,
+    on_pair: Callable[[], object] = lambda: None,
+) -> FolderSpec:
+    """Return a folder after all of its images and ground truth were read once; see FolderSpec.
+
+    Raises SourceError, which names the files, for those that are broken or do not fit.
+    """
+    read = GroundTruthReader(label_set, pairs.layout, ignored)
+    sha256 = check_pairs(pairs, read, on_pair)
+    return FolderSpec(images, ground_truth, pairs, sha256, selection, ignored, camera_info, metric)
+
+
+def bag_specs(
+    bags: Sequence[Path],
+    choice: BagChoice,
+    selection: Selection = ALL,
+    ignored: tuple[int, ...] = (),
+) -> list[Spec]:
+    """Return bags by the names of `name_bags`; raises SourceError for one given twice."""
+    return [
+        BagSpec(name, (path,), choice, selection, ignored)
+        for name, path in name_bags(bags).items()
+    ]
 
 
 def name_bags(bags: Sequence[Path]) -> dict[str, Path]:

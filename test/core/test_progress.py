@@ -4,7 +4,7 @@
 
 import io
 
-from mfaranet_ros.cli.progress import Progress, track
+from mfaranet_ros.core.progress import Progress, track
 
 
 class Terminal(io.StringIO):

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What `mfaranet evaluate` writes of every frame: label ids of Cityscapes, a video."""
+"""What is written for every frame: label ids of Cityscapes, a video."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mfaranet_ros.core.errors import ConfigError, OutputError
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.files import make_folder
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.labels import to_label_ids
 from mfaranet_ros.evaluation.report.contact_sheet import Pixels
@@ -26,6 +27,7 @@ from mfaranet_ros.pipeline.style import Style
 VIDEO_RATE_HZ = 10.0
 VIDEO_WIDTH_PX = 1280
 BAR_PX = 36
+ADVICE = 'give another DIR'
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def make_submission(folder: Path, label_set: LabelSet) -> MakeSubmission:
             f'--submission is for cityscapes, but the weights know {label_set.name}: leave it out '
             'or give weights trained on cityscapes'
         )
-    _make_folder(folder)
+    make_folder(folder, advice=ADVICE)
     return MakeSubmission(folder)
 
 
@@ -60,7 +62,7 @@ class Submission:
     def take(self, outcome: Outcome) -> None:
         """Write the labels of one image; raises OutputError."""
         path = self._folder / f'{outcome.sample.file or outcome.record.name}.png'
-        _make_folder(path.parent)
+        make_folder(path.parent, advice=ADVICE)
         write_image(path, self._ids[outcome.result.labels])
 
     def close(self) -> None:
@@ -118,10 +120,3 @@ def _figures(outcome: Outcome) -> str:
         parts += [] if math.isnan(mean_iou) else [f'mean IoU {mean_iou:.3f}']
     share = flicker_share(record)
     return '   '.join([*parts, *([] if math.isnan(share) else [f'flicker {share:.1%}'])])
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make {folder}: {error.strerror}; give another DIR') from error
