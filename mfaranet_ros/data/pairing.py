@@ -21,10 +21,12 @@ from pathlib import Path
 from mfaranet_ros.core.errors import DecodeError, SourceError
 from mfaranet_ros.core.frame import MessageLike
 from mfaranet_ros.data.bags.cameras import Camera
-from mfaranet_ros.data.bags.reader import Bag, BagMessage
+from mfaranet_ros.data.bags.reader import IMAGES, Bag, BagMessage
+from mfaranet_ros.data.bags.storage import Topic
 from mfaranet_ros.data.ground_truth import GroundTruth, GroundTruthSource, PairingReport
 from mfaranet_ros.data.read_ahead import read_ahead
 from mfaranet_ros.data.stamps import NOTHING, StampWatch, range_text, stamp_text
+from mfaranet_ros.pipeline.video_packets import is_video, read_packet
 
 WAIT_NS = 2_000_000_000
 """How much later than its image ground truth may have been logged, and how much earlier."""
@@ -106,6 +108,7 @@ class Pairing:
         self._held_bytes = 0
         self._info: MessageLike | None = None
         self._info_bytes = b''
+        self._is_video = holds_video(bag, camera.image)
         first_info = bag.first(camera.info.name) if camera.info else None
         if first_info is not None:
             self._receive_info(first_info)
@@ -144,7 +147,13 @@ class Pairing:
             together.append(self._camera.info.name)
         shifts = {topic: self._shift_ns(topic) for topic in self._by_topic}
         together += [topic for topic, shift_ns in shifts.items() if abs(shift_ns) <= NEAR_NS]
-        streams = [_shifted(self._bag.messages(together), 0)]
+        messages = self._bag.messages(together)
+        if self._is_video:
+            # Here, because FFmpeg is loaded for videos only.
+            from mfaranet_ros.data.bags.video import decode_video
+
+            messages = decode_video(messages, self._camera.image)
+        streams = [_shifted(messages, 0)]
         for topic, shift_ns in shifts.items():
             if topic not in together:
                 streams.append(_shifted(self._bag.messages([topic]), shift_ns))
@@ -279,6 +288,24 @@ class Pairing:
             f'{range_text(ground_truth)}; give the ground truth of this recording, or a tolerance '
             'if the stamps differ a little'
         )
+
+
+def holds_video(bag: Bag, image: Topic) -> bool:
+    """Say whether the messages of a topic are the pictures of a video stream.
+
+    Raises SourceError for a codec that is not decoded here.
+    """
+    first = bag.first(image.name)
+    try:
+        if first is None or not is_video(first.message):
+            return False
+        read_packet(first.message)
+    except DecodeError as error:
+        if error.reason != 'encoding':
+            # One broken message, which is reported where it is decoded.
+            return image.type not in IMAGES
+        raise SourceError(f'{image.name} of {bag.name}: {error}') from error
+    return True
 
 
 def _shifted(items: Iterable[BagMessage], shift_ns: int) -> Iterator[tuple[int, BagMessage]]:

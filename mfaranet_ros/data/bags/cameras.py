@@ -8,13 +8,22 @@ from dataclasses import dataclass
 
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.frame import MessageLike
-from mfaranet_ros.data.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, IMAGES, Bag
+from mfaranet_ros.data.bags.reader import (
+    CAMERA_IMAGES,
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    Bag,
+)
 from mfaranet_ros.data.bags.storage import Topic
+
+TRANSPORT_NAMES = ('compressed', 'ffmpeg', 'foxglove')
+"""What transports add to the name of the raw topic."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """The image topic of a camera, raw or compressed, and its calibration's where there is one."""
+    """The images of a camera: raw, compressed or video, and its calibration where there is one."""
 
     image: Topic
     info: Topic | None
@@ -29,9 +38,11 @@ def list_cameras(bag: Bag) -> list[Camera]:
     """Return the image topics that have messages, by name, each with its camera_info.
 
     As everywhere in ROS, the calibration of `/front/image_raw` is on `/front/camera_info`, and so
-    is that of `/front/image_raw/compressed`.
+    is that of `/front/image_raw/compressed`, `/front/image_raw/ffmpeg` and the like.
     """
-    images = [topic for topic in bag.topics.values() if topic.type in IMAGES and topic.count]
+    images = [
+        topic for topic in bag.topics.values() if topic.type in CAMERA_IMAGES and topic.count
+    ]
     return [_camera(bag, topic) for topic in sorted(images, key=lambda topic: topic.name)]
 
 
@@ -45,7 +56,7 @@ def choose_camera(
     and a compressed topic of one camera the raw one. Raises SourceError where several are left.
     """
     if image_topic:
-        camera = _camera(bag, bag.topic(image_topic, *IMAGES))
+        camera = _camera(bag, bag.topic(image_topic, *CAMERA_IMAGES))
     else:
         camera = _only_camera(bag, besides)
         bag.topic(camera.image.name)
@@ -75,9 +86,13 @@ def _only_camera(bag: Bag, besides: tuple[str, ...]) -> Camera:
 
 
 def _without_doubles(cameras: list[Camera]) -> list[Camera]:
-    """Leave out compressed topics whose raw topic is there too."""
-    raw = {camera.image.name for camera in cameras if not camera.compressed}
-    return [camera for camera in cameras if not (camera.compressed and _base(camera.image) in raw)]
+    """Leave out compressed topics and video whose raw topic is there too."""
+    raw = {camera.image.name for camera in cameras if camera.image.type == IMAGE}
+    return [
+        camera
+        for camera in cameras
+        if camera.image.type == IMAGE or _base(camera.image) not in raw
+    ]
 
 
 def _camera(bag: Bag, image: Topic) -> Camera:
@@ -89,4 +104,4 @@ def _camera(bag: Bag, image: Topic) -> Camera:
 def _base(image: Topic) -> str:
     """Return the name of the raw topic that a compressed one stands for."""
     base, _, last = image.name.rpartition('/')
-    return base if image.type == COMPRESSED_IMAGE and last == 'compressed' else image.name
+    return base if image.type != IMAGE and last in TRANSPORT_NAMES else image.name

@@ -26,12 +26,17 @@ from mfaranet_ros.data.bags.files import ZSTD, BagFile, find_files
 from mfaranet_ros.data.bags.opening import open_file
 from mfaranet_ros.data.bags.storage import Record, Storage, Topic
 from mfaranet_ros.data.bags.types import MessageTypes
+from mfaranet_ros.pipeline.video_packets import stamp_of
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 TF = 'tf2_msgs/msg/TFMessage'
 IMAGES = (IMAGE, COMPRESSED_IMAGE)
+COMPRESSED_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
+FFMPEG_PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+CAMERA_IMAGES = (*IMAGES, COMPRESSED_VIDEO, FFMPEG_PACKET)
+"""What a camera's topic may hold; H.264 and the like also come as CompressedImage."""
 
 LOOK_BACK_NS = 100_000_000
 """How far before the end the last message is searched first."""
@@ -56,9 +61,8 @@ class BagMessage:
 
     @property
     def stamp_ns(self) -> int:
-        """The time in its header, in nanoseconds; the message must have a header."""
-        stamp = self.message.header.stamp
-        return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+        """Its own time, in nanoseconds: of its header, or the timestamp of a CompressedVideo."""
+        return stamp_of(self.message)
 
 
 class Bag:

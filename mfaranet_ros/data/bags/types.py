@@ -30,8 +30,15 @@ BESIDES = {
     'autoware_internal_debug_msgs/msg/Float64Stamped': (
         'builtin_interfaces/Time stamp\nfloat64 data\n'
     ),
+    'foxglove_msgs/msg/CompressedVideo': (
+        'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n'
+    ),
+    'ffmpeg_image_transport_msgs/msg/FFMPEGPacket': (
+        'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
+        'uint8 flags\nbool is_bigendian\nuint8[] data\n'
+    ),
 }
-"""Types that we write and the store of rosbags does not hold."""
+"""Types that we read or write and the store of rosbags does not hold."""
 
 NO_TYPE = (TypesysError, ValueError, KeyError, AssertionError, SyntaxError, RecursionError)
 """What rosbags makes of definitions that are none."""
