@@ -170,7 +170,8 @@ class VideoDecoder:
                 continue
             earlier = [other for other in self._pending if other < index]
             if frame.is_corrupt or (earlier and self._codec == 'av1'):
-                return [*pictures, *self._damaged(at_end=at_end)]
+                pictures += self._damaged(index, at_end=at_end)
+                continue
             if index in self._keys:
                 self._keys.discard(index)
                 if self._held:
@@ -195,12 +196,14 @@ class VideoDecoder:
             pictures.append(self._give_out(index, packet, frame))
         return pictures
 
-    def _damaged(self, *, at_end: bool) -> list[VideoPicture]:
-        held = self._lose(DAMAGED, self._forget_held())
-        return [
-            *held,
-            *(self._lose(DAMAGED, self._pending) if at_end else self.interrupt(DAMAGED)),
-        ]
+    def _damaged(self, index: int, *, at_end: bool) -> list[VideoPicture]:
+        """Leave out this picture and those after it, up to the next key frame."""
+        self._forget_held()
+        key = min((key for key in self._keys if key > index), default=None)
+        if key is not None:
+            self._first = key
+            return self._lose(DAMAGED, [other for other in self._pending if other < key])
+        return self._lose(DAMAGED, [*self._pending]) if at_end else self.interrupt(DAMAGED)
 
     def _forget_held(self) -> list[int]:
         """Put the pictures that wait back among those of which nothing came; return which."""
