@@ -83,7 +83,16 @@ def topics_table() -> str:
         ('image', 'sensor_msgs/msg/Image', NEWEST_BEST_EFFORT, 'in: the camera'),
         (
             'image/compressed', 'sensor_msgs/msg/CompressedImage', NEWEST_BEST_EFFORT,
-            'in, instead of `image` where `input.transport` is `compressed`',
+            'in, instead of `image` where `input.transport` is `compressed`, or `video` for h264, '
+            'h265 and av1',
+        ),
+        (
+            'image/ffmpeg', 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket', NEWEST_BEST_EFFORT,
+            'in, instead of `image` where `input.transport` is `ffmpeg`; depth 30',
+        ),
+        (
+            'image/foxglove', 'foxglove_msgs/msg/CompressedVideo', NEWEST_BEST_EFFORT,
+            'in, instead of `image` where `input.transport` is `foxglove`; depth 30',
         ),
         (
             'camera_info', 'sensor_msgs/msg/CameraInfo', NEWEST_BEST_EFFORT,

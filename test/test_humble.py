@@ -155,7 +155,12 @@ def humble(monkeypatch):
 def test_images_arrive_without_message_info_and_diagnostics_say_what_is_missing(humble):
     images, lost, node = [], [], Node()
     camera = humble('camera_input').CameraInput(
-        node, 'raw', on_image=images.append, on_camera_info=print, on_lost=lost.append
+        node,
+        'raw',
+        on_image=images.append,
+        on_camera_info=print,
+        on_lost=lost.append,
+        on_error=print,
     )
     for message in ('first', 'second'):
         node.subscriptions['/image'](message)

@@ -138,7 +138,7 @@ WRONG = [
     ({'autostart': 'perhaps'}, 'must be true or false'),
     ({'use_sim_time': '2'}, 'must be true or false'),
     ({'respawn': 'maybe'}, 'must be true or false'),
-    ({'transport': 'video'}, 'choose from raw, compressed'),
+    ({'transport': 'theora'}, 'choose from raw, compressed'),
     ({'log_level': 'loud'}, 'choose from debug, info'),
     ({'name': 'my node'}, 'letters, digits and underscores'),
     ({'camera': '/front camera'}, 'must be a namespace'),

@@ -21,13 +21,14 @@ from mfaranet_ros.core.errors import ConfigError, SourceError
 from mfaranet_ros.core.settings import parse_boolean, parse_settings
 from mfaranet_ros.data.bags.cameras import Camera, choose_camera
 from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.pairing import holds_video
 
 SEGMENTATION_ARGUMENTS = {
     'camera': ('', 'namespace of the camera and of the node; empty: the root namespace'),
     'name': ('segmentation', 'name of the node'),
     'image': ('image', 'image topic, relative to the camera'),
     'camera_info': ('camera_info', 'calibration topic, relative to the camera'),
-    'transport': ('', 'raw or compressed (image/compressed); empty: as in the config file'),
+    'transport': ('', 'how images come, as input.transport; empty: as in the config file'),
     'config_file': (
         '',
         'parameter file, also the name of one of the package, as in small_device.yaml; '
@@ -83,7 +84,7 @@ BOOLEANS = {'autostart': 'autostart', 'use_sim_time': 'use_sim_time'}
 """The arguments that set a parameter of the node itself, by their type."""
 
 CHOICES = {
-    'transport': ('', 'raw', 'compressed'),
+    'transport': ('', 'raw', 'compressed', 'video', 'ffmpeg', 'foxglove'),
     'log_level': ('debug', 'info', 'warn', 'error', 'fatal'),
     'bag_player': ('auto', 'ros2', 'own'),
 }
@@ -221,12 +222,12 @@ def _player_parameters(given: Mapping[str, str], rate: float, loop: bool) -> dic
 
 
 def _bag(given: Mapping[str, str], rate: float, loop: bool, rviz: bool) -> ReplayLaunch:
-    camera = _recorded_camera(given)
-    if camera.compressed and given['transport'] == 'raw':
+    camera, transport = _recorded_camera(given)
+    if transport != 'raw' and given['transport'] == 'raw':
         raise ConfigError(
             f"transport = 'raw': {camera.image.name} is compressed; leave transport empty"
         )
-    defaults = {'transport': 'compressed'} if camera.compressed else {}
+    defaults = {} if transport == 'raw' else {'transport': transport}
     if _plays_with_ros2(given['bag_player']):
         command = _bag_command(given, camera, rate, loop)
         return ReplayLaunch(command, {}, True, rviz, defaults)
@@ -240,15 +241,17 @@ def _bag(given: Mapping[str, str], rate: float, loop: bool, rviz: bool) -> Repla
     return ReplayLaunch((), parameters, True, rviz, defaults)
 
 
-def _recorded_camera(given: Mapping[str, str]) -> Camera:
-    """Return the camera of the bag; full names are those of the recording."""
+def _recorded_camera(given: Mapping[str, str]) -> tuple[Camera, str]:
+    """Return the camera of the bag and its transport; full names are those of the recording."""
     image, info = (
         given[topic] if given[topic].startswith('/') else '' for topic in ('image', 'camera_info')
     )
     with open_bag(given['bag']) as bag:
         if image and image not in bag.topics and f'{image}/compressed' in bag.topics:
             image = f'{image}/compressed'
-        return choose_camera(bag, image, info)
+        camera = choose_camera(bag, image, info)
+        is_video = camera.compressed and holds_video(bag, camera.image)
+        return camera, 'video' if is_video else camera.transport
 
 
 def _bag_command(
@@ -256,7 +259,8 @@ def _bag_command(
 ) -> tuple[str, ...]:
     """Return `ros2 bag play`, with the recorded topics under the names the node listens to."""
     listens = full_name(given['camera'], given['image'])
-    names = {camera.image.name: f'{listens}/compressed' if camera.compressed else listens}
+    suffix = '' if camera.transport == 'raw' else f'/{camera.transport}'
+    names = {camera.image.name: f'{listens}{suffix}'}
     if camera.info:
         names[camera.info.name] = full_name(given['camera'], given['camera_info'])
     remaps = [f'{old}:={new}' for old, new in names.items() if old != new]

@@ -12,6 +12,7 @@ encoding    an encoding or compressed format that is not decoded here
 size        a height or width of zero, beyond MAX_SIDE_PX, or not possible in the encoding
 data        fewer bytes than the header promises, or not bytes at all
 compressed  a broken or truncated jpeg or png
+video       a picture of a video that is missing or may be wrong (video_decoder.py)
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from mfaranet_ros.pipeline.compressed import CODECS, Codec, measure
 
 Pixels = NDArray[np.uint8]
 
-REASONS = ('encoding', 'size', 'data', 'compressed')
+REASONS = ('encoding', 'size', 'data', 'compressed', 'video')
 """The reasons a DecodeError of this module may have."""
 
 MAX_SIDE_PX = 16384
@@ -335,7 +336,8 @@ def _find_codec(data: bytes, text: str) -> Codec:
     raise DecodeError(
         'compressed' if promised else 'encoding',
         f'compressed image of format {text!r}: its data begin as none of '
-        f'{", ".join(names)}; publish one of these, or the raw image',
+        f'{", ".join(names)}; publish one of these, or the raw image, and for h264, h265 or av1 '
+        'set input.transport to video',
     )
 
 

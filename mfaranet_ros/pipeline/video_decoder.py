@@ -30,6 +30,9 @@ from mfaranet_ros.pipeline.video_packets import VIDEO_REASON, VideoPacket, scan
 UNDECODABLE = (av.error.FFmpegError, OSError, ValueError)
 """What PyAV raises for data that cannot be decoded."""
 
+UNUSABLE = (*UNDECODABLE, RuntimeError, NotImplementedError)
+"""What PyAV raises for a decoder or device that is not there."""
+
 DECODERS: dict[str, dict[str, tuple[str, ...]]] = {
     'cpu': {'h264': ('h264',), 'h265': ('hevc',), 'av1': ('libdav1d', 'libaom-av1')},
     'cuda': {'h264': ('h264',), 'h265': ('hevc',), 'av1': ('av1',)},
@@ -224,13 +227,24 @@ class VideoDecoder:
         return [VideoPicture(self._pending.pop(index), problem=why) for index in sorted(indices)]
 
 
+def check_device(device: str) -> None:
+    """Raise ConfigError for a device on which FFmpeg cannot decode here."""
+    try:
+        av.CodecContext.create('h264', 'r', HWAccel(device, allow_software_fallback=False))
+    except UNUSABLE as error:
+        raise ConfigError(
+            f'video cannot be decoded on {device} ({_one_line(error)}): check the driver, or set '
+            'input.video_device to cpu'
+        ) from error
+
+
 def open_decoder(codec: str, *, live: bool = False, device: str = 'cpu') -> Any:
     """Return FFmpeg's decoder of a codec; raises ConfigError where there is none."""
     hwaccel = None if device == 'cpu' else HWAccel(device, allow_software_fallback=False)
     for name in DECODERS[device][codec]:
         try:
             context = av.CodecContext.create(name, 'r', hwaccel)
-        except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError):
+        except UNUSABLE:
             continue
         # More threads would decode several pictures at once, and each would come later.
         context.thread_count = 1

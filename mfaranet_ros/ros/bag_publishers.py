@@ -33,8 +33,8 @@ class BagPublishers:
         self.not_installed: list[str] = []
         self.count = 0
         camera, image = recording.camera, player.resolve_topic_name('image')
-        if camera.compressed:
-            image += '/compressed'
+        if camera.transport != 'raw':
+            image += f'/{camera.transport}'
         self.image = self._create(camera.image, image, RELIABLE)
         self._publishers = {camera.image.name: self.image}
         if camera.info is not None:

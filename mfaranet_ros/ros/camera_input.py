@@ -6,23 +6,40 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.ros.compatibility import (
     HAS_MESSAGE_INFO,
     SubscriptionEventCallbacks,
     with_message_info,
 )
-from mfaranet_ros.ros.endpoints import node_of, type_name, unusable_publishers
+from mfaranet_ros.ros.conversions import message_class
+from mfaranet_ros.ros.endpoints import node_of, unusable_publishers
 from mfaranet_ros.ros.sequence import Gaps
 
-TRANSPORTS = {'raw': (Image, ''), 'compressed': (CompressedImage, '/compressed')}
+if TYPE_CHECKING:
+    from mfaranet_ros.ros.video_input import VideoInput
+
+TRANSPORTS = {
+    'raw': ('sensor_msgs/msg/Image', ''),
+    'compressed': ('sensor_msgs/msg/CompressedImage', '/compressed'),
+    'video': ('sensor_msgs/msg/CompressedImage', '/compressed'),
+    'ffmpeg': ('ffmpeg_image_transport_msgs/msg/FFMPEGPacket', '/ffmpeg'),
+    'foxglove': ('foxglove_msgs/msg/CompressedVideo', '/foxglove'),
+}
 """The message type of each `input.transport`, and what follows the topic `image`."""
+
+VIDEO = ('video', 'ffmpeg', 'foxglove')
+"""The transports that bring the packets of a video."""
+
+VIDEO_DEPTH = 30
+"""The packets that the middleware keeps while the executor is busy: each one is needed."""
 
 NEWEST_BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Matches every kind of publisher; the newest frame is the only one of interest."""
@@ -41,12 +58,26 @@ def _is_latched(publisher: Any) -> bool:
     return bool(qos.durability == durability and qos.reliability == reliability)
 
 
+def _installed(type_of_images: str, transport: str) -> Any:
+    try:
+        return message_class(type_of_images)
+    except (ImportError, AttributeError) as error:
+        package = type_of_images.partition('/')[0]
+        raise ConfigError(
+            f'input.transport = {transport} needs {package}, which is not installed: '
+            f'apt install ros-$ROS_DISTRO-{package.replace("_", "-")}, or choose another transport'
+        ) from error
+
+
 class CameraInput:
     """Subscribes to a camera for as long as it is open.
 
     prefix: what precedes the names `image` and `camera_info`, such as `front/`.
     on_image(message), on_camera_info(message): the messages as they come.
     on_lost(count): images that were published but never arrived, by their sequence numbers.
+    on_error(error): a picture of a video that is left out. Of a video, frames are passed to
+    on_image, and both are called from the thread that decodes.
+    video_device: what decodes video, cpu or cuda; ConfigError where that is not possible.
     """
 
     def __init__(
@@ -58,6 +89,8 @@ class CameraInput:
         on_image: Callable[[Any], None],
         on_camera_info: Callable[[Any], None],
         on_lost: Callable[[int], None],
+        on_error: Callable[[Exception], None],
+        video_device: str = 'cpu',
     ) -> None:
         self._node = node
         self._on_image = on_image
@@ -65,16 +98,27 @@ class CameraInput:
         self._gaps = Gaps(lambda: self.publishers == 1)
         self._transport = transport
         self._base = str(node.resolve_topic_name(f'{prefix}image'))
-        image_type, suffix = TRANSPORTS[transport]
+        type_of_images, suffix = TRANSPORTS[transport]
         topic = self._base + suffix
         self._on_camera_info = on_camera_info
         self._latched: Any = None
-        self._image = self._subscribe(image_type, topic, with_message_info(self._receive))
+        image_type = _installed(type_of_images, transport)
+        self._video: VideoInput | None = None
+        if transport in VIDEO:
+            # Here, because FFmpeg is loaded for videos only.
+            from mfaranet_ros.ros.video_input import open_video
+
+            self._video = open_video(on_image, on_error, video_device)
+        depth = 1 if self._video is None else VIDEO_DEPTH
+        receive = with_message_info(self._receive)
+        self._image = self._subscribe(image_type, topic, receive, depth)
         try:
             topic = f'{prefix}camera_info'
             self._camera_info = self._subscribe(CameraInfo, topic, on_camera_info)
         except Exception:
             node.destroy_subscription(self._image)
+            if self._video is not None:
+                self._video.close()
             raise
 
     def take_latched_camera_info(self) -> None:
@@ -89,12 +133,16 @@ class CameraInput:
                 CameraInfo, topic, self._on_camera_info, LATCHED
             )
 
-    def _subscribe(self, message_type: Any, topic: str, callback: Callable[..., None]) -> Any:
+    def _subscribe(
+        self, message_type: Any, topic: str, callback: Callable[..., None], depth: int = 1
+    ) -> Any:
+        qos = copy.copy(NEWEST_BEST_EFFORT)  # rclpy writes the overrides into it
+        qos.depth = depth
         return self._node.create_subscription(
             message_type,
             topic,
             callback,
-            copy.copy(NEWEST_BEST_EFFORT),  # rclpy writes the overrides into it
+            qos,
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
@@ -150,27 +198,34 @@ class CameraInput:
         own = TRANSPORTS[self._transport][0]
         problems = []
         for end in self._node.get_publishers_info_by_topic(self.topic):
-            if end.topic_type == type_name(own):
+            if end.topic_type == own:
                 continue
-            advice = f'remap {self.topic} to a topic of {type_name(own)}'
+            advice = f'remap {self.topic} to a topic of {own}'
             for transport, (message_type, suffix) in TRANSPORTS.items():
-                if end.topic_type == type_name(message_type):
+                if end.topic_type == message_type:
                     advice = f'set input.transport to {transport}'
                     if self._base + suffix != self.topic:
                         advice += f' and remap {self._base + suffix} to {self.topic}'
             problems.append(
                 f'{node_of(end)} publishes {end.topic_type} on {self.topic}, but '
-                f'input.transport = {self._transport} asks for {type_name(own)}: {advice}'
+                f'input.transport = {self._transport} asks for {own}: {advice}'
             )
         return problems
 
     def _receive(self, message: Any, info: Any) -> None:
         if missed := self._gaps.missed(info):
             self._on_lost(missed)
-        self._on_image(message)
+            if self._video is not None:
+                self._video.lost()
+        if self._video is None:
+            self._on_image(message)
+        else:
+            self._video.put(message)
 
     def close(self) -> None:
         """Unsubscribe."""
+        if self._video is not None:
+            self._video.close()
         if self._latched is not None:
             self._node.destroy_subscription(self._latched)
         self._node.destroy_subscription(self._camera_info)

@@ -15,7 +15,7 @@ PER_CAMERA = (
 )
 """The settings of the pipeline that each camera of a rig has of its own."""
 
-PER_CAMERA_INPUT = ('input.transport',)
+PER_CAMERA_INPUT = ('input.transport', 'input.video_device')
 """The settings of the node that each camera of a rig has of its own."""
 
 
@@ -27,8 +27,13 @@ class CameraSettings:
 
     @property
     def transport(self) -> str:
-        """How its images come: `raw` or `compressed`."""
+        """How its images come, as `input.transport` says it."""
         return self._node_config.input.transport
+
+    @property
+    def video_device(self) -> str:
+        """What decodes its video: `cpu` or `cuda`."""
+        return self._node_config.input.video_device
 
     def applied_to(self, config: PipelineConfig) -> PipelineConfig:
         """Return the settings in force for this camera."""

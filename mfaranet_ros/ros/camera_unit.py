@@ -18,7 +18,7 @@ from rclpy.node import Node
 
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import DecodeError, InferenceError, StaleFrame
-from mfaranet_ros.core.frame import Output, Result
+from mfaranet_ros.core.frame import Frame, Output, Result
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.geometry.ground_source import GroundSource
@@ -29,6 +29,7 @@ from mfaranet_ros.monitoring.status import OperatingPointsState, Status
 from mfaranet_ros.pipeline.build import Facts, memory_facts
 from mfaranet_ros.pipeline.processor import FrameProcessor, Job
 from mfaranet_ros.pipeline.style import Style
+from mfaranet_ros.pipeline.video_packets import stamp_of
 from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.camera_settings import CameraSettings
@@ -88,6 +89,8 @@ class CameraUnit:
             on_image=on_image,
             on_camera_info=configured(self.ground).take_camera_info,
             on_lost=lambda count: self.monitor.frames_lost(count, self._now_ns()),
+            on_error=self.fail,
+            video_device=self.settings.video_device,
         )
 
     def unsubscribe(self) -> None:
@@ -112,9 +115,9 @@ class CameraUnit:
     # -- one frame ---------------------------------------------------------------------------
 
     def received(self, message: Any) -> None:
-        """Count an image; runs in the executor's thread."""
-        stamp = message.header.stamp
-        self.monitor.frame_received(stamp.sec * 10**9 + stamp.nanosec, self._now_ns())
+        """Count an image, or a frame of a video; runs in the thread that received it."""
+        stamp_ns = message.stamp_ns if isinstance(message, Frame) else stamp_of(message)
+        self.monitor.frame_received(stamp_ns, self._now_ns())
 
     def wanted(self) -> frozenset[Output]:
         """Return what the subscribers of this camera's topics need."""

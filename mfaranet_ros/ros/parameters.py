@@ -42,8 +42,13 @@ class InputTopics:
 
     transport: str = setting(
         'raw',
-        'raw: sensor_msgs/Image on `image`; compressed: CompressedImage on `image/compressed`',
-        choices=('raw', 'compressed'),
+        'raw: sensor_msgs/Image on `image`; compressed: CompressedImage on `image/compressed`; '
+        'video: h264, h265 or av1 there; ffmpeg, foxglove: FFMPEGPacket on `image/ffmpeg`, '
+        'CompressedVideo on `image/foxglove`',
+        choices=('raw', 'compressed', 'video', 'ffmpeg', 'foxglove'),
+    )
+    video_device: str = setting(
+        'cpu', 'what decodes video; cuda: the decoder of an NVIDIA GPU', choices=('cpu', 'cuda')
     )
 
 

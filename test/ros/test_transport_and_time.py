@@ -5,12 +5,17 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from fixtures.video import encode_stream, scene_images
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
+
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.ros.camera_input import CameraInput
 
 
 def jpeg(seed=0):
@@ -81,3 +86,47 @@ def test_ages_are_those_of_the_simulated_clock_also_across_a_jump_back(vehicle):
     )
     values = vehicle.values_of(status)
     assert (values['clock_jumped_back'], 'back in time' in status.message) == ('1', False)
+
+
+def test_video_is_decoded_in_order_and_a_lost_packet_costs_what_follows_it(vehicle):
+    node = vehicle.start(parameters={'input.transport': 'video'})
+    masks = vehicle.listen('/segmentation/mask', Image)
+    publisher = vehicle.node.create_publisher(CompressedImage, 'image/compressed', 30)
+    vehicle.wait_until(publisher.get_subscription_count, 'the node to subscribe')
+    vehicle.wait_until(lambda: vehicle.node.count_publishers('/segmentation/mask'), 'the node')
+    stream = encode_stream('h264', scene_images(12), 'b-adapt=0', gop=8)
+    stamps = []
+    for number, data in enumerate(stream.packets):
+        if number == 4:
+            continue
+        message = CompressedImage(format='h264', data=data)
+        message.header.stamp = vehicle.node.get_clock().now().to_msg()
+        stamps.append(message.header.stamp)
+        publisher.publish(message)
+        if number not in (5, 6, 7):
+            vehicle.wait_until(lambda: masks and masks[-1].header.stamp == stamps[-1], 'the mask')
+        else:
+            vehicle.wait_until(
+                lambda n=number: node.monitor.snapshot(0).dropped.get('decode_video') == n - 4,
+                'the refusal',
+            )
+    assert [mask.header.stamp for mask in masks] == stamps[:4] + stamps[7:]
+    assert (masks[0].height, masks[0].width) == (128, 192)
+
+
+def test_transport_whose_messages_are_not_installed_is_refused(vehicle):
+    with pytest.raises(ConfigError, match='foxglove_msgs, which is not installed: apt install'):
+        CameraInput(
+            vehicle.node, 'foxglove', on_image=print, on_camera_info=print, on_lost=print,
+            on_error=print,
+        )  # fmt: skip
+
+
+def test_device_that_cannot_decode_is_refused(vehicle):
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    with pytest.raises(ConfigError, match=r'cannot be decoded on cuda.*set input.video_device'):
+        CameraInput(
+            vehicle.node, 'video', on_image=print, on_camera_info=print, on_lost=print,
+            on_error=print, video_device='cuda',
+        )  # fmt: skip

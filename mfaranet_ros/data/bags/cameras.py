@@ -12,13 +12,19 @@ from mfaranet_ros.data.bags.reader import (
     CAMERA_IMAGES,
     CAMERA_INFO,
     COMPRESSED_IMAGE,
+    COMPRESSED_VIDEO,
+    FFMPEG_PACKET,
     IMAGE,
     Bag,
 )
 from mfaranet_ros.data.bags.storage import Topic
 
-TRANSPORT_NAMES = ('compressed', 'ffmpeg', 'foxglove')
-"""What transports add to the name of the raw topic."""
+TRANSPORTS = {
+    COMPRESSED_IMAGE: 'compressed',
+    FFMPEG_PACKET: 'ffmpeg',
+    COMPRESSED_VIDEO: 'foxglove',
+}
+"""The transport of each type, which is also what it adds to the name of the raw topic."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,11 @@ class Camera:
     def compressed(self) -> bool:
         """Whether the images are CompressedImage."""
         return self.image.type == COMPRESSED_IMAGE
+
+    @property
+    def transport(self) -> str:
+        """What image_transport calls the type of the images: raw, compressed, ffmpeg, foxglove."""
+        return TRANSPORTS.get(self.image.type, 'raw')
 
 
 def list_cameras(bag: Bag) -> list[Camera]:
@@ -104,4 +115,4 @@ def _camera(bag: Bag, image: Topic) -> Camera:
 def _base(image: Topic) -> str:
     """Return the name of the raw topic that a compressed one stands for."""
     base, _, last = image.name.rpartition('/')
-    return base if image.type != IMAGE and last in TRANSPORT_NAMES else image.name
+    return base if image.type != IMAGE and last in TRANSPORTS.values() else image.name
