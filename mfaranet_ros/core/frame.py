@@ -36,9 +36,10 @@ class Output(enum.Enum):
     GRID = 'grid'
     BOUNDARY = 'boundary'
     POINTS = 'points'
+    FREE_RIM = 'free_rim'
 
 
-METRIC_OUTPUTS = frozenset({Output.GRID, Output.BOUNDARY, Output.POINTS})
+METRIC_OUTPUTS = frozenset({Output.GRID, Output.BOUNDARY, Output.POINTS, Output.FREE_RIM})
 """The outputs in metres, which need a calibrated camera."""
 
 CONFIDENT_OUTPUTS = METRIC_OUTPUTS | {Output.DRIVABLE_MASK}
@@ -101,15 +102,17 @@ class GroundGrid:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Where things meet the ground: obstacle feet and the rim of the free space.
+    """Points on the ground: obstacle feet first, then points of the rim of the free space.
 
     xyz_m: float32 (N, 3) in the base frame; labels: uint8 (N,) class ids;
     confidence: uint8 (N,), 255 is certain (also where no confidence was computed).
+    feet: how many of the points are feet of obstacles.
     """
 
     xyz_m: NDArray[np.float32]
     labels: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    feet: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +124,8 @@ class Drivable:
     near_edge_m: float32 (2, 2), x and y where the visible ground begins on the last and on the
         first bearing: with them the boundary is the outline of the free space. (0, 2) where the
         view goes all around.
+    points: obstacle feet, and the boundary where no obstacle ends it.
+    free_rim: the boundary on every bearing on which ground is seen.
     problem: why metric outputs that were asked for are None; empty if they are not.
     """
 
@@ -129,6 +134,7 @@ class Drivable:
     boundary_m: NDArray[np.float32] | None = None
     near_edge_m: NDArray[np.float32] | None = None
     points: Points | None = None
+    free_rim: Points | None = None
     problem: str = ''
 
 
@@ -136,7 +142,8 @@ class Drivable:
 class Timings:
     """Wall time of each stage of one frame in milliseconds; None where a stage did not run.
 
-    drivable_ms spans the drivable mask, grid, boundary and points, which follow one by one.
+    drivable_ms spans the drivable mask, grid, boundary and points, which follow one by one;
+    points_ms includes the free rim.
     Frames of a batch share one inference; each carries its whole time.
     """
 

@@ -13,6 +13,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -86,7 +87,7 @@ def find_drivable(
     ground: for masks of this size; without it the metric outputs are None.
     Raises CalibrationError if the ground is for masks of another size.
     """
-    mask = grid = boundary_m = near_edge_m = points = None
+    mask = grid = boundary_m = near_edge_m = points = free_rim = None
     mask_ms = grid_ms = boundary_ms = points_ms = None
     least = math.ceil(config.min_confidence * 255 - 1e-9)
     if Output.DRIVABLE_MASK in wanted:
@@ -109,8 +110,11 @@ def find_drivable(
             boundary_ms = lap()
         if Output.POINTS in wanted:
             points = view.points()
+        if Output.FREE_RIM in wanted:
+            free_rim = view.free_rim()
+        if not wanted.isdisjoint((Output.POINTS, Output.FREE_RIM)):
             points_ms = lap()
-    found = Drivable(mask, grid, boundary_m, near_edge_m, points)
+    found = Drivable(mask, grid, boundary_m, near_edge_m, points, free_rim)
     return found, DrivableTimings(mask_ms, grid_ms, boundary_ms, points_ms)
 
 
@@ -334,13 +338,21 @@ class _View:
         ground, feet, boundary = self._ground, self._feet, self.boundary
         rest = ~boundary.stands & (boundary.pixel != ground.unseen)
         pixel = np.append(ground.rays.pixels[feet.place, feet.ray], boundary.pixel[rest])
+        xy_m = np.concatenate((feet.xy_m, boundary.vertices_m[rest]))
+        return self._points_at(xy_m, pixel, len(feet.ray))
+
+    def free_rim(self) -> Points:
+        """Return the boundary on all bearings on which ground is seen."""
+        seen = self.boundary.pixel != self._ground.unseen
+        return self._points_at(self.boundary.vertices_m[seen], self.boundary.pixel[seen], 0)
+
+    def _points_at(self, xy_m: NDArray[Any], pixel: NDArray[np.int64], feet: int) -> Points:
         xyz_m = np.zeros((len(pixel), 3), np.float32)
-        xyz_m[: len(feet.ray), :2] = feet.xy_m
-        xyz_m[len(feet.ray) :, :2] = boundary.vertices_m[rest]
+        xyz_m[:, :2] = xy_m
         labels = self._labels.reshape(-1).take(pixel)
         if self._confidence is None:
-            return Points(xyz_m, labels, np.full_like(labels, 255))
-        return Points(xyz_m, labels, self._confidence.reshape(-1).take(pixel))
+            return Points(xyz_m, labels, np.full_like(labels, 255), feet)
+        return Points(xyz_m, labels, self._confidence.reshape(-1).take(pixel), feet)
 
 
 def _along(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import OutputError, UnknownNameError
-from mfaranet_ros.core.frame import UNLABELED, Frame, GroundGrid, MessageLike, Result
+from mfaranet_ros.core.frame import UNLABELED, Frame, GroundGrid, MessageLike, Points, Result
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.pipeline.messages import (
     CameraInfo,
@@ -286,8 +286,10 @@ def points_array(result: Result, style: Style) -> NDArray[np.void] | None:
     the bits 0x00RRGGBB, as RViz and PCL read it; labels are the mask's values.
     """
     found = result.drivable.points
-    if found is None:
-        return None
+    return None if found is None else _points_array(found, style)
+
+
+def _points_array(found: Points, style: Style) -> NDArray[np.void]:
     array = np.zeros(len(found.labels), _POINT)
     for axis, name in enumerate('xyz'):
         array[name] = found.xyz_m[:, axis]
@@ -301,10 +303,28 @@ def points_array(result: Result, style: Style) -> NDArray[np.void] | None:
 def points(result: Result, style: Style) -> PointCloud2 | None:
     """Return obstacle feet and the rim of the free space as a point cloud."""
     array = points_array(result, style)
-    if array is None:
+    return None if array is None else _cloud(array, _base_header(result, style))
+
+
+def obstacles(result: Result, style: Style) -> PointCloud2 | None:
+    """Return the feet of obstacles alone as a point cloud."""
+    found, array = result.drivable.points, points_array(result, style)
+    if found is None or array is None:
         return None
+    return _cloud(array[: found.feet], _base_header(result, style))
+
+
+def free_rim(result: Result, style: Style) -> PointCloud2 | None:
+    """Return the end of the free space on every bearing as a point cloud."""
+    found = result.drivable.free_rim
+    if found is None:
+        return None
+    return _cloud(_points_array(found, style), _base_header(result, style))
+
+
+def _cloud(array: NDArray[np.void], cloud_header: Header) -> PointCloud2:
     return PointCloud2(
-        header=_base_header(result, style),
+        header=cloud_header,
         height=1,
         width=array.size,
         fields=POINT_FIELDS,

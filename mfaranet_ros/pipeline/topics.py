@@ -156,6 +156,18 @@ for _topic in (
         needs=frozenset({Output.POINTS}), qos=Qos(reliable=False, depth=5), key='points',
     ),
     OutputTopic(
+        'drivable/obstacles', PointCloud2.TYPE, encode.obstacles,
+        'obstacle feet alone, for marking in costmaps',
+        needs=frozenset({Output.POINTS}), qos=Qos(reliable=False, depth=5), key='obstacles',
+        in_bag=InBag.NOT,
+    ),
+    OutputTopic(
+        'drivable/free_rim', PointCloud2.TYPE, encode.free_rim,
+        'end of the free space on every bearing, for clearing in costmaps',
+        needs=frozenset({Output.FREE_RIM}), qos=Qos(reliable=False, depth=5), key='free_rim',
+        in_bag=InBag.NOT,
+    ),
+    OutputTopic(
         'camera_info', CameraInfo.TYPE, encode.camera_info,
         "camera's calibration, scaled to the mask", when=When.CALIBRATED,
     ),

@@ -325,12 +325,29 @@ def test_only_what_is_wanted_is_computed(ahead):
         Output.BOUNDARY: 'boundary_m',
         Output.POINTS: 'points',
     }
-    for wanted in (*([output] for output in fields), list(fields), [], list(Output)):
+    for wanted in (*([output] for output in fields), list(fields), []):
         found, timings = ahead.find_timed(wanted=frozenset(wanted))
         for output, field in fields.items():
             assert (getattr(found, field) is not None) == (output in wanted)
             elapsed_ms = getattr(timings, f'{field.removesuffix("_m")}_ms')
             assert (elapsed_ms is not None) == (output in wanted)
+
+
+def test_the_free_rim_is_the_boundary_where_ground_is_seen(look):
+    rim, points = look.found.free_rim, look.found.points
+    is_seen = look.found.boundary_m[:, None] == rim.xyz_m[None, :, :2]
+    assert is_seen.all(axis=2).any(axis=0).all()
+    assert (rim.xyz_m[:, 2] == 0).all()
+    assert rim.feet == 0
+    assert points.feet == len(points.labels) - (~np.isin(points.labels, (CAR, SKY))).sum()
+    assert len(rim.labels) >= len(points.labels) - points.feet
+
+
+def test_the_free_rim_is_timed_with_the_points(ahead):
+    found, timings = ahead.find_timed(wanted=frozenset({Output.FREE_RIM}))
+    assert found.free_rim is not None
+    assert found.points is None
+    assert timings.points_ms is not None
 
 
 def test_without_a_calibration_the_metric_outputs_are_silent(ahead, roles):
