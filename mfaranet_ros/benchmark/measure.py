@@ -10,23 +10,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 
 from mfaranet_ros.benchmark.subjects import Labels, Subject
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.core.stopwatch import Stopwatch
-
-TOTAL = 'total'
-"""The stage of everything, from camera bytes to labels."""
-
-STAGES = ('preprocess', 'inference', 'postprocess')
+from mfaranet_ros.core.stopwatch import Laps
 
 UNTIMED = 1
-"""So many frames at the beginning of a turn are not counted."""
+"""Frames at the beginning of a turn that are not counted."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +33,25 @@ class Percentiles:
     p99: float
 
 
+@dataclass(frozen=True)
+class StageTimes:
+    """The times of each stage; total: of everything, from camera bytes to labels."""
+
+    preprocess: Percentiles
+    inference: Percentiles
+    postprocess: Percentiles
+    total: Percentiles
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """One subject's times.
 
-    ms: by stage, TOTAL among them. frames: how many were timed. labels: of the first frames, one
-    each. memory_mb: what the device had in use at the most; on a CPU what the process had.
+    frames: how many were timed. labels: of the first frames, one each. memory_mb: what the device
+    had in use at most; on a CPU what the process had.
     """
 
-    ms: Mapping[str, Percentiles]
+    ms: StageTimes
     frames: int
     labels: tuple[Labels, ...]
     memory_mb: float
@@ -54,7 +59,7 @@ class Measured:
     @property
     def outside_share(self) -> float:
         """The share of the whole that is not the network's."""
-        return 1 - self.ms['inference'].p50 / self.ms[TOTAL].p50
+        return 1 - self.ms.inference.p50 / self.ms.total.p50
 
 
 def measure(
@@ -77,18 +82,18 @@ def measure(
             _reset_memory(subject.device)
             for step in range(-UNTIMED, turn):
                 index = step % len(frames)
-                watch = Stopwatch()
-                with watch(TOTAL):
-                    found = subject(frames[index], watch)
+                lap = Laps()
+                found, timings = subject(frames[index])
+                total_ms = lap()
                 labels[number].setdefault(index, found)
                 if step >= 0:
-                    for stage, value in watch.ms.items():
+                    for stage, value in (*timings.items(), ('total', total_ms)):
                         times[number][stage].append(value)
             memory[number] = max(memory[number], _memory_mb(subject.device))
             on_turn()
     return [
         Measured(
-            {stage: percentiles(times[n][stage]) for stage in (*STAGES, TOTAL)},
+            StageTimes(**{f.name: percentiles(times[n][f.name]) for f in fields(StageTimes)}),
             rounds * turn,
             tuple(labels[n][index] for index in sorted(labels[n])),
             memory[n],
@@ -111,13 +116,8 @@ def agreement(ours: Sequence[Labels], theirs: Sequence[Labels]) -> float:
 
 def empty_stage_us(times: int = 10_000) -> float:
     """Return what measuring one stage costs by itself, in microseconds: the median."""
-    found = []
-    for _ in range(times):
-        watch = Stopwatch()
-        with watch('empty'):
-            pass
-        found.append(watch.ms['empty'])
-    return 1e3 * float(np.median(found))
+    lap = Laps()
+    return 1e3 * float(np.median([lap() for _ in range(times)]))
 
 
 def peak_gmacs(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mfaranet_ros.benchmark.measure import TOTAL
 from mfaranet_ros.benchmark.run import Benchmark, Result
 from mfaranet_ros.benchmark.subjects import REFERENCE
 from mfaranet_ros.core.errors import ConfigError
@@ -47,7 +46,7 @@ def to_yaml(operating_points: list[Result], about: Mapping[str, str], model: str
     lines += [f'# {name}: {value}' for name, value in about.items()]
     lines.append('#')
     for result in operating_points:
-        total = result.measured.ms[TOTAL]
+        total = result.measured.ms.total
         accuracy = '' if result.mean_iou is None else f', mean IoU {result.mean_iou:.4f}'
         lines.append(
             f'# {result.row.operating_point}: p50 {total.p50:.1f} ms, p95 {total.p95:.1f} '
@@ -71,7 +70,7 @@ def to_yaml(operating_points: list[Result], about: Mapping[str, str], model: str
 
 
 def _ms(result: Result) -> float:
-    return result.measured.ms[TOTAL].p50
+    return result.measured.ms.total.p50
 
 
 def _iou(result: Result) -> float:

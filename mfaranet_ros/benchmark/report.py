@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from mfaranet_ros.benchmark.measure import STAGES, TOTAL
 from mfaranet_ros.benchmark.run import Benchmark, Failure, Result
 from mfaranet_ros.evaluation.report.tables import table
 
@@ -33,13 +32,13 @@ def describe(benchmark: Benchmark) -> str:
 
 def _cells(result: Result) -> tuple[str, ...]:
     row, measured = result.row, result.measured
-    total = measured.ms[TOTAL]
+    total = measured.ms.total
     return (
         row.operating_point,
         row.backend,
         row.precision,
         *(f'{value:.1f}' for value in (total.p50, total.p95, total.p99)),
-        f'{measured.ms["inference"].p50:.1f}',
+        f'{measured.ms.inference.p50:.1f}',
         f'{measured.outside_share:.1%}',
         f'{1000 / total.p50:.1f}',
         f'{result.ratio:.2f}',
@@ -70,9 +69,9 @@ def _figures(result: Result) -> dict[str, Any]:
         **asdict(result.row),
         'detail': result.detail,
         'frames': measured.frames,
-        'ms': {stage: asdict(measured.ms[stage]) for stage in (*STAGES, TOTAL)},
+        'ms': asdict(measured.ms),
         'outside_share': measured.outside_share,
-        'fps': 1000 / measured.ms[TOTAL].p50,
+        'fps': 1000 / measured.ms.total.p50,
         'ratio': result.ratio,
         'network_ratio': result.network_ratio,
         'agreement': result.agreement,

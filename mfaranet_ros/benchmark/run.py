@@ -17,7 +17,6 @@ from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.data.images import Pairs
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.run import score_labels
@@ -146,8 +145,8 @@ def _result(
         row=subject.row,
         detail=subject.detail,
         measured=found,
-        ratio=reference.ms['total'].p50 / found.ms['total'].p50,
-        network_ratio=reference.ms['inference'].p50 / found.ms['inference'].p50,
+        ratio=reference.ms.total.p50 / found.ms.total.p50,
+        network_ratio=reference.ms.inference.p50 / found.ms.inference.p50,
         agreement=agreement(found.labels, reference.labels),
         gmac=gmac,
         floor_ms=1e3 * gmac / peak,
@@ -156,12 +155,9 @@ def _result(
 
 
 def _mean_iou(subject: Subject, ground_truth: GroundTruth) -> float | None:
-    def find_labels(frame: Frame) -> object:
-        return subject(frame, Stopwatch())
-
     try:
         result = score_labels(
-            find_labels,  # type: ignore[arg-type]
+            lambda frame: subject(frame)[0],
             ground_truth.pairs,
             ground_truth.read,
             ground_truth.label_set,

@@ -17,9 +17,9 @@ from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.backends import resolve_device
 from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.core.config import PipelineConfig
-from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.frame import Frame, Timings
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.pipeline.build import build_processor, prepare
 
@@ -73,8 +73,8 @@ class Subject(Protocol):
         """Height and width of the network's input."""
         ...
 
-    def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
-        """Return labels, uint8 (H, W), and measure preprocess, inference and postprocess."""
+    def __call__(self, frame: Frame) -> tuple[Labels, Timings]:
+        """Return labels, uint8 (H, W), and the times of preprocess, inference and postprocess."""
         ...
 
     def close(self) -> None:
@@ -104,11 +104,10 @@ class Pipeline:
         self.label_set = self._pipeline.label_set
         self.input_size = config.input.height, config.input.width
 
-    def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
+    def __call__(self, frame: Frame) -> tuple[Labels, Timings]:
         """Run what the node runs when only the mask is wanted."""
         result = self._pipeline(frame)
-        watch.ms.update(result.timings.items())
-        return result.labels
+        return result.labels, result.timings
 
     def close(self) -> None:
         """Free the device."""
@@ -136,19 +135,19 @@ class Reference:
         )
 
     @torch.inference_mode()
-    def __call__(self, frame: Frame, watch: Stopwatch) -> Labels:
+    def __call__(self, frame: Frame) -> tuple[Labels, Timings]:
         """Run it as the authors' code does, from bytes in RGB or BGR."""
-        with watch('preprocess'):
-            pixels = frame.pixels if frame.encoding == 'rgb8' else frame.pixels[..., ::-1]
-            x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None]
-            x = (x.float() / 255 - self._mean) / self._std
-            self._settle()
-        with watch('inference'):
-            logits: Tensor = self.network(x)
-            self._settle()
-        with watch('postprocess'):
-            labels: Labels = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
-        return labels
+        lap = Laps()
+        pixels = frame.pixels if frame.encoding == 'rgb8' else frame.pixels[..., ::-1]
+        x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None]
+        x = (x.float() / 255 - self._mean) / self._std
+        self._settle()
+        preprocess_ms = lap()
+        logits: Tensor = self.network(x)
+        self._settle()
+        inference_ms = lap()
+        labels: Labels = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+        return labels, Timings(None, preprocess_ms, inference_ms, lap())
 
     def _settle(self) -> None:
         if self.device.type == 'cuda':

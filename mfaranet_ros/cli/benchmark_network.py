@@ -21,7 +21,6 @@ from mfaranet_ros.adaptive.operating_points import parse_operating_point
 from mfaranet_ros.backends import list_backends
 from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.backends.stored_frame import stored_frame
-from mfaranet_ros.benchmark.chart import draw
 from mfaranet_ros.benchmark.machine import describe_machine
 from mfaranet_ros.benchmark.measure import empty_stage_us
 from mfaranet_ros.benchmark.operating_points_file import choose_operating_points, to_yaml
@@ -30,13 +29,12 @@ from mfaranet_ros.benchmark.run import Benchmark, GroundTruth, run_benchmark
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config, parse_size
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
-from mfaranet_ros.core.files import write_json, write_text
+from mfaranet_ros.core.files import write_file, write_json, write_text
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.data.images import check_pairs, find_pairs, read_frame
 from mfaranet_ros.data.labels import GroundTruthReader
-from mfaranet_ros.evaluation.report.video import write_image
 
 OPERATING_POINTS = '1,2,3,4 1,2 2 1'
 SIZE = '512x1024'
@@ -75,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
     parser.add_argument(
-        '--image', type=Path, metavar='FILE', help='draw latency against mean IoU, as png'
+        '--image', type=Path, metavar='FILE', help='plot latency against mean IoU, as png'
     )
     parser.add_argument(
         '--write-config',
@@ -106,7 +104,10 @@ def main(args: argparse.Namespace) -> int:
         given = {'images': str(args.images or 'drawn'), 'camera': list(frames[0].size)}
         write_json(args.json, _report(benchmark, facts, given, overhead_us))
     if args.image:
-        write_image(args.image, draw(benchmark))
+        # Here, because matplotlib is slow to import.
+        from mfaranet_ros.benchmark.chart import plot, to_png
+
+        write_file(args.image, to_png(plot(benchmark)), parents=True, advice='give another FILE')
     if args.write_config:
         write_text(
             args.write_config, to_yaml(choose_operating_points(benchmark), facts, base.model.name)

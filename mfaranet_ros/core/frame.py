@@ -159,10 +159,15 @@ class Timings:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield name (without `_ms`) and milliseconds of each stage that ran, in order."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                yield field.name.removesuffix('_ms'), value
+        return stages_of(self)
+
+
+def stages_of(times: Any) -> Iterator[tuple[str, float]]:
+    """Yield name (without `_ms`) and milliseconds of a dataclass of times; None is left out."""
+    for field in dataclasses.fields(times):
+        value = getattr(times, field.name)
+        if value is not None:
+            yield field.name.removesuffix('_ms'), value
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,11 @@ import torch
 import yaml
 
 from mfaranet_ros.benchmark import run
-from mfaranet_ros.benchmark.chart import SIZE, draw
+from mfaranet_ros.benchmark.chart import plot, to_png
 from mfaranet_ros.benchmark.measure import (
-    TOTAL,
     Measured,
     Percentiles,
+    StageTimes,
     agreement,
     measure,
     peak_gmacs,
@@ -29,9 +29,8 @@ from mfaranet_ros.benchmark.subjects import REFERENCE, Reference, Row
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.frame import Frame, Timings
 from mfaranet_ros.core.labels import get_label_set
-from mfaranet_ros.core.stopwatch import Stopwatch
 from mfaranet_ros.models import create_model, save_weights
 
 CPU = torch.device('cpu')
@@ -50,12 +49,10 @@ class Sleeper:
         self.diary = diary
         self.ms = ms
 
-    def __call__(self, frame, watch):
+    def __call__(self, frame):
         self.diary.append((self.row.operating_point, int(frame.pixels[0, 0, 0])))
-        for stage, ms in zip(('preprocess', 'inference', 'postprocess'), self.ms, strict=True):
-            with watch(stage):
-                time.sleep(ms / 1e3)
-        return frame.pixels[..., 0]
+        time.sleep(sum(self.ms) / 1e3)
+        return frame.pixels[..., 0], Timings(None, *self.ms)
 
 
 # -- measuring -----------------------------------------------------------------------------------
@@ -78,9 +75,8 @@ def test_subjects_take_turns_and_the_first_frame_of_a_turn_is_not_counted():
 def test_stages_and_the_whole_are_timed():
     (found,) = measure([Sleeper('a', [], (1.0, 6.0, 1.0))], [frame()], rounds=1, turn=3)
     ms = found.ms
-    assert ms['inference'].p50 >= 6.0
-    parts = sum(ms[stage].p50 for stage in ('preprocess', 'inference', 'postprocess'))
-    assert ms[TOTAL].p50 >= 0.9 * parts
+    assert (ms.preprocess.p50, ms.inference.p50, ms.postprocess.p50) == (1.0, 6.0, 1.0)
+    assert ms.total.p50 >= 8.0
     assert 0 < found.outside_share < 0.9
     assert found.memory_mb > 10
 
@@ -128,10 +124,9 @@ def test_the_reference_is_the_network_as_published(weights, encoding):
         x = (torch.from_numpy(rgb).permute(2, 0, 1) / 255 - mean) / std
         wanted = model(x[None]).argmax(1)[0].numpy()
     pixels = rgb if encoding == 'rgb8' else np.ascontiguousarray(rgb[..., ::-1])
-    watch = Stopwatch()
-    found = reference(Frame(pixels, encoding, 0, ''), watch)
+    found, timings = reference(Frame(pixels, encoding, 0, ''))
     assert (found == wanted).mean() > 0.999
-    assert set(watch.ms) == {'preprocess', 'inference', 'postprocess'}
+    assert [name for name, _ in timings.items()] == ['preprocess', 'inference', 'postprocess']
     assert reference.row.backend == REFERENCE
 
 
@@ -176,7 +171,7 @@ def test_a_row_that_cannot_be_built_is_named_and_the_others_go_on(weights, monke
     assert 'label set cityscapes, the reference camvid' in family.why
     reference, ours = found.results
     assert (reference.ratio, reference.network_ratio, reference.agreement) == (1.0, 1.0, 1.0)
-    assert ours.ratio == reference.measured.ms[TOTAL].p50 / ours.measured.ms[TOTAL].p50
+    assert ours.ratio == reference.measured.ms.total.p50 / ours.measured.ms.total.p50
     assert ours.agreement <= 1.0
     assert ours.gmac == reference.gmac == pytest.approx(218.15 * 32 * 64 / (1024 * 2048), rel=0.1)
     assert ours.floor_ms > 0
@@ -188,9 +183,8 @@ def test_a_row_that_cannot_be_built_is_named_and_the_others_go_on(weights, monke
 
 
 def result(operating_point, ms, iou=None, backend='torch', precision='bfloat16', gmac=10.0):
-    times = {stage: Percentiles(ms, 1.2 * ms, 1.3 * ms) for stage in (TOTAL, 'preprocess')}
-    times |= dict.fromkeys(('inference', 'postprocess'), Percentiles(ms / 2, ms, ms))
-    measured = Measured(times, 10, (), 100.0)
+    whole, part = Percentiles(ms, 1.2 * ms, 1.3 * ms), Percentiles(ms / 2, ms, ms)
+    measured = Measured(StageTimes(whole, part, part, whole), 10, (), 100.0)
     row = Row('mfaranet_resnet18', operating_point, precision, backend)
     return Result(row, 'detail', measured, 2.0, 3.0, 0.99, gmac, 5.0, iou)
 
@@ -272,11 +266,17 @@ def test_table_and_figures_hold_every_row():
 
 @pytest.mark.parametrize('iou', [0.69, None])
 def test_the_image_has_a_point_for_each_row(iou):
-    plain = np.full((*SIZE, 3), 255, np.uint8)
-    canvas = draw(benchmark_of(result(FULL, 100.0, iou), result(ONE, 50.0, iou, 'compiled')))
-    assert canvas.shape == plain.shape
-    colors = {tuple(color) for color in canvas.reshape(-1, 3).tolist()}
-    assert {(40, 40, 40), (180, 90, 20), (30, 120, 230)} <= colors
+    figure = plot(benchmark_of(result(FULL, 100.0, iou), result(ONE, 50.0, iou, 'compiled')))
+    (axes,) = figure.axes
+    points = {rows.get_label(): rows.get_offsets().tolist() for rows in axes.collections}
+    assert points == {
+        REFERENCE: [[500.0, 0.7 if iou else 0.99]],
+        'torch': [[100.0, iou or 0.99]],
+        'compiled': [[50.0, iou or 0.99]],
+    }
+    assert [text.get_text() for text in axes.texts] == ['1,2,3,4', '1,2,3,4', '2']
+    assert axes.get_ylabel() == ('mean IoU' if iou else 'share of equal labels')
+    assert to_png(figure).startswith(b'\x89PNG')
 
 
 # -- the verb ------------------------------------------------------------------------------------

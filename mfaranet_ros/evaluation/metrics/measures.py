@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,11 +108,14 @@ def spread(values_ms: Iterable[float]) -> Spread:
     return Spread(len(values), p50, p95, p99, float(values.max()), float(values.sum()))
 
 
-def spreads(frames: Iterable[Mapping[str, float]]) -> dict[str, Spread]:
-    """Return the spread of every stage that was measured, in the order in which they came."""
+def spreads(frames: Iterable[Iterable[tuple[str, float]]]) -> dict[str, Spread]:
+    """Return the spread of every stage that was measured, in the order in which they came.
+
+    frames: name and milliseconds of the stages of each frame.
+    """
     times: dict[str, list[float]] = {}
     for frame in frames:
-        for stage, ms in frame.items():
+        for stage, ms in frame:
             times.setdefault(stage, []).append(ms)
     return {stage: spread(values) for stage, values in times.items()}
 

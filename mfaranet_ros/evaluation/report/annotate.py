@@ -212,7 +212,7 @@ class AnnotatedBagSink:
 
     def take(self, outcome: Outcome) -> None:
         """Write one frame; raises OutputError."""
-        self._bag.write(outcome.record.number, outcome.result, outcome.record.ms)
+        self._bag.write(outcome.record.number, outcome.result, dict(outcome.record.times.items()))
 
     def close(self) -> None:
         """Copy what is left, unless the evaluation ended early, and finish the file."""

@@ -156,7 +156,7 @@ def frame_figures(frame: FrameScores) -> dict[str, Any]:
         'name': frame.name,
         'stamp_ns': frame.stamp_ns,
         'size': list(frame.size),
-        'ms': {stage: round(ms, 3) for stage, ms in frame.ms.items()},
+        'ms': {stage: round(ms, 3) for stage, ms in frame.times.items()},
         **plain({'flicker': frame.flicker}),
     }
     if frame.score is not None:

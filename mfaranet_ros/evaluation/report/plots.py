@@ -98,7 +98,7 @@ def confusion(part: Part) -> str:
 
 def latency_histogram(part: Part, budget_ms: float) -> str:
     """Return how many frames took how long."""
-    values = np.array([frame.ms[PROCESSING] for frame in part.frames])
+    values = np.array([frame.times.processing_ms for frame in part.frames])
     if not len(values):
         return ''
     top = max(float(np.percentile(values, 99)) * 1.25, float(np.median(values)) * 1.5)
@@ -122,7 +122,7 @@ def latency_histogram(part: Part, budget_ms: float) -> str:
 
 def latency_line(part: Part, budget_ms: float) -> str:
     """Return the time that each frame took, one after the other."""
-    values = [frame.ms[PROCESSING] for frame in part.frames]
+    values = [frame.times.processing_ms for frame in part.frames]
     if len(values) < 2:
         return ''
     with _figure('Processing time of each frame') as (axes, draw):

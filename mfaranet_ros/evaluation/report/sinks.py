@@ -20,7 +20,6 @@ from mfaranet_ros.evaluation.report.frame_images import overlay
 from mfaranet_ros.evaluation.report.video import VideoWriter, write_image
 from mfaranet_ros.evaluation.runs.parts import flicker_share
 from mfaranet_ros.evaluation.runs.score import Outcome
-from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.pipeline.style import Style
 
@@ -114,7 +113,7 @@ def annotate(outcome: Outcome, style: Style) -> Pixels:
 
 def _figures(outcome: Outcome) -> str:
     record = outcome.record
-    parts = [record.name, f'{record.ms[PROCESSING]:.0f} ms']
+    parts = [record.name, f'{record.times.processing_ms:.0f} ms']
     if record.ground_truth:
         mean_iou = record.counts.matrix().mean_iou()
         parts += [] if math.isnan(mean_iou) else [f'mean IoU {mean_iou:.3f}']

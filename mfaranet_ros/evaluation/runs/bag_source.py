@@ -17,14 +17,20 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, SourceError
 from mfaranet_ros.core.frame import Frame, GroundGrid
-from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.data.bags.cameras import choose_camera
 from mfaranet_ros.data.bags.reader import IMAGES, Bag, open_bag
 from mfaranet_ros.data.bags.transforms import static_transforms
 from mfaranet_ros.data.ground_truth import GroundTruth, PairingReport, read_labels
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.data.pairing import Pairing, Shot
-from mfaranet_ros.evaluation.runs.sources import Entry, MetricGroundTruth, Sample, Selection
+from mfaranet_ros.evaluation.runs.sources import (
+    Entry,
+    MetricGroundTruth,
+    ReadTimes,
+    Sample,
+    Selection,
+)
 from mfaranet_ros.geometry.ground_source import Ground, GroundSource, ParameterPoses
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.decode import decode
@@ -137,20 +143,17 @@ class BagSource:
                 yield Entry(shot.number, shot.name, partial(self._load, shot, read_ms))
 
     def _load(self, shot: Shot, read_ms: float) -> Sample:
-        watch = Stopwatch()
-        watch.ms['read'] = read_ms
-        with watch('decode'):
-            frame = decode(shot.image.message)
+        lap = Laps()
+        frame = decode(shot.image.message)
+        decode_ms = lap()
         ground_truths = dict(zip(self._choice.ground_truths, shot.ground_truths, strict=True))
-        with watch('ground_truth'):
-            labels, grid = ground_truths.get('labels'), ground_truths.get('grid')
-            ground_truth = (
-                read_labels(labels, frame.size, self._read_ground_truth) if labels else None
-            )
-            boundary_m = _boundary(ground_truths.get('boundary'))
-            metric = MetricGroundTruth(_grid(grid), boundary_m) if grid else None
+        labels, grid = ground_truths.get('labels'), ground_truths.get('grid')
+        ground_truth = read_labels(labels, frame.size, self._read_ground_truth) if labels else None
+        boundary_m = _boundary(ground_truths.get('boundary'))
+        metric = MetricGroundTruth(_grid(grid), boundary_m) if grid else None
+        times = ReadTimes(read_ms, decode_ms, lap())
         ground = self._ground_of(shot, frame)
-        return Sample(frame, ground_truth, ground, metric, watch.ms)
+        return Sample(frame, ground_truth, ground, metric, times)
 
     def _ground_of(self, shot: Shot, frame: Frame) -> Ground:
         if shot.camera_info is None:

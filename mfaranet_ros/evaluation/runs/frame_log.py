@@ -13,12 +13,44 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
 from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError
+from mfaranet_ros.core.frame import Timings, stages_of
 from mfaranet_ros.evaluation.metrics.counts import Counts, from_plain, to_plain
+from mfaranet_ros.evaluation.runs.sources import ReadTimes
+from mfaranet_ros.monitoring.monitor import PROCESSING
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """Wall times of one frame in milliseconds.
+
+    pipeline: without decoding, which is in `read`. score_ms: of the comparison with the ground
+    truth. processing_ms: from the encoded image to its results, as in the node.
+    """
+
+    read: ReadTimes
+    pipeline: Timings
+    score_ms: float
+    processing_ms: float
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Yield name and milliseconds of each stage that ran, in order."""
+        yield from stages_of(self.read)
+        yield from stages_of(self.pipeline)
+        yield 'score', self.score_ms
+        yield PROCESSING, self.processing_ms
+
+    @classmethod
+    def of(cls, items: Mapping[str, float]) -> FrameTimes:
+        """Return the times of what `items` yielded; raises KeyError or TypeError for others."""
+        ms = {f'{stage}_ms': float(value) for stage, value in items.items()}
+        score_ms, processing_ms = ms.pop('score_ms'), ms.pop(f'{PROCESSING}_ms')
+        read = {field.name: ms.pop(field.name, None) for field in fields(ReadTimes)}
+        return cls(ReadTimes(**read), Timings(**ms), score_ms, processing_ms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +59,6 @@ class FrameRecord:
 
     source: the name of the bag or folder. number: its place in there. name: what reports call it.
     size: height and width in pixels. ground truth: whether it was compared with one.
-    ms: the time of each stage.
     """
 
     source: str
@@ -37,7 +68,7 @@ class FrameRecord:
     size: tuple[int, int]
     ground_truth: bool
     counts: Counts
-    ms: Mapping[str, float]
+    times: FrameTimes
 
 
 @dataclass(frozen=True)
@@ -68,7 +99,7 @@ def to_line(record: Record) -> str:
             'size': list(record.size),
             'ground_truth': record.ground_truth,
             'counts': to_plain(record.counts),
-            'ms': {stage: round(ms, 4) for stage, ms in record.ms.items()},
+            'ms': {stage: round(ms, 4) for stage, ms in record.times.items()},
         }
     return json.dumps(plain, separators=(',', ':'))
 
@@ -86,7 +117,7 @@ def from_line(line: str, classes: int) -> Record:
         (int(height), int(width)),
         bool(plain['ground_truth']),
         from_plain(plain['counts'], classes),
-        {str(stage): float(ms) for stage, ms in plain['ms'].items()},
+        FrameTimes.of(plain['ms']),
     )
 
 

@@ -22,9 +22,8 @@ from mfaranet_ros.evaluation.metrics.measures import (
     reliability,
     spreads,
 )
-from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, Record, Skipped
+from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, FrameTimes, Record, Skipped
 from mfaranet_ros.evaluation.runs.specs import SourceSummary
-from mfaranet_ros.monitoring.monitor import PROCESSING
 
 Row = tuple[int, ...]
 
@@ -47,7 +46,7 @@ class FrameScores:
     classes: tuple[Row, Row, Row]
     drivable: tuple[int, int, int]
     flicker: float
-    ms: Mapping[str, float]
+    times: FrameTimes
 
     @property
     def mean_iou(self) -> float:
@@ -79,7 +78,7 @@ class Part:
     @cached_property
     def spreads(self) -> Mapping[str, Spread]:
         """The times of every stage."""
-        return spreads(frame.ms for frame in self.frames)
+        return spreads(frame.times.items() for frame in self.frames)
 
     @cached_property
     def flicker(self) -> Flicker:
@@ -104,7 +103,7 @@ class Part:
 
     def over(self, budget_ms: float) -> int:
         """Return how many frames took longer than the budget."""
-        return sum(frame.ms[PROCESSING] > budget_ms for frame in self.frames)
+        return sum(frame.times.processing_ms > budget_ms for frame in self.frames)
 
     def ranked(self) -> list[FrameScores]:
         """Return the frames that have a score, from the worst to the best.
@@ -195,7 +194,7 @@ def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
         (tuple(hits.tolist()), tuple(ground_truth.tolist()), tuple(found.tolist())),
         (int(inside), int(ground_truth[road].sum()), int(found[road].sum())),
         flicker_share(record),
-        record.ms,
+        record.times,
     )
 
 

@@ -9,24 +9,19 @@ from dataclasses import dataclass, replace
 
 from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
 from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result, Timings
-from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.evaluation.metrics.counts import Counts, Labels, PixelCounter
 from mfaranet_ros.evaluation.metrics.ground import band_image, boundary_of
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
-from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, Record, Skipped
+from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, FrameTimes, Record, Skipped
 from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
 from mfaranet_ros.evaluation.runs.sources import Entry, Sample, Source
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.ground_source import FixedGround
-from mfaranet_ros.monitoring.monitor import PROCESSING
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 SCORED = frozenset({Output.MASK, Output.CONFIDENCE})
 SCORED_IN_METRES = frozenset({Output.GRID, Output.BOUNDARY})
-
-READ, DECODE, SCORE = 'read', 'decode', 'score'
-"""The stages beside those of the pipeline. Only decoding counts as processing: in the node, too,
-messages are received by others, and nothing is scored."""
 
 _LAYOUT = ('x_min_m', 'y_min_m', 'resolution_m')
 
@@ -104,11 +99,9 @@ class _ProcessorScorer(Scorer):
     def _segment(self, sample: Sample) -> Result:
         """Segment a frame; by another method than the whole there are labels only."""
         if not self._whole:
-            watch = Stopwatch()
-            with watch('inference'):
-                labels = self._runner(sample.frame)
-            timings = Timings(inference_ms=watch.ms['inference'])
-            return Result(sample.frame, labels, None, Drivable(), timings)
+            lap = Laps()
+            labels = self._runner(sample.frame)
+            return Result(sample.frame, labels, None, Drivable(), Timings(inference_ms=lap()))
         wanted = self._wanted if sample.metric is None else self._wanted | SCORED_IN_METRES
         ground = FixedGround(sample.ground.projection)
         return replace(self._pipeline, ground=ground)(sample.frame, wanted)
@@ -192,20 +185,16 @@ def run_source(
 
 def _run_entry(source: str, entry: Entry, scorer: Scorer, before: Outcome | None) -> Outcome:
     sample = entry.load()
-    watch = Stopwatch()
+    lap = Laps()
     try:
-        with watch('run'):
-            result = scorer.run(sample)
+        result = scorer.run(sample)
     except InferenceError as error:
         raise InferenceError(f'{source}, {entry.name}: {error}') from error
-    with watch(SCORE):
-        counts = scorer.count(sample, result, before)
-    ms = {
-        **sample.ms,
-        **dict(result.timings.items()),
-        SCORE: watch.ms[SCORE],
-        PROCESSING: sample.ms.get(DECODE, 0.0) + watch.ms['run'],
-    }
+    run_ms = lap()
+    counts = scorer.count(sample, result, before)
+    # Only decoding counts as processing: in the node, too, messages are received by others.
+    processing_ms = (sample.times.decode_ms or 0.0) + run_ms
+    times = FrameTimes(sample.times, result.timings, lap(), processing_ms)
     record = FrameRecord(
         source,
         entry.number,
@@ -214,6 +203,6 @@ def _run_entry(source: str, entry: Entry, scorer: Scorer, before: Outcome | None
         sample.frame.size,
         sample.ground_truth is not None,
         counts,
-        ms,
+        times,
     )
     return Outcome(sample, result, record)

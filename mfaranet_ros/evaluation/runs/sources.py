@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.core.files import printable
 from mfaranet_ros.core.frame import Frame, GroundGrid, MessageLike
-from mfaranet_ros.core.stopwatch import Stopwatch
+from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.data.images import Pair, Pairs, decode_bytes, read_bytes
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.metrics.counts import Labels
@@ -37,6 +37,15 @@ class MetricGroundTruth:
     boundary_m: NDArray[np.float64] | None = None
 
 
+@dataclass(frozen=True)
+class ReadTimes:
+    """Wall time of each step before the pipeline in milliseconds; None where it was not taken."""
+
+    read_ms: float | None = None
+    decode_ms: float | None = None
+    ground_truth_ms: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """A frame, ready to be run.
@@ -44,7 +53,7 @@ class Sample:
     ground_truth: uint8 (H, W) class ids at the frame's size, 255 for void; None where it is not
     known.
     ground: under the image, at its size; without a projection where the camera is not calibrated.
-    ms: what reading and decoding took, by stage.
+    times: of reading and decoding.
     file: the place of the file that it is of in its folder, without suffix; empty in a bag.
     """
 
@@ -52,7 +61,7 @@ class Sample:
     ground_truth: Labels | None = None
     ground: Ground = field(default_factory=lambda: Ground(None))
     metric: MetricGroundTruth | None = None
-    ms: Mapping[str, float] = field(default_factory=dict)
+    times: ReadTimes = ReadTimes()
     file: str = ''
 
 
@@ -159,20 +168,19 @@ class FolderSource:
                 yield Entry(number, printable(pair.name), partial(self._load, pair))
 
     def _load(self, pair: Pair) -> Sample:
-        watch = Stopwatch()
-        with watch('read'):
-            data = read_bytes(pair.image)
-        with watch('decode'):
-            frame = decode_bytes(pair.image, data)
+        lap = Laps()
+        data = read_bytes(pair.image)
+        read_ms = lap()
+        frame = decode_bytes(pair.image, data)
+        decode_ms = lap()
         ground_truth = None
         if pair.ground_truth is not None:
-            with watch('ground_truth'):
-                ground_truth = self._read_ground_truth(pair.ground_truth, frame.size)
-        with watch('ground_truth'):
-            metric = read_metric(self._metric, pair.name) if self._metric else None
+            ground_truth = self._read_ground_truth(pair.ground_truth, frame.size)
+        metric = read_metric(self._metric, pair.name) if self._metric else None
+        times = ReadTimes(read_ms, decode_ms, lap())
         file = Path(pair.name).with_name(pair.image.stem).as_posix()
         ground = self._ground.at(frame, frame.size, self._config)
-        return Sample(frame, ground_truth, ground, metric, watch.ms, file)
+        return Sample(frame, ground_truth, ground, metric, times, file)
 
     def close(self) -> None:
         """Nothing is open."""
