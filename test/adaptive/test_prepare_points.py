@@ -9,12 +9,8 @@ import dataclasses
 import pytest
 import torch
 
-from mfaranet_ros.adaptive.adaptive_pipeline import (
-    RUNS,
-    USUAL_CAMERA,
-    AdaptivePipeline,
-    prepare_points,
-)
+from mfaranet_ros.adaptive.adaptive_pipeline import AdaptivePipeline
+from mfaranet_ros.adaptive.prepared_points import RUNS, USUAL_CAMERA, prepare_points
 from mfaranet_ros.backends import MockBackend, TorchBackend
 from mfaranet_ros.backends.mock import MockLoad
 from mfaranet_ros.backends.stored_frame import stored_frame
