@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS, Drivable
 from mfaranet_ros.core.labels import get_label_set
-from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
+from mfaranet_ros.evaluation.metrics.ground import count_ground
+from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.geometry.camera import CameraModel
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
 from mfaranet_ros.scenes.grid import GridExtent
-from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruth, MetricGroundTruthFinder
+from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 REPEATS = 20
@@ -55,24 +56,6 @@ def project_ground(camera: SceneCamera, config: GroundConfig) -> GroundProjectio
 def extent_of(config: GroundConfig) -> GridExtent:
     """Return the extent of the grid of a config."""
     return GridExtent(config.x_min, config.x_max, config.y_min, config.y_max, config.resolution)
-
-
-def compare(found: Drivable, ground_truth: MetricGroundTruth, camera: SceneCamera) -> MetricCounts:
-    """Count grid and boundary of one frame, as far as they exist, against the ground truth."""
-    camera_m = (camera.x, camera.y)
-    counts = MetricCounts()
-    if found.grid is not None:
-        grid = ground_truth.grid
-        counts += count_grid(
-            found.grid.cells,
-            grid.cells,
-            resolution_m=grid.resolution_m,
-            corner_m=(grid.x_min_m, grid.y_min_m),
-            camera_m=camera_m,
-        )
-    if found.boundary_m is not None:
-        counts += count_boundary(found.boundary_m, ground_truth.boundary_m, camera_m=camera_m)
-    return counts
 
 
 @dataclass
@@ -114,7 +97,9 @@ def measure_ground(
         for index in frames:
             labels = drive.frame(index).labels
             found = _timed(labels, drive.label_set, ground, repeats, figures)
-            figures.counts += compare(found, finder.at(index), drive.camera)
+            truth = finder.at(index)
+            camera_m = drive.camera.x, drive.camera.y
+            figures.counts += count_ground(found, truth.grid, truth.boundary_m, camera_m)
             figures.frames += 1
             on_frame()
     return figures

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.benchmark.ground import compare, extent_of
+from mfaranet_ros.benchmark.ground import extent_of
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import UnknownNameError
 from mfaranet_ros.core.frame import Drivable, GroundGrid
@@ -20,6 +20,7 @@ from mfaranet_ros.core.labels import LabelSet, get_label_set
 from mfaranet_ros.data.bags.playback import header_stamp_ns
 from mfaranet_ros.data.bags.reader import Bag, BagMessage
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
+from mfaranet_ros.evaluation.metrics.ground import count_ground
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.evaluation.report.contact_sheet import Pixels, View
 from mfaranet_ros.pipeline.decode import decode
@@ -276,7 +277,8 @@ class MetricComparison:
         ground_truth = self._finder.at(number)
         boundary_m = None if frame.boundary_m is None else frame.boundary_m[: self._bearings]
         found = Drivable(grid=frame.view.grid, boundary_m=boundary_m)
-        self.counts += compare(found, ground_truth, self._drive.camera)
+        camera_m = self._drive.camera.x, self._drive.camera.y
+        self.counts += count_ground(found, ground_truth.grid, ground_truth.boundary_m, camera_m)
         self.frames += 1
         if self.frames <= (len(self._numbers) + 1) // 2:
             self.shown, self.ground_truth = frame.view, ground_truth.grid

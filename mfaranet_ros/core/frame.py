@@ -30,8 +30,6 @@ class Output(enum.Enum):
 
     MASK = 'mask'
     CONFIDENCE = 'confidence'
-    OVERLAY = 'overlay'
-    COLOR_MASK = 'color_mask'
     DRIVABLE_MASK = 'drivable_mask'
     GRID = 'grid'
     BOUNDARY = 'boundary'

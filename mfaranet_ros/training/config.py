@@ -20,7 +20,7 @@ from mfaranet_ros.training.views import VIEWS
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is trained on."""
+    """The training data."""
 
     kind: str = setting(
         'camvid', 'layout of the data: camvid, camvid_colors, cityscapes, folders, pascal_context'
@@ -29,35 +29,32 @@ class DataConfig:
     labels: str = setting('', "label set; empty: the data's own (folders have none)")
     leave_out: str = setting(
         '',
-        'drives of the training split that are validated on and not trained on, as 0001TP; a '
-        "image's drive stands before the first _ of its name",
+        'drives of the training split to validate on instead, as 0001TP; the drive is the part of '
+        "an image's name before the first _",
     )
     mixture: str = setting(
-        '', 'YAML file that names several data sets, in place of kind and root; docs/training.md'
+        '',
+        'YAML file that lists several data sets, used instead of kind and root; docs/training.md',
     )
-    cache_gb: float = setting(
-        4.0, 'decoded images are kept in memory up to so much', unit='GB', low=0.0, high=1e4
-    )
+    cache_gb: float = setting(4.0, 'memory for decoded images', unit='GB', low=0.0, high=1e4)
     threads: int = setting(
-        0, 'threads that read and augment; 0: one per core, at most 16', low=0, high=256
+        0, 'threads that read and augment images; 0: one per core, at most 16', low=0, high=256
     )
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What is trained."""
+    """The network."""
 
     name: str = setting('mfaranet_resnet18', 'network, one of `mfaranet models`')
-    weights: str = setting('', 'weights file to begin with; empty: from scratch')
+    weights: str = setting('', 'weights file to start from; empty: from scratch')
     backbone_weights: str = setting(
-        '', 'state_dict of timm or torchvision that the backbone begins with; docs/models.md'
+        '', 'state_dict of timm or torchvision to start the backbone from; docs/models.md'
     )
-    teacher: str = setting(
-        '', 'weights file of a trained network whose probabilities are learned, too; empty: none'
-    )
+    teacher: str = setting('', 'weights file of a trained network to distil from; empty: none')
     backbone: str = setting(
         'auto',
-        'frozen: stays as its weights are; trained: learns with the rest; auto: as its paper says',
+        'frozen: keep its weights; trained: train it with the rest; auto: as in its paper',
         choices=('auto', 'frozen', 'trained'),
     )
     dropout: float = setting(
@@ -70,53 +67,60 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How a training image is changed, in this order; shares are of the images."""
+    """Augmentation, in this order; each share is the probability that an image is changed."""
 
     paste_share: float = setting(
-        0.0, 'gets objects of rare classes from other images', low=0.0, high=1.0
+        0.0, 'share of images with pasted objects of rare classes', low=0.0, high=1.0
     )
-    paste_objects: int = setting(3, 'at most so many, at least one', low=1, high=100)
+    paste_objects: int = setting(
+        3, 'maximum number of pasted objects; at least one', low=1, high=100
+    )
     paste_light: float = setting(
-        0.0, 'largest natural logarithm by which they are darker or brighter', low=0.0, high=3.0
+        0.0, 'maximum change of their brightness, as a natural logarithm', low=0.0, high=3.0
     )
     paste_below: float = setting(
-        0.02, 'classes with less than this share of all pixels are rare', low=0.0, high=1.0
+        0.02, 'classes below this share of all pixels are rare', low=0.0, high=1.0
     )
     scale_min: float = setting(0.5, 'smallest random scale', low=0.05, high=20.0)
     scale_max: float = setting(2.0, 'largest random scale', low=0.05, high=20.0)
-    log_scale: bool = setting(False, 'scales are drawn evenly by their logarithm')
+    log_scale: bool = setting(False, 'draw scales uniformly in their logarithm')
     rotation_deg: float = setting(
-        10.0, 'largest rotation, either way', unit='deg', low=0.0, high=180.0
+        10.0, 'maximum rotation in either direction', unit='deg', low=0.0, high=180.0
     )
-    rotation_share: float = setting(0.5, 'is rotated', low=0.0, high=1.0)
-    flip_share: float = setting(0.5, 'is flipped left to right', low=0.0, high=1.0)
+    rotation_share: float = setting(0.5, 'share of rotated images', low=0.0, high=1.0)
+    flip_share: float = setting(0.5, 'share of images flipped left to right', low=0.0, high=1.0)
     height: int = setting(1024, 'height of the random crop', unit='px', low=32, high=8192)
     width: int = setting(1024, 'width of the random crop', unit='px', low=32, high=8192)
-    color_share: float = setting(0.0, 'gets other colours, as below', low=0.0, high=1.0)
-    brightness: float = setting(0.4, 'largest change of the brightness', low=0.0, high=1.0)
-    contrast: float = setting(0.4, 'largest change of the contrast', low=0.0, high=1.0)
-    saturation: float = setting(0.4, 'largest change of the saturation', low=0.0, high=1.0)
-    hue_deg: float = setting(10.0, 'largest turn of the hue', unit='deg', low=0.0, high=180.0)
-    gamma: float = setting(
-        0.3, 'largest natural logarithm of the gamma, either way', low=0.0, high=3.0
+    color_share: float = setting(
+        0.0, 'share of images with changed colours, see below', low=0.0, high=1.0
     )
-    blur_share: float = setting(0.0, 'is blurred', low=0.0, high=1.0)
+    brightness: float = setting(0.4, 'maximum change of brightness', low=0.0, high=1.0)
+    contrast: float = setting(0.4, 'maximum change of contrast', low=0.0, high=1.0)
+    saturation: float = setting(0.4, 'maximum change of saturation', low=0.0, high=1.0)
+    hue_deg: float = setting(10.0, 'maximum change of hue', unit='deg', low=0.0, high=180.0)
+    gamma: float = setting(
+        0.3, 'maximum natural logarithm of gamma, positive or negative', low=0.0, high=3.0
+    )
+    blur_share: float = setting(0.0, 'share of blurred images', low=0.0, high=1.0)
     blur_px: float = setting(
-        1.5, 'largest standard deviation of the blur', unit='px', low=0.1, high=20.0
+        1.5, 'maximum standard deviation of the blur', unit='px', low=0.1, high=20.0
     )
     condition_share: float = setting(
-        0.0, 'gets one of the conditions, before the blur', low=0.0, high=1.0
+        0.0,
+        'share of images with one of the conditions, applied before the blur',
+        low=0.0,
+        high=1.0,
     )
     conditions: tuple[str, ...] = setting(
         tuple(CONDITIONS),
-        'weather, light and camera faults to draw from, separated by blanks',
+        'weather, light and camera faults to choose from, separated by spaces',
         items=str,
     )
     view_share: float = setting(
         0.0, 'share of the images shown in the view of another camera', low=0.0, high=1.0
     )
     views: tuple[str, ...] = setting(
-        tuple(VIEWS), 'views to draw from, separated by blanks', items=str
+        tuple(VIEWS), 'views to choose from, separated by spaces', items=str
     )
 
 
@@ -128,23 +132,23 @@ class LossConfig:
     segmentation: float = setting(1.0, "weight of each scale's score", low=0.0, high=100.0)
     boundary: float = setting(0.3, "weight of each scale's boundary", low=0.0, high=100.0)
     attention: float = setting(
-        0.1, "weight of each scale's score where it sees a boundary", low=0.0, high=100.0
+        0.1, "weight of each scale's score on boundary pixels", low=0.0, high=100.0
     )
     attention_images: float = setting(
-        7.0, 'that term is a mean over images, times this: the authors sum it over the 7 of one '
-        'GPU; 0: a sum over the batch', low=0.0, high=1000.0,
+        7.0, 'the attention term is the mean over images times this (the authors sum over the 7 '
+        'images of one GPU); 0: the sum over the batch', low=0.0, high=1000.0,
     )  # fmt: skip
     hard_probability: float = setting(
-        0.7, 'pixels whose class has at most this probability are hard, and count for the score',
+        0.7, 'pixels whose true class has at most this probability are hard; only these count',
         low=0.0, high=1.0,
     )  # fmt: skip
     hard_pixels: int = setting(
-        200_000, 'at least so many of a batch count (the authors: 100 000 on each of two GPUs)',
+        200_000, 'minimum number of pixels per batch that count (the authors: 100 000 per GPU)',
         low=1, high=10**9,
     )  # fmt: skip
     class_weights: str = setting(
         'none',
-        'weights of rare classes: none; sqrt: one over the root of their share; log: one over the '
+        'weights of rare classes: none; sqrt: inverse square root of their share; log: inverse '
         'logarithm of 1.02 + share',
         choices=('none', 'sqrt', 'log'),
     )
@@ -152,72 +156,72 @@ class LossConfig:
         0.0, "weight of the distance to the teacher's probabilities", low=0.0, high=100.0
     )
     distillation_temperature: float = setting(
-        2.0, 'logits of both networks are divided by it', low=0.1, high=20.0
+        2.0, 'temperature of both networks', low=0.1, high=20.0
     )
-    stride: int = setting(
-        1, 'the loss looks at every n-th row and column of the labels', low=1, high=4
-    )
+    stride: int = setting(1, 'row and column step of the labels that the loss uses', low=1, high=4)
 
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How the weights are changed."""
+    """The optimizer."""
 
     optimizer: str = setting(
-        'sgd', 'what makes the steps; muon: of the convolutions, adamw of what is left',
+        'sgd', 'sgd, adamw, or muon (for convolutions, with adamw for other weights)',
         choices=('sgd', 'adamw', 'muon'),
     )  # fmt: skip
-    learning_rate: float = setting(0.005, 'of the backbone, at its largest', low=0.0, high=10.0)
+    learning_rate: float = setting(
+        0.005, 'maximum learning rate of the backbone', low=0.0, high=10.0
+    )
     decoder_factor: float = setting(
-        10.0, 'all but the backbone learns so many times as fast', low=0.0, high=1000.0
+        10.0, 'factor on the learning rate of everything but the backbone', low=0.0, high=1000.0
     )
-    momentum: float = setting(0.9, 'of sgd and muon', low=0.0, high=1.0)
-    weight_decay: float = setting(5e-4, 'pull towards zero', low=0.0, high=1.0)
-    decay_all: bool = setting(True, 'biases and normalisations are pulled, too')
+    momentum: float = setting(0.9, 'momentum of sgd and muon', low=0.0, high=1.0)
+    weight_decay: float = setting(5e-4, 'weight decay', low=0.0, high=1.0)
+    decay_all: bool = setting(True, 'apply weight decay to biases and normalisations as well')
     schedule: str = setting(
-        'poly', 'poly: (1 - progress) ** power; cosine: half a wave', choices=('poly', 'cosine')
+        'poly', 'learning rate schedule; poly: (1 - progress) ** power', choices=('poly', 'cosine')
     )
-    power: float = setting(0.9, 'of poly', low=0.0, high=10.0)
+    power: float = setting(0.9, 'exponent of poly', low=0.0, high=10.0)
     warm_up: float = setting(
-        0.0, 'share of the run in which the learning rate rises from near zero', low=0.0, high=0.9
+        0.0, 'share of the run used to warm up the learning rate', low=0.0, high=0.9
     )
     clip_norm: float = setting(
-        0.0, 'longer gradients are shortened to this; 0: never', low=0.0, high=1e6
+        0.0, 'maximum norm of the gradients; 0: no clipping', low=0.0, high=1e6
     )
-    batch: int = setting(14, 'images of one step, on all processes together', low=1, high=65536)
+    batch: int = setting(14, 'images per step, over all processes', low=1, high=65536)
     accumulate: int = setting(
-        1, 'parts in which the batch of a process goes through the network, each normalised for '
-        'itself', low=1, high=1024,
+        1, 'number of parts that the batch of a process is split into; normalisation is per part',
+        low=1, high=1024,
     )  # fmt: skip
     ema: float = setting(
-        0.0, 'share that the moving average of the weights keeps at each step; 0: no average',
+        0.0, 'decay of the moving average of the weights; 0: no average',
         low=0.0, high=0.999999,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How long, on what, and what is written down."""
+    """Duration, device and checkpoints."""
 
-    epochs: int = setting(200, 'passes over the data; 0: until max_minutes', low=0, high=10**6)
+    epochs: int = setting(200, 'number of epochs; 0: until max_minutes', low=0, high=10**6)
     max_minutes: float = setting(
-        0.0, 'wall-clock budget, which the schedule is fitted to; 0: none',
+        0.0, 'time budget, to which the schedule is fitted; 0: none',
         unit='min', low=0.0, high=1e5,
     )  # fmt: skip
-    seed: int = setting(0, 'of everything random', low=0, high=2**31 - 1)
-    device: str = setting('auto', 'auto (cuda where there is one, else cpu), cpu, cuda, cuda:N')
+    seed: int = setting(0, 'random seed', low=0, high=2**31 - 1)
+    device: str = setting('auto', 'auto (cuda if available, else cpu), cpu, cuda or cuda:N')
     precision: str = setting(
         'float32',
-        'of the arithmetic; with bfloat16, weights, gradients and loss stay float32; auto: '
-        'bfloat16 where the device multiplies in it',
+        'precision of the computation; weights, gradients and loss are always float32; auto: '
+        'bfloat16 if the hardware supports it',
         choices=('auto', 'float32', 'bfloat16'),
     )
-    threads: int = setting(0, 'CPU threads of the network; 0: as torch chooses', low=0, high=256)
+    threads: int = setting(0, 'CPU threads of the network; 0: chosen by torch', low=0, high=256)
     checkpoint_minutes: float = setting(
-        5.0, 'a checkpoint to resume from is written so often', unit='min', low=0.0, high=1e4
+        5.0, 'time between two checkpoints', unit='min', low=0.0, high=1e4
     )
     validate_every: int = setting(
-        0, 'epochs between two validations; 0: as many as cost at most a tenth of the time',
+        0, 'epochs between two validations; 0: as often as 10 % of the time allows',
         low=0, high=10**6,
     )  # fmt: skip
 
@@ -230,7 +234,7 @@ class TrainConfig:
     batches of 14, crops of 1024x1024, the learning rate falling with power 0.9.
     """
 
-    recipe: str = setting('paper', 'what the other defaults come from')
+    recipe: str = setting('paper', 'recipe that sets the other defaults')
     data: DataConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -296,7 +296,7 @@ def test_submission_that_cannot_be_written_is_said(refused, folders, tmp_path):
         '--images', folders[0], *MOCK, '--set', 'model.labels=cityscapes',
         '--submission', tmp_path / 'file' / 'x',
     )  # fmt: skip
-    assert 'cannot make' in error
+    assert 'cannot write' in error
 
 
 def test_weights_of_other_labels_are_refused(refused, folders, tmp_path):

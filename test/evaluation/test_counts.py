@@ -141,7 +141,7 @@ def test_always_sure_and_always_right_is_no_error():
 
 
 def test_stages_are_spread_each_over_its_own_frames():
-    found = spreads([{'a': 1.0}, {'a': 3.0, 'b': 5.0}])
+    found = spreads([(('a', 1.0),), (('a', 3.0), ('b', 5.0))])
     assert (found['a'].frames, found['a'].p50, found['a'].max, found['a'].sum) == (
         2,
         2.0,

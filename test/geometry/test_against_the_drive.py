@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from mfaranet_ros.benchmark.ground import compare, extent_of, project_ground
+from mfaranet_ros.benchmark.ground import extent_of, project_ground
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS
 from mfaranet_ros.core.labels import CITYSCAPES
 from mfaranet_ros.core.settings import replace
+from mfaranet_ros.evaluation.metrics.ground import count_ground
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.pipeline.drivable import FREE, UNSEEN, find_drivable
 from mfaranet_ros.scenes.camera import SceneCamera
@@ -59,7 +60,8 @@ class Look:
         )
         self.cells = self.found.grid.cells
         self.ground_truth = MetricGroundTruthFinder(drive, extent_of(config)).at(index)
-        self.counts = compare(self.found, self.ground_truth, drive.camera)
+        truth, camera = self.ground_truth, drive.camera
+        self.counts = count_ground(self.found, truth.grid, truth.boundary_m, (camera.x, camera.y))
 
     def half_pixel_m(self, range_m):
         """Return how far half a row of pixels reaches on the ground at a distance."""

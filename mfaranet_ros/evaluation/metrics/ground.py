@@ -7,11 +7,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from mfaranet_ros.core.frame import GroundGrid
+from mfaranet_ros.core.frame import Drivable, GroundGrid
 from mfaranet_ros.evaluation.metrics.counts import NOWHERE, Labels
-from mfaranet_ros.evaluation.metrics.metric import BANDS_M, FREE, UNSEEN
+from mfaranet_ros.evaluation.metrics.metric import (
+    BANDS_M,
+    FREE,
+    UNSEEN,
+    MetricCounts,
+    count_boundary,
+    count_grid,
+)
 from mfaranet_ros.geometry.ground import GroundProjection
 
 _ROWS = 64
@@ -35,6 +42,32 @@ def band_image(ground: GroundProjection) -> Labels:
         band = np.where(np.isnan(range_m), NOWHERE, np.searchsorted(BANDS_M, range_m))
         bands[top : top + _ROWS] = band.reshape(-1, width)
     return bands
+
+
+def count_ground(
+    found: Drivable,
+    grid: GroundGrid,
+    boundary_m: ArrayLike | None,
+    camera_m: tuple[float, float],
+) -> MetricCounts:
+    """Count grid and boundary of one frame, as far as they were found, against the ground truth.
+
+    boundary_m: the true end of the free space, (M, 2); None: it is read off the true grid.
+    camera_m: x and y of the camera, where distances count from.
+    """
+    counts = MetricCounts()
+    if found.grid is not None:
+        counts += count_grid(
+            found.grid.cells,
+            grid.cells,
+            resolution_m=grid.resolution_m,
+            corner_m=(grid.x_min_m, grid.y_min_m),
+            camera_m=camera_m,
+        )
+    if found.boundary_m is not None:
+        true_m = boundary_of(grid, camera_m) if boundary_m is None else boundary_m
+        counts += count_boundary(found.boundary_m, true_m, camera_m=camera_m)
+    return counts
 
 
 BEARINGS = 1440

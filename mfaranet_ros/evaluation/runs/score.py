@@ -11,8 +11,8 @@ from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
 from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result, Timings
 from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.evaluation.metrics.counts import Counts, Labels, PixelCounter
-from mfaranet_ros.evaluation.metrics.ground import band_image, boundary_of
-from mfaranet_ros.evaluation.metrics.metric import MetricCounts, count_boundary, count_grid
+from mfaranet_ros.evaluation.metrics.ground import band_image, count_ground
+from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, FrameTimes, Record, Skipped
 from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
 from mfaranet_ros.evaluation.runs.sources import Entry, Sample, Source
@@ -112,20 +112,7 @@ def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
     if ground_truth is None or projection is None or found.grid is None:
         return MetricCounts()
     _check_layout(ground_truth.grid, found.grid)
-    camera_m = projection.origin_m
-    counts = count_grid(
-        found.grid.cells,
-        ground_truth.grid.cells,
-        resolution_m=ground_truth.grid.resolution_m,
-        corner_m=(ground_truth.grid.x_min_m, ground_truth.grid.y_min_m),
-        camera_m=camera_m,
-    )
-    if found.boundary_m is None:
-        return counts
-    boundary_m = ground_truth.boundary_m
-    if boundary_m is None:
-        boundary_m = boundary_of(ground_truth.grid, camera_m)
-    return counts + count_boundary(found.boundary_m, boundary_m, camera_m=camera_m)
+    return count_ground(found, ground_truth.grid, ground_truth.boundary_m, projection.origin_m)
 
 
 def _check_layout(ground_truth: GroundGrid, found: GroundGrid) -> None:
