@@ -8,20 +8,25 @@ frame needs is kept as tables of pixel indices, so that it costs a few look-ups.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, ConfigError
+from mfaranet_ros.geometry.attitude import RangeLimit
 from mfaranet_ros.geometry.camera import CameraModel
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.geometry.rays import UNSEEN, Rays, trace_rays, visible_arc
+from mfaranet_ros.geometry.warp import ImageWarp, Places, Singles
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
 
 MAX_CELLS = 1_000_000
 """Largest number of cells of a grid, which bounds the time of a frame."""
@@ -131,6 +136,8 @@ class GroundProjection:
     count from its first pixel, and `unseen` is the index just behind its last one.
     pixel_rad: how wide a pixel in the middle of the image is.
     joint_rad: feet on neighbouring rays that are seen within this angle belong together.
+    image_pose: of the camera that takes the images; other than `pose` after `seen_from`.
+    limit: how far the ground is known, None: as far as it is seen.
     """
 
     def __init__(
@@ -141,7 +148,7 @@ class GroundProjection:
         mask_size: tuple[int, int],
     ) -> None:
         self.camera = camera.scaled_to(*mask_size)
-        self.pose = pose
+        self.pose = self.image_pose = pose
         self.layout = GridLayout.from_config(config)
         self.mask_size = self.camera.size
         self.origin_m = pose.position_m[:2]
@@ -163,23 +170,93 @@ class GroundProjection:
         self.cells = Cells(cells.cell, *(index - shift for index in cells.pixels))
         self.rays = self._relative(rays)
         self._more_rays: dict[int, Rays] = {}
+        self._places: Places | None = None
+        self.limit: RangeLimit | None = None
+
+    def seen_from(self, pose: MountingPose) -> GroundProjection:
+        """Return this projection for a camera whose pose differs a little from that of the tables.
+
+        The tables are shared, and `resampled` turns its images. Costs a few milliseconds; see
+        geometry/warp.py. Nothing changes for an equal pose.
+        """
+        if pose == self.image_pose:
+            return self
+        other = copy.copy(self)
+        other.image_pose = pose
+        other._places = None if pose == self.pose else self._warp.to_image(pose)
+        return other
+
+    def limited(self, limit: RangeLimit | None) -> GroundProjection:
+        """Return this projection with a limit beyond which the ground counts as unseen."""
+        other = copy.copy(self)
+        other.limit = limit
+        return other
+
+    @cached_property
+    def _warp(self) -> ImageWarp:
+        return ImageWarp(self.camera, self.pose, self.rows)
+
+    @property
+    def image_rows(self) -> slice:
+        """The rows of a mask that `resampled` takes."""
+        return self.rows if self._places is None else self._places.rows
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether the images are taken from another pose than that of the tables."""
+        return self._places is not None
+
+    def resampled(self, image: Bytes, outside: int) -> Bytes:
+        """Return what the pixels of `rows` show, uint8 (rows, width).
+
+        image: uint8, the `image_rows` of a mask. outside: what stands where a pixel is not in
+        the image.
+        """
+        return image if self._places is None else self._places.resample(image, outside)
+
+    def image_index(self, pixels: Indices) -> Indices:
+        """Return the indices in a whole mask, row by row, of pixel indices of the tables."""
+        if self._places is None:
+            return pixels + self.rows.start * self.camera.width
+        return self._places.index(pixels, self.camera.height)
+
+    def within_limit(self, points_m: ArrayLike) -> NDArray[np.bool_]:
+        """Return which points (N, 2) in metres are nearer than the limit: bool (N,)."""
+        ahead = np.asarray(points_m, np.float64).reshape(-1, 2) - self.origin_m
+        if self.limit is None:
+            return np.ones(len(ahead), np.bool_)
+        return np.hypot(ahead[:, 0], ahead[:, 1]) <= self.limit.range_m(ahead)
+
+    @cached_property
+    def cell_spread(self) -> tuple[Singles, Singles]:
+        """How the variances of pitch and roll spread to each of `cells`: float32 (M,) each.
+
+        Multiplied by them and added, they are the squared standard deviation of its range.
+        """
+        ahead = self.layout.centres()[self.cells.cell] - self.origin_m
+        height_m = self.pose.position_m[2]
+        square = (ahead**2).sum(axis=1)
+        gain = ((square + height_m**2) / height_m) ** 2 / np.maximum(square, 1e-9)
+        x, y = (ahead**2 * gain[:, None]).astype(np.float32).T
+        return x, y
 
     def pixel_of(self, points: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the mask pixels (N, 2) of points (N, 3) of the base frame in metres.
 
         The second array says which of them are valid, as in `CameraModel.project`.
         """
-        return self.camera.project(self.pose.to_camera(np.asarray(points, np.float64)))
+        return self.camera.project(self.image_pose.to_camera(np.asarray(points, np.float64)))
 
     def ground_of(self, pixels: ArrayLike) -> Floats:
         """Return x and y (N, 2) in metres of the ground that mask pixels (N, 2) see.
 
         They are NaN on or above the horizon.
         """
-        rays = self.pose.to_base(self.camera.rays(pixels))
+        pose = self.image_pose
+        rays = pose.to_base(self.camera.rays(pixels))
         with np.errstate(divide='ignore', invalid='ignore'):
-            far = -self.pose.position_m[2] / rays[:, 2:]
-            return np.where(rays[:, 2:] < 0, self.origin_m + rays[:, :2] * far, np.nan)
+            far = -pose.position_m[2] / rays[:, 2:]
+            return np.where(rays[:, 2:] < 0, pose.position_m[:2] + rays[:, :2] * far, np.nan)
 
     def cell_of(self, points: ArrayLike) -> Indices:
         """Return the row and column (N, 2) of points (N, 2) in metres; -1, -1 outside."""

@@ -9,7 +9,7 @@ there is none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -102,7 +102,8 @@ class GroundSource:
     poses: where the camera is mounted. missing: what to say while there is no CameraInfo.
 
     The tables are computed when a frame first needs them, and again only when the CameraInfo, the
-    pose, the size of the masks or the settings have changed. A failure is remembered as well.
+    size of the masks or the settings have changed, or the pose by more than a body tilts on its
+    suspension; the projection follows smaller changes. A failure is remembered as well.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class GroundSource:
         self._missing = missing
         self._info: MessageLike | None = None
         self._calibration: tuple[Any, ...] | None = None
+        self._pose: MountingPose | None = None
         self._grounds: dict[tuple[int, int], Ground] = {}
 
     @property
@@ -134,13 +136,16 @@ class GroundSource:
             pose = self.poses.at(frame, config)
         except CalibrationError as error:
             return Ground(None, str(error))
-        calibration = (_content(info), frame.size, config, pose)
-        if calibration != self._calibration:
-            self._calibration = calibration
+        calibration = (_content(info), frame.size, config)
+        if calibration != self._calibration or self._pose is None or not self._pose.is_near(pose):
+            self._calibration, self._pose = calibration, pose
             self._grounds = {}
         if mask_size not in self._grounds:  # operating points may take turns at several sizes
             self._grounds[mask_size] = _project(info, pose, frame.size, mask_size, config)
-        return self._grounds[mask_size]
+        ground = self._grounds[mask_size]
+        if ground.projection is None or ground.projection.pose == pose:
+            return ground
+        return replace(ground, projection=ground.projection.seen_from(pose))
 
     def clear(self) -> None:
         """Forget poses that have a time, since the clock has jumped."""

@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 LOWEST_M = 0.01
 """Least height of a camera above the ground."""
 
+NEAR_RAD, NEAR_M = math.radians(6.0), 0.1
+"""Poses that differ by less share the tables of the ground."""
+
 _BODY_FROM_OPTICAL = np.array(((0.0, 0.0, 1.0), (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0)))
 
 
@@ -97,6 +100,30 @@ class MountingPose:
     def to_camera(self, points: Floats) -> Floats:
         """Return points (N, 3) of the base frame in the optical frame, in metres."""
         return _times(points - self.position_m, self._matrix)
+
+    def rotate_to_camera(self, directions: Floats) -> Floats:
+        """Return directions (N, 3) of the base frame in the optical frame."""
+        return _times(directions, self._matrix)
+
+    def tilted(self, roll_rad: float, pitch_rad: float) -> MountingPose:
+        """Return the pose in the frame on the road against which the base frame is tilted.
+
+        roll_rad, pitch_rad: of the base frame about its origin, roll first (REP-103: positive
+        pitch is nose down). Raises CalibrationError for a camera that is then not above it.
+        """
+        (sr, sp), (cr, cp) = (
+            [function(angle) for angle in (roll_rad, pitch_rad)]
+            for function in (math.sin, math.cos)
+        )
+        turn = np.array(((cp, sp * sr, sp * cr), (0.0, cr, -sr), (-sp, cp * sr, cp * cr)))
+        return self._of((turn @ self.position_m).tolist(), turn @ self._matrix)
+
+    def is_near(self, other: MountingPose) -> bool:
+        """Return whether another pose differs by a tilt and a move of the vehicle's body only."""
+        cosine = (float((self._matrix * other._matrix).sum()) - 1) / 2
+        return (
+            cosine > math.cos(NEAR_RAD) and math.dist(self.position_m, other.position_m) < NEAR_M
+        )
 
     def to_base(self, directions: Floats) -> Floats:
         """Return directions (N, 3) of the optical frame in the base frame."""

@@ -24,6 +24,7 @@ from mfaranet_ros.core.errors import CalibrationError
 from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Points
 from mfaranet_ros.core.labels import Role
 from mfaranet_ros.core.stopwatch import Laps
+from mfaranet_ros.geometry.attitude import SIGMAS
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.rays import Rays
 
@@ -37,7 +38,7 @@ FREE, BLOCKED, UNSEEN = 0, 100, -1
 
 # What a pixel says about the ground. Shifted right by one, both kinds of ground are equal; what
 # stands up is the largest, so that it wins where the largest of neighbouring pixels is taken.
-_NOTHING, _ROAD, _OTHER_GROUND, _STANDS = 0, 2, 3, 4
+_NOTHING, _OUTSIDE, _ROAD, _OTHER_GROUND, _STANDS = 0, 1, 2, 3, 4
 _GROUND_KIND, _STANDS_KIND = _ROAD >> 1, _STANDS >> 1
 
 _SEES = {
@@ -199,8 +200,8 @@ class _View:
         vertices: int,
         ground: GroundProjection,
     ) -> None:
-        self._labels = labels[ground.rows]
-        self._confidence = None if confidence is None else confidence[ground.rows]
+        self._labels = labels
+        self._confidence = confidence
         self._roles = roles
         self._least = least
         self._vertices = vertices
@@ -209,32 +210,45 @@ class _View:
     @cached_property
     def _sees(self) -> Bytes:
         """What each pixel says about the ground, flat, followed by one that says nothing."""
+        ground, rows = self._ground, self._ground.image_rows
         table = np.array([_SEES[Role(role)] for role in range(len(Role))], np.uint8)
-        result = np.empty(self._ground.unseen + 1, np.uint8)
+        result = np.empty(ground.unseen + 1, np.uint8)
         result[-1] = _NOTHING
-        image = result[:-1].reshape(self._labels.shape)
-        cv2.LUT(self._labels, table[self._roles], dst=image)
+        image: Bytes = cv2.LUT(self._labels[rows], table[self._roles])
         if self._confidence is not None:
-            cv2.bitwise_and(image, _sure(self._confidence, self._least), dst=image)
+            cv2.bitwise_and(image, _sure(self._confidence[rows], self._least), dst=image)
+        result[:-1] = ground.resampled(image, _OUTSIDE).reshape(-1)
         return result
 
     def grid(self) -> GroundGrid:
         """Return the grid."""
         layout, cells = self._ground.layout, self._ground.cells
         sees = self._sees
-        image = sees[:-1].reshape(self._labels.shape)
+        image = sees[:-1].reshape(-1, self._labels.shape[1])
         corners = cv2.dilate(image, np.ones((2, 2), np.uint8), anchor=(0, 0)).reshape(-1)
         key = corners.take(cells.corner).astype(np.uint16)
         for index in (cells.outer, cells.middle, cells.inner):
             key <<= 3
             key |= sees.take(index)
         values = np.full(layout.shape, UNSEEN, np.int8)
-        values.reshape(-1)[cells.cell] = _CELL_RULE.take(key)
+        values.reshape(-1)[cells.cell] = self._known(_CELL_RULE.take(key))
         for places_m in (self._feet.xy_m, self._between_feet()):
             row, column = layout.cell_of(places_m).T
             inside = row >= 0
             values[row[inside], column[inside]] = BLOCKED
         return GroundGrid(values, layout.resolution_m, layout.x_min_m, layout.y_min_m)
+
+    def _known(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Return the values of the cells, unseen where they are beyond the limit of the range."""
+        limit = self._ground.limit
+        if limit is None:
+            return values
+        by_pitch, by_roll = self._ground.cell_spread
+        attitude = limit.attitude
+        variance = by_pitch * np.float32(attitude.pitch_std_rad**2)
+        variance += by_roll * np.float32(attitude.roll_std_rad**2)
+        most = (limit.max_error_m / SIGMAS) ** 2
+        return np.where(variance <= most, values, np.int8(UNSEEN))
 
     @cached_property
     def _walk(self) -> Bytes:
@@ -267,7 +281,11 @@ class _View:
         foot = (kind == _STANDS_KIND) & (first | (before == _GROUND_KIND))
         ray, place = ray[foot], (begins % length)[foot]
         rays = self._ground.rays
-        return _Feet(ray, place, rays.range_m[ray, place], _along(self._ground, rays, ray, place))
+        xy_m = _along(self._ground, rays, ray, place)
+        if self._ground.limit is not None:
+            known = self._ground.within_limit(xy_m)
+            ray, place, xy_m = ray[known], place[known], xy_m[known]
+        return _Feet(ray, place, rays.range_m[ray, place], xy_m)
 
     def _between_feet(self) -> NDArray[np.float64]:
         """Return x and y (N, 2) in metres of the lines that join feet of neighbouring rays.
@@ -297,20 +315,36 @@ class _View:
         walk = self._walk if more is None else self._walk_along(more)
         places = (np.arange(self._vertices) + 0.5) / self._vertices
         ray = (places * len(walk)).astype(np.int64)
-        ends = (walk != _ROAD).argmax(axis=1)
+        begins, ends = self._free_span(walk)
         end = ends[ray]
         pixel = rays.pixels[end, ray]
         beyond = pixel == self._ground.unseen
         pixel[beyond] = rays.pixels[np.maximum(end[beyond] - 1, 0), ray[beyond]]
         range_m = rays.range_m[ray, end].astype(np.float64)
         range_m[~beyond] = self._smooth(rays, ends, ray[~beyond])
+        stands = walk[ray, end] == _STANDS
+        if self._ground.limit is not None:
+            limit_m = self._ground.limit.range_m(rays.directions[ray])
+            beyond_limit = range_m > limit_m
+            stands &= ~beyond_limit
+            pixel[beyond_limit] = self._ground.unseen
+            range_m = np.minimum(range_m, limit_m)
         ahead = rays.directions[ray] * range_m[:, None]
         vertices_m = (self._ground.origin_m + ahead).astype(np.float32)
         begin_rad, end_rad = self._ground.arc_rad
         outermost = ray[[-1, 0]] if end_rad - begin_rad < _ALL_AROUND_RAD else ray[:0]
-        near_edge_m = _along(self._ground, rays, outermost, np.zeros_like(outermost))
-        stands = walk[ray, end] == _STANDS
+        near_edge_m = _along(self._ground, rays, outermost, begins[outermost])
         return _Boundary(vertices_m, near_edge_m.astype(np.float32), pixel, stands)
+
+    def _free_span(self, walk: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the places (B,) at which rays enter the image, and at which the road ends."""
+        if not self._ground.is_resampled:
+            return np.zeros(len(walk), np.int64), (walk != _ROAD).argmax(axis=1)
+        begins = (walk != _OUTSIDE).argmax(axis=1)
+        other = walk != _ROAD
+        if begins.any():
+            other &= np.arange(walk.shape[1]) >= begins[:, None]
+        return begins, other.argmax(axis=1)
 
     def _smooth(
         self, rays: Rays, ends: NDArray[np.int64], ray: NDArray[np.int64]
@@ -349,10 +383,11 @@ class _View:
     def _points_at(self, xy_m: NDArray[Any], pixel: NDArray[np.int64], feet: int) -> Points:
         xyz_m = np.zeros((len(pixel), 3), np.float32)
         xyz_m[:, :2] = xy_m
-        labels = self._labels.reshape(-1).take(pixel)
+        place = self._ground.image_index(pixel)
+        labels = self._labels.reshape(-1).take(place)
         if self._confidence is None:
             return Points(xyz_m, labels, np.full_like(labels, 255), feet)
-        return Points(xyz_m, labels, self._confidence.reshape(-1).take(pixel), feet)
+        return Points(xyz_m, labels, self._confidence.reshape(-1).take(place), feet)
 
 
 def _along(

@@ -59,8 +59,9 @@ class TfPoses:
     """The mounting pose from TF at the stamp of each frame.
 
     Most cameras are mounted by /tf_static alone; /tf, which may be busy, is subscribed to only
-    where that does not join the two frames. While the camera moves there is no pose, since the
-    tables of the ground, which take up to half a second, would never be up to date.
+    where that does not join the two frames. While the camera moves by more than a body tilts on
+    its suspension there is no pose, since the tables of the ground, which take up to half a
+    second, would never be up to date.
     """
 
     name = 'tf'
@@ -89,6 +90,8 @@ class TfPoses:
         now = self._lookup(config.base_frame, frame)
         if self._pose is not None and self._pose.is_near(now):
             return self._pose.pose
+        if self._pose is not None and self._pose.pose.is_near(now.pose):
+            return now.pose
         moved_ns = self._moved_ns
         if self._last is None:
             self._last = now

@@ -186,13 +186,27 @@ def test_a_camera_that_keeps_moving_computes_no_tables_and_has_no_ground(
     calibration = make_ground_source(node, 'tf')
     calibration.take_camera_info(camera_info())
     for number in range(30):
-        tf['base_link', 'camera_optical'] = looking_ahead(1.5 + 0.01 * number)
+        tf['base_link', 'camera_optical'] = looking_ahead(1.5 + 0.2 * number)
         ground = calibration.at(frame(stamp_ns=number * 10**8), (96, 128), GROUND)
     assert len(built) == 2  # at the start, and at the first change, which could be the only one
     assert ground.projection is None
     assert 'moves' in ground.problem
     still = calibration.at(frame(stamp_ns=5 * 10**9), (96, 128), GROUND).projection
-    assert still.pose.position_m[2] == pytest.approx(1.79)
+    assert still.pose.position_m[2] == pytest.approx(7.3)
+
+
+def test_a_body_that_tilts_in_tf_keeps_its_tables_and_moves_the_ground(node, tf, camera_info):
+    calibration = make_ground_source(node, 'tf')
+    calibration.take_camera_info(camera_info())
+    tf['base_link', 'camera_optical'] = looking_ahead(1.5)
+    first = calibration.at(frame(), (96, 128), GROUND).projection
+    tilted = looking_ahead(1.5)
+    tilted.transform.rotation.x += 0.01
+    tf['base_link', 'camera_optical'] = tilted
+    moved = calibration.at(frame(stamp_ns=10**8), (96, 128), GROUND).projection
+    assert moved.cells is first.cells
+    pixel = np.array([[64.0, 80.0]])
+    assert np.abs(moved.ground_of(pixel) - first.ground_of(pixel)).max() > 0.05
 
 
 def test_a_mount_below_the_ground_is_refused_each_time(node, tf, camera_info):
