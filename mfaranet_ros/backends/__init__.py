@@ -9,17 +9,15 @@ its answer belongs in here, never in the model's own file.
 from __future__ import annotations
 
 import logging
-import time
 
-import torch
 from torch import nn
 
 from mfaranet_ros.backends.compiled import CompiledBackend
 from mfaranet_ros.backends.cuda_graph import has_graphs
 from mfaranet_ros.backends.device import cpu_flags, resolve_device, resolve_precision
+from mfaranet_ros.backends.file_backend import OnnxFileBackend, OpenVinoFileBackend
 from mfaranet_ros.backends.mock import MockBackend
 from mfaranet_ros.backends.onnx_backend import OnnxBackend
-from mfaranet_ros.backends.onnx_file import OnnxNetwork
 from mfaranet_ros.backends.openvino_backend import OpenVinoBackend, why_no_openvino
 from mfaranet_ros.backends.program import why_no_compiler
 from mfaranet_ros.backends.protocol import Backend, BackendInfo
@@ -33,6 +31,7 @@ from mfaranet_ros.backends.registry import (
 from mfaranet_ros.backends.torch_backend import TorchBackend
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.specification import NetworkFile
 
 __all__ = [
     'Backend',
@@ -43,8 +42,9 @@ __all__ = [
     'CompiledBackend',
     'MockBackend',
     'OnnxBackend',
-    'OnnxNetwork',
+    'OnnxFileBackend',
     'OpenVinoBackend',
+    'OpenVinoFileBackend',
     'TorchBackend',
     'check_runtime',
     'create_backend',
@@ -52,7 +52,6 @@ __all__ = [
     'register_backend',
     'resolve_device',
     'resolve_precision',
-    'warm_up',
 ]
 
 _log = logging.getLogger(__name__)
@@ -60,14 +59,14 @@ _log = logging.getLogger(__name__)
 
 def create_backend(
     config: RuntimeConfig,
-    model: nn.Module | None,
+    model: nn.Module | NetworkFile | None,
     *,
     classes: int,
     size: tuple[int, int] = (0, 0),
 ) -> Backend:
     """Build the configured backend around a model.
 
-    model: as `create_model` returns it; None for the mock, which needs none.
+    model: as `create_model` returns it, or a network file; None for the mock, which needs none.
     classes: how many logits a pixel has. size: (height, width) of the inputs, 0 where it is not
     known before there is a frame.
     Raises UnknownNameError (a ConfigError) for a backend, device or precision that does not
@@ -78,8 +77,8 @@ def create_backend(
     entry = BACKENDS[config.backend] if config.backend != 'auto' else _choose(request)
     if not entry.can_run(model):
         what = (
-            f'{model.path} is an ONNX file, which'
-            if isinstance(model, OnnxNetwork)
+            f'{model.path} is a network file, which'
+            if isinstance(model, NetworkFile)
             else (f'{type(model).__name__} is a network that')
         )
         able = ', '.join(other.name for other in BACKENDS.values() if other.can_run(model))
@@ -127,17 +126,6 @@ def list_backends() -> list[str]:
     return sorted(BACKENDS)
 
 
-def warm_up(backend: Backend, height: int, width: int) -> float:
-    """Run the backend once on an empty input of this size and return how many ms it took.
-
-    The first run of a size is slow: memory is allocated and kernels are chosen.
-    """
-    tensor = torch.zeros((1, 3, height, width), device=backend.device, dtype=backend.dtype)
-    start_ns = time.perf_counter_ns()
-    backend(tensor.contiguous(memory_format=torch.channels_last))
-    return (time.perf_counter_ns() - start_ns) / 1e6
-
-
 def _mock(request: BackendRequest) -> Backend:
     device = resolve_device(request.config.device)
     dtype = resolve_precision(request.config.precision, device)
@@ -145,8 +133,20 @@ def _mock(request: BackendRequest) -> Backend:
 
 
 def _auto_onnx(request: BackendRequest) -> Choice:
-    takes = isinstance(request.model, OnnxNetwork)
+    takes = isinstance(request.model, NetworkFile)
     return Choice(takes, 'the weights are an ONNX file' if takes else '')
+
+
+def _onnx(request: BackendRequest) -> Backend:
+    if isinstance(request.model, NetworkFile):
+        return OnnxFileBackend(request.config, request.model)
+    return OnnxBackend(request.config, request.network())
+
+
+def _openvino(request: BackendRequest) -> Backend:
+    if isinstance(request.model, NetworkFile):
+        return OpenVinoFileBackend(request.config, request.model)
+    return OpenVinoBackend(request.config, request.network())
 
 
 def _auto_openvino(request: BackendRequest) -> Choice:
@@ -175,13 +175,12 @@ def _auto_compiled(request: BackendRequest) -> Choice:
 
 for _entry in (
     BackendEntry(
-        'onnx', 'ONNX Runtime', lambda r: OnnxBackend(r.config, r.network()),
-        runs_onnx=True, auto=_auto_onnx, install='pip install onnx onnxruntime',
+        'onnx', 'ONNX Runtime', _onnx,
+        files=('.onnx',), auto=_auto_onnx, install='pip install onnx onnxruntime',
     ),
     BackendEntry(
         'openvino', 'OpenVINO, for CPUs and GPUs of Intel',
-        lambda r: OpenVinoBackend(r.config, r.network()),
-        runs_onnx=True, auto=_auto_openvino, own_devices=True,
+        _openvino, files=('.onnx', '.xml'), auto=_auto_openvino, own_devices=True,
         install='pip install openvino onnx',
     ),
     BackendEntry(

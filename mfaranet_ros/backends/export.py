@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+import yaml
 from torch import nn
 
 from mfaranet_ros.backends.network import Network
-from mfaranet_ros.backends.onnx_file import Sidecar, sidecar_path
 from mfaranet_ros.backends.onnx_graph import INPUT, OPSET, import_onnx, make_graph
 from mfaranet_ros.backends.onnx_session import import_onnxruntime, open_session
 from mfaranet_ros.backends.rewrite import rewrite
@@ -37,6 +37,8 @@ from mfaranet_ros.backends.selftest import (
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.files import write_files
+from mfaranet_ros.core.specification import ExportFacts, Head, InputForm, Specification
+from mfaranet_ros.core.specification_file import dump_specification, specification_path
 from mfaranet_ros.models import SegmentationModel
 
 Size = tuple[int, int]
@@ -74,12 +76,13 @@ def export_network(
     size: Size | None = None,
     versions: Mapping[str, str] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
-) -> tuple[Sidecar, Comparison]:
-    """Write a network as one ONNX file and its sidecar; return the sidecar and the comparison.
+) -> tuple[Specification, ExportFacts, Comparison]:
+    """Write a network as one ONNX file and its specification; return those and the comparison.
 
     out: its name ends in .onnx. precision: float32 or float16. outputs: logits, which the node
-    computes on, or labels. size: of its only input; None for any. versions: to name in the sidecar
-    besides those of torch, onnx and onnxruntime. on_step: called with the name of each step.
+    computes on, or labels. size: of its only input; None for any. versions: to name in the
+    specification besides those of torch, onnx and onnxruntime. on_step: called with the name of
+    each step.
 
     Raises ConfigError where the network cannot be exported or the graph answers otherwise than the
     network, and OutputError where the files cannot be written; an earlier file then stays as it
@@ -96,29 +99,53 @@ def export_network(
     on_step('comparing')
     compared = compare(data, network, precision=precision, outputs=outputs, size=size)
     on_step('writing')
-    sidecar = Sidecar(
+    facts = ExportFacts(
         model=model.name,
-        classes=model.classes,
-        label_set=network.label_set.name,
         scales=model.scales,
-        mean=network.mean,
-        std=network.std,
-        size=size,
         precision=precision,
         outputs=outputs,
         opset=OPSET,
-        onnx_sha256=hashlib.sha256(data).hexdigest(),
         weights=weights.path.name,
         weights_sha256=weights.sha256,
-        versions={
-            **(versions or {}),
-            'torch': torch.__version__,
-            'onnx': onnx.__version__,
-            'onnxruntime': runtime.__version__,
-        },
+        versions=tuple(
+            {
+                **(versions or {}),
+                'torch': str(torch.__version__),
+                'onnx': onnx.__version__,
+                'onnxruntime': runtime.__version__,
+            }.items()
+        ),
     )
-    _write(out, data, sidecar)
-    return sidecar, compared
+    specification = specify(network, facts, size, hashlib.sha256(data).hexdigest())
+    _write(out, data, specification)
+    return specification, facts, compared
+
+
+def specify(network: Network, facts: ExportFacts, size: Size | None, sha256: str) -> Specification:
+    """Return the specification of a file made of one of our networks.
+
+    size: of its only input; None for any. sha256: of the file.
+    """
+    head = Head('logits', interpolation='align_corners', stride=4)
+    if facts.outputs == 'labels':
+        head = Head('labels', kind='labels', layout='NHW', stride=1)
+    return Specification(
+        name=facts.model,
+        label_set=network.label_set,
+        input=InputForm(
+            name=INPUT,
+            type='float16' if facts.precision == 'float16' else 'float32',
+            mean=network.mean,
+            std=network.std,
+            size=size,
+            dynamic=size is None,
+            resize='letterbox',
+            interpolation='antialias',
+        ),
+        outputs=(head,),
+        sha256=sha256,
+        export=facts,
+    )
 
 
 def compare(
@@ -217,14 +244,15 @@ def _checked(out: Path) -> Path:
     out = out.expanduser()
     if out.suffix != '.onnx':
         raise ConfigError(f'{out}: the name must end in .onnx')
-    for path in (out, sidecar_path(out)):
+    for path in (out, specification_path(out)):
         if path.is_dir():
             raise OutputError(f'cannot write {path}: it is a folder; {GIVE_ANOTHER}')
     return out
 
 
-def _write(out: Path, data: bytes, sidecar: Sidecar) -> None:
-    files: dict[Path, bytes | str] = {out: data, sidecar_path(out): sidecar.to_json()}
+def _write(out: Path, data: bytes, specification: Specification) -> None:
+    text = dump_specification(specification, file=out.name)
+    files: dict[Path, bytes | str] = {out: data, specification_path(out): text}
     write_files(files, parents=True, advice=GIVE_ANOTHER)
 
 
@@ -255,10 +283,12 @@ def trtexec_lines(out: Path, size: Size | None, usual: Size | None = None) -> di
     }
 
 
-def figures(sidecar: Sidecar, compared: Comparison, lines: Mapping[str, str]) -> dict[str, Any]:
+def figures(
+    specification: Specification, compared: Comparison, lines: Mapping[str, str]
+) -> dict[str, Any]:
     """Return all that is known of an export, for a report."""
     return {
-        'specification': dataclasses.asdict(sidecar),
+        'specification': yaml.safe_load(dump_specification(specification)),
         'compared': dataclasses.asdict(compared),
         'trtexec': dict(lines),
     }

@@ -4,43 +4,56 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from mfaranet_ros.backends.onnx_file import OnnxNetwork, read_sidecar
+from mfaranet_ros.backends.file_facts import read_facts
+from mfaranet_ros.backends.file_fit import fit
 from mfaranet_ros.core.config import ModelConfig
 from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.core.labels import LabelSet, get_label_set
-from mfaranet_ros.models import (
-    Weights,
-    check_scales,
-    create_model,
-    find_weights,
-    get_model_entry,
-    load_weights,
-    read_weights,
+from mfaranet_ros.core.specification import NetworkFile
+from mfaranet_ros.core.specification_file import (
+    is_network_file,
+    open_network_file,
+    specification_path,
 )
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mfaranet_ros.models import Weights
 
 MOCK_LABELS = 'camvid'
 """The label set of the mock backend where none is configured."""
+
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Network:
     """A network ready to run, and where it comes from.
 
-    model: in evaluation mode, float32, on the CPU; None where the mock stands in for it; an
-        OnnxNetwork where the weights are an exported ONNX file.
-    mean, std: of RGB values in 0..1, in the order R, G, B.
+    name: for diagnostics and reports.
+    model: in evaluation mode, float32, on the CPU; a NetworkFile where the weights are an ONNX or
+        OpenVINO file; None where the mock stands in for it.
+    mean, std: of RGB values in 0..1, in the order R, G, B; a NetworkFile has its own instead.
+    weights: the file, with its path and sha256.
     """
 
-    model: nn.Module | None
+    name: str
+    model: nn.Module | NetworkFile | None
     label_set: LabelSet
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    weights: Weights | None
+    mean: Triple
+    std: Triple
+    weights: Weights | NetworkFile | None
+
+    @property
+    def has_confidence(self) -> bool:
+        """Whether it says how likely a label is."""
+        return not isinstance(self.model, NetworkFile) or self.model.specification.has_confidence
 
 
 def load_network(config: ModelConfig) -> Network:
@@ -48,81 +61,103 @@ def load_network(config: ModelConfig) -> Network:
 
     Raises UnknownNameError, ConfigError or WeightsError with what was given and what is allowed.
     """
+    file = file_of(config)
+    return _load_weights(config) if file is None else _load_file(config, file)
+
+
+def file_of(config: ModelConfig) -> Path | None:
+    """Return the network file that a configuration names, by its weights or in place of a name."""
+    given = [name for name in (config.name, config.weights) if is_network_file(name)]
+    if not given:
+        return None
+    if is_network_file(config.name) and config.weights:
+        raise ConfigError(
+            f'model.name = {config.name!r} is a file and model.weights = {config.weights!r} '
+            'another: leave model.weights empty'
+        )
+    return Path(given[0]).expanduser()
+
+
+def _load_weights(config: ModelConfig) -> Network:
+    from mfaranet_ros.models import (
+        create_model,
+        find_weights,
+        get_model_entry,
+        load_weights,
+        read_weights,
+    )
+
     entry = get_model_entry(config.name)
-    path = find_weights(config.name, config.weights)
-    if path.suffix == '.onnx':
-        return _load_exported(config, path)
-    weights = read_weights(path)
-    label_set = _label_set(config, weights)
-    _check_name(config, weights)
+    weights = read_weights(find_weights(config.name, config.weights))
+    label_set = _label_set(config, weights.label_set, weights.path)
+    _check_name(config, weights.model, weights.path)
     model = create_model(config.name, classes=len(label_set), scales=config.scales)
     load_weights(model, weights)
     if weights.temperature is not None:
         model.divide_logits(weights.temperature)
-    return Network(
-        model.eval(), label_set, weights.mean or entry.mean, weights.std or entry.std, weights
-    )
+    mean, std = weights.mean or entry.mean, weights.std or entry.std
+    return Network(config.name, model.eval(), label_set, mean, std, weights)
 
 
-def _load_exported(config: ModelConfig, path: Path) -> Network:
-    """Return what an ONNX file and its sidecar hold; it is fixed to its model and scales."""
-    sidecar = read_sidecar(path)
-    weights = Weights(
-        path=path,
-        sha256=sidecar.onnx_sha256,
-        state={},
-        model=sidecar.model,
-        classes=sidecar.classes,
-        label_set=sidecar.label_set,
-        mean=sidecar.mean,
-        std=sidecar.std,
-        scales=sidecar.scales,
-    )
-    _check_name(config, weights)
-    if check_scales(config.scales) != sidecar.scales:
+def _load_file(config: ModelConfig, path: Path) -> Network:
+    """Return a network file; one that we exported is fixed to its model and scales."""
+    file = open_network_file(path)
+    facts = read_facts(file.path, config.max_file_mb)
+    where = path if path.suffix == '.yaml' else specification_path(path)
+    specification = fit(file.specification, facts, where)
+    file = dataclasses.replace(file, specification=specification)
+    _check_export(config, file)
+    if config.labels not in ('', specification.label_set.name):
+        raise ConfigError(
+            f'model.labels = {config.labels!r}, but {file.path} was trained on '
+            f'{specification.label_set.name!r}: leave model.labels empty'
+        )
+    plain: Triple = (0.0, 0.0, 0.0)
+    return Network(file.name, file, specification.label_set, plain, (1.0, 1.0, 1.0), file)
+
+
+def _check_export(config: ModelConfig, file: NetworkFile) -> None:
+    export = file.specification.export
+    if export is None:
+        if config.scales != ModelConfig().scales:
+            raise WeightsError(
+                f'model.scales is {list(config.scales)}, but {file.path} cannot leave any out: '
+                'leave model.scales as it is'
+            )
+        return
+    if not is_network_file(config.name):
+        _check_name(config, export.model, file.path)
+    if tuple(sorted(config.scales)) != export.scales:
         raise WeightsError(
-            f'{path} was exported with scales {list(sidecar.scales)}, but model.scales is '
+            f'{file.path} was exported with scales {list(export.scales)}, but model.scales is '
             f'{list(config.scales)}: set model.scales to those, or export the others'
         )
-    if sidecar.outputs != 'logits':
-        raise WeightsError(
-            f'{path} gives {sidecar.outputs}, but the node computes on logits: export it with '
-            '--outputs logits'
-        )
-    label_set = _label_set(config, weights)
-    if len(label_set) != sidecar.classes:
-        raise WeightsError(
-            f'{path} has {sidecar.classes} classes, but label set {label_set.name} has '
-            f'{len(label_set)}: export it again'
-        )
-    model = OnnxNetwork(path, sidecar).eval()
-    return Network(model, label_set, sidecar.mean, sidecar.std, weights)
 
 
-def _check_name(config: ModelConfig, weights: Weights) -> None:
-    if weights.model is not None and weights.model != config.name:
+def _check_name(config: ModelConfig, model: str | None, path: Path) -> None:
+    if model is not None and model != config.name:
         raise WeightsError(
-            f'{weights.path} holds weights of {weights.model}, but model.name is {config.name}: '
-            f'set model.name to {weights.model} or give other weights'
+            f'{path} holds weights of {model}, but model.name is {config.name}: '
+            f'set model.name to {model} or give other weights'
         )
 
 
 def mock_network(config: ModelConfig) -> Network:
     """Return what the mock backend needs of a network: a label set."""
-    return Network(
-        None, get_label_set(config.labels or MOCK_LABELS), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), None
-    )
+    label_set = get_label_set(config.labels or MOCK_LABELS)
+    name = 'none: the mock draws bands, no network runs'
+    return Network(name, None, label_set, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), None)
 
 
-def _label_set(config: ModelConfig, weights: Weights) -> LabelSet:
-    if weights.label_set is None and not config.labels:
+def _label_set(config: ModelConfig, trained_on: str | None, path: Path) -> LabelSet:
+    if trained_on is None and not config.labels:
         raise ConfigError(
-            f'{weights.path} does not say which label set it was trained on: set model.labels '
+            f'{path} does not say which label set it was trained on: set model.labels '
             '(cityscapes for the published checkpoints)'
         )
-    if config.labels and weights.label_set not in (None, config.labels):
+    if config.labels and trained_on not in (None, config.labels):
         raise ConfigError(
-            f'model.labels = {config.labels!r}, but {weights.path} was trained on '
-            f'{weights.label_set!r}: leave model.labels empty'
+            f'model.labels = {config.labels!r}, but {path} was trained on '
+            f'{trained_on!r}: leave model.labels empty'
         )
-    return get_label_set(weights.label_set or config.labels)
+    return get_label_set(trained_on or config.labels)

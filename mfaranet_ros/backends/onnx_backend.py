@@ -11,7 +11,7 @@ from torch import nn
 
 from mfaranet_ros.backends.cache import cache_folder
 from mfaranet_ros.backends.device import name_device, resolve_device
-from mfaranet_ros.backends.onnx_file import OnnxNetwork, cached_graph
+from mfaranet_ros.backends.onnx_file import cached_graph
 from mfaranet_ros.backends.onnx_graph import INPUT
 from mfaranet_ros.backends.onnx_session import (
     TENSORRT,
@@ -34,10 +34,10 @@ _SIZES_KEPT = 2
 
 
 class OnnxBackend:
-    """Runs a model, or a file exported from one, in ONNX Runtime.
+    """Runs a model in ONNX Runtime; network files have file_backend.py.
 
-    model: has `coarse_logits(x)`; it is exported into the cache for inputs of any size. Or an
-    OnnxNetwork, whose file is run as it is. The model given stays as it is.
+    model: has `coarse_logits(x)`; it is exported into the cache for inputs of any size. The model
+    given stays as it is.
     Raises ConfigError for a precision that the device does not have here, and where ONNX Runtime
     is missing, too old, or has nothing that runs on the device.
     """
@@ -48,24 +48,17 @@ class OnnxBackend:
         self.device = resolve_device(config.device)
         available_providers(import_onnxruntime(), self.device)
         self._threads = config.threads
-        self._size: Size | None = None
-        if isinstance(model, OnnxNetwork):
-            self._precision = _precision_of_file(config, model, self.device)
-            self._path, self._size = model.path, model.sidecar.size
-            self._source = f'{model.path.name} of {model.name}'
-        elif not hasattr(model, 'coarse_logits'):
+        if not hasattr(model, 'coarse_logits'):
             raise ConfigError(
                 f'model {type(model).__name__} has no coarse_logits, which a backend runs: '
                 f'use a model of mfaranet_ros.models'
             )
-        else:
-            self._precision = _precision(config, self.device)
-            self._path = cached_graph(model, self._precision)
-            self._source = 'exported for any size'
+        self._precision = _precision(config, self.device)
+        self._path = cached_graph(model, self._precision)
         self.dtype: torch.dtype = getattr(torch, self._precision)
         # TensorRT builds an engine for one size; all else runs any size.
         first = self._open(None)
-        self._by_size = first.provider == TENSORRT and self._size is None
+        self._by_size = first.provider == TENSORRT
         self._sessions: dict[Size | None, Session] | None = {None: first}
 
     def _open(self, size: Size | None) -> Session:
@@ -75,7 +68,7 @@ class OnnxBackend:
         session = open_session(
             self._path, self.device, threads=self._threads, engines=engines, size=size
         )
-        self._detail = f'{session.detail}, {self._source}'
+        self._detail = f'{session.detail}, exported for any size'
         return session
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -83,12 +76,6 @@ class OnnxBackend:
         if self._sessions is None:
             raise InferenceError('the backend is closed: make a new one')
         size = tensor.shape[2], tensor.shape[3]
-        if self._size is not None and self._size != size:
-            height, width = self._size
-            raise InferenceError(
-                f'{self._path} takes {height}x{width} only, not {size[0]}x{size[1]}: set '
-                f'input.height to {height} and input.width to {width}, or export it with --dynamic'
-            )
         try:
             session = self._session_for(self._sessions, size)
             run = self._run_bound if self.device.type == 'cuda' else self._run_on_cpu
@@ -172,18 +159,3 @@ def _precision(config: RuntimeConfig, device: torch.device) -> str:
             f'{" and ".join(allowed)} on {device}: set it to auto, or runtime.backend to torch'
         )
     return config.precision
-
-
-def _precision_of_file(config: RuntimeConfig, model: OnnxNetwork, device: torch.device) -> str:
-    held = model.sidecar.precision
-    if config.precision not in ('auto', held):
-        raise ConfigError(
-            f'runtime.precision = {config.precision!r}, but {model.path} was exported in {held}: '
-            'set it to auto, or export the network in that precision'
-        )
-    if device.type == 'cpu' and held != 'float32':
-        raise ConfigError(
-            f'{model.path} was exported in {held}, which ONNX Runtime does not compute in on a '
-            'CPU: export it with --precision float32'
-        )
-    return held

@@ -53,6 +53,7 @@ def open_session(
     threads: int = 0,
     engines: Path | None = None,
     size: tuple[int, int] | None = None,
+    advice: str = 'install what is missing, or set runtime.backend to torch',
 ) -> Session:
     """Open an ONNX file, or its bytes, with the best provider for a device.
 
@@ -82,7 +83,7 @@ def open_session(
     else:
         raise ConfigError(
             f'ONNX Runtime {runtime.__version__} cannot run the network on {device}: '
-            f'{"; ".join(failures)}; install what is missing, or set runtime.backend to torch'
+            f'{"; ".join(failures)}; {advice}'
         )
     words = [f'onnxruntime {runtime.__version__}', _WORDS[wanted], *filter(None, [said])]
     if failures:

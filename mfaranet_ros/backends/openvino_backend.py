@@ -14,7 +14,7 @@ from torch import nn
 
 from mfaranet_ros.backends.cache import cache_folder
 from mfaranet_ros.backends.device import cpu_flags, name_device
-from mfaranet_ros.backends.onnx_file import OnnxNetwork, cached_graph
+from mfaranet_ros.backends.onnx_file import cached_graph
 from mfaranet_ros.backends.protocol import BackendInfo
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, UnknownNameError
@@ -24,14 +24,13 @@ _log = logging.getLogger(__name__)
 DEVICES = {'auto': 'CPU', 'cpu': 'CPU', 'intel_gpu': 'GPU', 'npu': 'NPU'}
 """`runtime.device` and the name of the device in OpenVINO."""
 
-_HINTS = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16'}
+PRECISION_HINTS = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16'}
 
 
 class OpenVinoBackend:
-    """Runs a model, or an exported ONNX file, in OpenVINO.
+    """Runs a model in OpenVINO; network files have file_backend.py.
 
-    model: has `coarse_logits(x)`; it is exported to ONNX once and kept in the cache. An
-        OnnxNetwork runs as it is, in INT8 where its file is quantised.
+    model: has `coarse_logits(x)`; it is exported to ONNX once and kept in the cache.
 
     Inputs and logits are float32 on the CPU; the precision is that of the arithmetic inside.
     Raises ConfigError where OpenVINO is missing or has no such device or precision.
@@ -44,11 +43,9 @@ class OpenVinoBackend:
     def __init__(self, config: RuntimeConfig, model: nn.Module) -> None:
         openvino = import_openvino()
         core = openvino.Core()
-        target = _target(core, config.device)
-        self._precision = _precision(config.precision, target)
-        if isinstance(model, OnnxNetwork):
-            path, source = model.path, f'{model.path.name} of {model.name}'
-        elif hasattr(model, 'coarse_logits'):
+        target = openvino_target(core, config.device)
+        self._precision = openvino_precision(config.precision, target)
+        if hasattr(model, 'coarse_logits'):
             path, source = cached_graph(model, 'float32'), 'exported for any size'
         else:
             raise ConfigError(
@@ -57,7 +54,7 @@ class OpenVinoBackend:
             )
         options: dict[str, Any] = {
             'CACHE_DIR': str(cache_folder('openvino')),
-            'INFERENCE_PRECISION_HINT': _HINTS[self._precision],
+            'INFERENCE_PRECISION_HINT': PRECISION_HINTS[self._precision],
             'PERFORMANCE_HINT': 'LATENCY',
         }
         if target == 'CPU' and config.threads:
@@ -67,7 +64,7 @@ class OpenVinoBackend:
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as error:
             raise ConfigError(
-                f'OpenVINO cannot build {path} for {target}: {_last_line(error)}; '
+                f'OpenVINO cannot build {path} for {target}: {last_line_of(error)}; '
                 'set runtime.backend to torch'
             ) from error
         chip = core.get_property(target, 'FULL_DEVICE_NAME')
@@ -99,7 +96,9 @@ class OpenVinoBackend:
             outputs = self._request.infer([rows], share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             _log.debug('the network failed', exc_info=True)
-            raise InferenceError(f'the network failed in OpenVINO: {_last_line(error)}') from error
+            raise InferenceError(
+                f'the network failed in OpenVINO: {last_line_of(error)}'
+            ) from error
         return torch.from_numpy(outputs[0]).clone()
 
     def describe(self) -> BackendInfo:
@@ -148,7 +147,8 @@ def _takes_rows(openvino: Any, core: Any, path: Any) -> Any:
     return steps.build()
 
 
-def _target(core: Any, name: str) -> str:
+def openvino_target(core: Any, name: str) -> str:
+    """Return OpenVINO's name of a `runtime.device`; raises ConfigError for one not there."""
     if name not in DEVICES:
         raise UnknownNameError('device of the backend openvino', name, DEVICES)
     target = DEVICES[name]
@@ -161,7 +161,7 @@ def _target(core: Any, name: str) -> str:
     return target
 
 
-def _precision(name: str, target: str) -> str:
+def openvino_precision(name: str, target: str) -> str:
     """Return the precision of the arithmetic; auto is bfloat16 on a CPU that multiplies in it."""
     has_bfloat16 = bool(cpu_flags() & {'avx512_bf16', 'amx_bf16'})
     half = 'float16' if target != 'CPU' else 'bfloat16' if has_bfloat16 else ''
@@ -176,7 +176,7 @@ def _precision(name: str, target: str) -> str:
     return name
 
 
-def _last_line(error: BaseException) -> str:
+def last_line_of(error: BaseException) -> str:
     """Return the line of an OpenVINO error that says what happened; the first ones say where."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return re.sub(r'\s+', ' ', lines[-1]) if lines else type(error).__name__

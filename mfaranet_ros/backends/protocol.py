@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -38,14 +38,16 @@ class Backend(Protocol):
         ...
 
     @property
-    def dtype(self) -> torch.dtype:
-        """The type the input must have."""
+    def dtype(self) -> Any:
+        """The type the input must have, of torch, or of NumPy for a network file."""
         ...
 
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+    def __call__(self, tensor: Any) -> Any:
         """Return the coarse logits (N, C, ceil(h/4), ceil(w/4)) of an input (N, 3, h, w).
 
-        The logits are finite, and complete when the call returns, so its time is the network's.
+        Both are tensors; those of a network file are an array as its specification says and
+        FileOutputs. The logits are finite, and complete when the call returns, so its time is the
+        network's.
         The caller owns them: later calls leave them unchanged.
         Raises InferenceError if it fails on this input; the next may succeed.
         """

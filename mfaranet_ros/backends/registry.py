@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from mfaranet_ros.backends.onnx_file import OnnxNetwork
 from mfaranet_ros.backends.protocol import Backend
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.registry import Registry
+from mfaranet_ros.core.specification import NetworkFile
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class BackendRequest:
     """
 
     config: RuntimeConfig
-    model: nn.Module | None
+    model: nn.Module | NetworkFile | None
     classes: int
     size: tuple[int, int]
 
@@ -36,6 +36,8 @@ class BackendRequest:
             raise ConfigError(
                 f"backend {name!r} needs a model: give one, or use the backend 'mock'"
             )
+        if isinstance(self.model, NetworkFile):
+            raise ConfigError(f'{self.model.path} is a network file, which has no torch network')
         return self.model
 
 
@@ -56,22 +58,22 @@ class BackendEntry:
     """One backend.
 
     name: in the settings. summary: a noun phrase for the documents. build: makes the backend.
-    runs_onnx: it also runs networks that are ONNX files. auto: whether auto takes it; the first
-    that does wins. own_devices: it checks `runtime.device` and `precision` itself.
+    files: the suffixes of network files that it also runs, such as .onnx. auto: whether auto takes
+    it; the first that does wins. own_devices: it checks `runtime.device` and `precision` itself.
     install: the command that installs what it needs.
     """
 
     name: str
     summary: str
     build: Callable[[BackendRequest], Backend]
-    runs_onnx: bool = False
+    files: tuple[str, ...] = ()
     auto: Callable[[BackendRequest], Choice] = _never
     own_devices: bool = False
     install: str = ''
 
-    def can_run(self, model: nn.Module | None) -> bool:
+    def can_run(self, model: nn.Module | NetworkFile | None) -> bool:
         """Whether it runs this kind of network."""
-        return self.runs_onnx or not isinstance(model, OnnxNetwork)
+        return not isinstance(model, NetworkFile) or model.path.suffix in self.files
 
 
 BACKENDS: Registry[BackendEntry] = Registry('backend')

@@ -119,13 +119,13 @@ def run_self_test(
     labels_again = postprocess(again, geometry, resolution='network', with_confidence=False)[0]
     differing = float(np.mean(labels != labels_again))
     if differing > 0:
-        raise _failure(backend, f'two runs of one frame differ on {differing:.2%} of the pixels')
+        raise failure(backend, f'two runs of one frame differ on {differing:.2%} of the pixels')
     agreement = clearly_wrong = math.nan
     if model is not None:
         reference = _published_logits(model, preprocess, frame, geometry)
         agreement, clearly_wrong = compare_labels(labels, reference)
         if agreement < MIN_AGREEMENT or clearly_wrong > MAX_CLEARLY_WRONG:
-            raise _failure(
+            raise failure(
                 backend,
                 f'{agreement:.2%} of the pixels have the label of plain float32 and '
                 f'{clearly_wrong:.2%} are clearly wrong, but it must be {MIN_AGREEMENT:.0%} or '
@@ -146,9 +146,9 @@ def _check_logits(
     height, width = geometry.input
     expected = (1, classes, -(-height // 4), -(-width // 4))
     if tuple(logits.shape) != expected:
-        raise _failure(backend, f'logits of shape {tuple(logits.shape)} instead of {expected}')
+        raise failure(backend, f'logits of shape {tuple(logits.shape)} instead of {expected}')
     if not torch.isfinite(logits).all().item():
-        raise _failure(backend, 'logits that are not finite')
+        raise failure(backend, 'logits that are not finite')
 
 
 @torch.inference_mode()
@@ -199,7 +199,8 @@ def compare_labels(labels: NDArray[np.uint8], reference: torch.Tensor) -> tuple[
     return float(agreement), float(clearly_wrong)
 
 
-def _failure(backend: Backend, found: str) -> ConfigError:
+def failure(backend: Backend, found: str) -> ConfigError:
+    """Return the error for a backend that does not give what the network gives."""
     info = backend.describe()
     return ConfigError(
         f'self-test of backend {info.name!r} in {info.precision} on {info.device}: {found}; '

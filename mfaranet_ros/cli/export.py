@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mfaranet_ros.backends.export import export_network, figures, in_words, trtexec_lines
 from mfaranet_ros.backends.network import load_network
-from mfaranet_ros.backends.onnx_file import sidecar_path
 from mfaranet_ros.backends.onnx_graph import OUTPUTS, PRECISIONS
 from mfaranet_ros.cli.setting_arguments import MODEL_ARGUMENTS, parse_size
 from mfaranet_ros.core.config import PipelineConfig, replace
@@ -20,6 +19,7 @@ from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.files import write_json
 from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.settings import parse_settings
+from mfaranet_ros.core.specification_file import specification_path
 from mfaranet_ros.core.versions import versions
 
 STEPS = 3
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
             progress.describe(name)
             progress.update()
 
-        sidecar, compared = export_network(
+        specification, facts, compared = export_network(
             network,
             args.out,
             precision=args.precision,
@@ -79,16 +79,16 @@ def main(args: argparse.Namespace) -> int:
     megabytes = args.out.expanduser().stat().st_size / 1e6
     where = f'{size[0]}x{size[1]}' if size else 'any size'
     print(
-        f'{args.out}: {sidecar.model}, scales {",".join(map(str, sidecar.scales))}, '
-        f'{sidecar.label_set}, {where}, {sidecar.precision}, {sidecar.outputs}, '
+        f'{args.out}: {specification.name}, scales {",".join(map(str, facts.scales))}, '
+        f'{specification.label_set.name}, {where}, {facts.precision}, {facts.outputs}, '
         f'{megabytes:.1f} MB'
     )
-    print(f'{sidecar_path(args.out)}: its description')
+    print(f'{specification_path(args.out)}: its description')
     print(f'compared with plain float32 on the stored frame: {in_words(compared)}')
     for name, line in lines.items():
         print(f'{name}: {line}')
     if args.json:
-        write_json(args.json, figures(sidecar, compared, lines))
+        write_json(args.json, figures(specification, compared, lines))
     return 0
 
 

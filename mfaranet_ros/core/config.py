@@ -53,14 +53,19 @@ __all__ = [
 class ModelConfig:
     """Which network runs."""
 
-    name: str = setting('mfaranet_resnet18', 'network, one of `mfaranet models`')
+    name: str = setting(
+        'mfaranet_resnet18', 'network, one of `mfaranet models`, or a network file'
+    )
     weights: str = setting(
         '',
-        'weights file (.safetensors, a published .pth or an exported .onnx); empty: the one '
-        'shipped for the model',
+        'weights file (.safetensors, a published .pth) or network file (.onnx, OpenVINO .xml, or '
+        'the .yaml that specifies it); empty: the one shipped for the model',
     )
     labels: str = setting(
         '', 'label set of a weights file that does not state its own (published .pth): cityscapes'
+    )
+    max_file_mb: int = setting(
+        1000, 'largest network file that is opened, with its data', unit='MB', low=1, high=100_000
     )
     scales: tuple[int, ...] = setting(
         (1, 2, 3, 4),

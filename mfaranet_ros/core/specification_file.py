@@ -329,7 +329,7 @@ def dump_specification(specification: Specification, *, file: str = '') -> str:
                          specification.outputs]  # fmt: skip
     if specification.export is not None:
         export = dataclasses.asdict(specification.export)
-        export['versions'] = dict(specification.export.versions)
+        export['versions'] = {name: str(text) for name, text in specification.export.versions}
         values['export'] = {key: _plain(value) for key, value in export.items()}
     text: str = yaml.safe_dump(
         values, sort_keys=False, default_flow_style=None, width=99, allow_unicode=True

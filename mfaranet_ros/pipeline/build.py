@@ -8,16 +8,20 @@ import resource
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
-from mfaranet_ros.backends import Backend, check_runtime, create_backend, warm_up
-from mfaranet_ros.backends.network import load_network, mock_network
+from mfaranet_ros.backends import Backend, check_runtime, create_backend
+from mfaranet_ros.backends.network import Network, load_network, mock_network
 from mfaranet_ros.backends.selftest import SelfTestResult, run_self_test
-from mfaranet_ros.core.config import InputConfig, ModelConfig, PipelineConfig
+from mfaranet_ros.core.config import ModelConfig, PipelineConfig
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.specification import NetworkFile
 from mfaranet_ros.geometry.ground_source import GroundLookup
 from mfaranet_ros.models import get_model_entry, list_models
-from mfaranet_ros.pipeline.postprocess import postprocess
-from mfaranet_ros.pipeline.preprocess import Preprocess
+from mfaranet_ros.pipeline.file_postprocess import FilePostprocess
+from mfaranet_ros.pipeline.file_preprocess import FilePreprocess
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 Facts = tuple[tuple[str, str], ...]
@@ -41,11 +45,39 @@ def build_processor(
     size = config.input.height, config.input.width
     mock = config.runtime.backend == 'mock' or backend is not None
     network = mock_network(config.model) if mock else load_network(config.model)
+    check_confidence(network, config)
     backend = backend or create_backend(
         config.runtime, network.model, classes=len(network.label_set), size=size
     )
-    preprocess = Preprocess(network.mean, network.std, size, backend.device, backend.dtype)
+    preprocess, postprocess = _stages(network, backend, size)
     return FrameProcessor(network, backend, preprocess, postprocess, config, label, ground, now_ns)
+
+
+NO_CONFIDENCE = 'none: the network gives labels only'
+
+
+def check_confidence(network: Network, config: PipelineConfig) -> None:
+    """Raise ConfigError where the settings ask for a confidence that the network does not have."""
+    least = config.drivable.min_confidence
+    if least > 0 and not network.has_confidence:
+        raise ConfigError(
+            f'drivable.min_confidence = {least:g}, but {network.name} gives labels only and '
+            'nothing says how sure they are: set it to 0'
+        )
+
+
+def _stages(network: Network, backend: Any, size: tuple[int, int]) -> tuple[Any, Any]:
+    """Return what stands before and after the backend."""
+    if isinstance(network.model, NetworkFile):
+        specification = network.model.specification
+        return FilePreprocess(specification.input, size), FilePostprocess(specification)
+    from mfaranet_ros.pipeline.postprocess import postprocess
+    from mfaranet_ros.pipeline.preprocess import Preprocess
+
+    return (
+        Preprocess(network.mean, network.std, size, backend.device, backend.dtype),
+        postprocess,
+    )
 
 
 def prepare(processor: FrameProcessor) -> Facts:
@@ -53,28 +85,38 @@ def prepare(processor: FrameProcessor) -> Facts:
 
     Raises ConfigError or InferenceError if the backend does not do what the network does.
     """
-    preprocess: Any = processor.preprocess  # that of networks of torch has mean, std and device
-    tested = run_self_test(
+    tested = _self_test(processor)
+    height, width = processor.config.input.height, processor.config.input.width
+    if height and width:
+        blank = Frame(np.zeros((height, width, 3), np.uint8), 'rgb8', 0, '')
+        processor.backend(processor.preprocess(blank)[0])
+    return _describe(processor, tested)
+
+
+def _self_test(processor: FrameProcessor) -> SelfTestResult:
+    model, preprocess = processor.network.model, processor.preprocess
+    if isinstance(model, NetworkFile):
+        from mfaranet_ros.backends.file_selftest import run_file_self_test
+
+        return run_file_self_test(processor.backend, model, processor)
+    of_torch: Any = preprocess  # has mean, std and device
+    return run_self_test(
         processor.backend,
-        processor.network.model,
-        preprocess,
+        model,
+        of_torch,
         processor.postprocess,
         classes=len(processor.label_set),
     )
-    height, width = processor.config.input.height, processor.config.input.width
-    if height and width:
-        warm_up(processor.backend, height, width)
-    return _describe(processor, tested)
 
 
 def _describe(processor: FrameProcessor, tested: SelfTestResult) -> Facts:
     config, network = processor.config, processor.network
     weights, backend = network.weights, processor.backend.describe()
     return (
-        ('name', config.model.name if weights else 'none: the mock draws bands, no network runs'),
+        ('name', network.name),
         ('operating_point', processor.label),
-        ('scales', _scales(config.model)),
-        ('input_size', _input_size(config.input)),
+        ('scales', _scales(network, config.model)),
+        ('input_size', _input_size(processor)),
         ('precision', backend.precision),
         ('backend', backend.name),
         ('backend_detail', backend.detail),
@@ -83,23 +125,31 @@ def _describe(processor: FrameProcessor, tested: SelfTestResult) -> Facts:
         ('weights_sha256', weights.sha256 if weights else 'none'),
         ('label_set', network.label_set.name),
         ('classes', str(len(network.label_set))),
+        ('confidence', 'probability' if network.has_confidence else NO_CONFIDENCE),
         ('self_test_agreement', f'{tested.agreement:.4f}'),
         ('warm_up_ms', f'{tested.warm_up_ms:.1f}'),
         ('torch', torch.__version__),
     )
 
 
-def _scales(given: ModelConfig) -> str:
+def _scales(network: Network, given: ModelConfig) -> str:
     """Return the kept scales; a network that cannot leave any out has all."""
+    if isinstance(network.model, NetworkFile):
+        export = network.model.specification.export
+        return ','.join(map(str, export.scales)) if export else 'all'
     partial = given.name not in list_models() or get_model_entry(given.name).has_scales
     return ','.join(map(str, given.scales)) if partial else 'all'
 
 
-def _input_size(given: InputConfig) -> str:
+def _input_size(processor: FrameProcessor) -> str:
     """Return height and width of the network input; a side that is 0 follows the camera's."""
-    if not (given.height or given.width):
+    given = processor.config.input
+    height, width = given.height, given.width
+    if isinstance(processor.preprocess, FilePreprocess):
+        height, width = processor.preprocess.size
+    if not (height or width):
         return 'camera'
-    return f'{given.height or "camera"}x{given.width or "camera"}'
+    return f'{height or "camera"}x{width or "camera"}'
 
 
 def memory_facts() -> Facts:

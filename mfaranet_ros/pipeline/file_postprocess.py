@@ -74,16 +74,15 @@ class FilePostprocess:
 def planes_of(head: Head, array: NDArray[Any]) -> NDArray[Any]:
     """Return what a head looks at, (C, h, w), of the array of a batch of one.
 
+    A layout without N is that of one image within the batch.
     Raises InferenceError where the array has not the axes of the layout, or not the channel.
     """
-    layout = head.layout
-    if array.ndim != len(layout) or (layout[0] == 'N' and len(array) != 1):
+    layout = head.layout.removeprefix('N')
+    if array.ndim != len(layout) + 1 or len(array) != 1:
         raise InferenceError(
-            f'output {head.name!r} has shape {array.shape}, but outputs.layout: {layout} has '
-            f'{len(layout)} axes'
+            f'output {head.name!r} has shape {array.shape}, but outputs.layout is {head.layout}'
         )
-    if layout[0] == 'N':
-        array, layout = array[0], layout[1:]
+    array = array[0]
     if 'C' not in layout:
         return array[None]
     planes = array if layout == 'CHW' else array.transpose(2, 0, 1)

@@ -97,11 +97,12 @@ class FrameProcessor:
             wanted -= METRIC_OUTPUTS
         unsure = config.drivable.min_confidence > 0 and not wanted.isdisjoint(CONFIDENT_OUTPUTS)
         ground_ms = lap()
+        with_confidence = unsure or Output.CONFIDENCE in wanted
         labels, confidence = self.postprocess(
             logits,
             given.geometry,
             resolution=config.output.resolution,
-            with_confidence=unsure or Output.CONFIDENCE in wanted,
+            with_confidence=with_confidence and self.network.has_confidence,
         )
         postprocess_ms = lap()
         drivable, parts = find_drivable(

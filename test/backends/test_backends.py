@@ -17,7 +17,6 @@ from mfaranet_ros.backends import (
     list_backends,
     resolve_device,
     resolve_precision,
-    warm_up,
 )
 from mfaranet_ros.backends.openvino_backend import why_no_openvino
 from mfaranet_ros.core.config import RuntimeConfig
@@ -96,14 +95,6 @@ def test_a_backend_serves_another_thread_than_the_one_that_made_it(backend):
     worker.join()
     assert torch.equal(results[0], backend(image()))
     assert not results[0].requires_grad
-
-
-def test_warming_up_takes_time_and_runs_the_size_asked_for():
-    seen = []
-    backend = MockBackend(CLASSES, delay_s=0.01)
-    backend.fail = lambda number: seen.append(number)
-    assert warm_up(backend, 8, 12) >= 10
-    assert seen == [0]
 
 
 def test_auto_is_a_backend_that_runs_the_network(toy):

@@ -14,10 +14,10 @@ import torch
 from mfaranet_ros.backends import export
 from mfaranet_ros.backends.export import export_network, trtexec_lines
 from mfaranet_ros.backends.network import load_network
-from mfaranet_ros.backends.onnx_file import read_sidecar, sidecar_path
 from mfaranet_ros.core.config import ModelConfig
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.core.specification_file import open_network_file, specification_path
 from mfaranet_ros.models import create_model, save_weights
 
 SIZE = (48, 64)
@@ -62,21 +62,24 @@ def names(folder):
 @pytest.mark.parametrize(('precision', 'size'), [('float32', SIZE), ('float16', None)])
 def test_two_files_that_say_what_they_are(network, weights, tmp_path, precision, outputs, size):
     out, steps = tmp_path / 'made/here/drive.onnx', []
-    sidecar, compared = export_network(
+    specification, facts, compared = export_network(
         network, out, precision=precision, outputs=outputs, size=size,
         versions={'mfaranet_ros': '9'}, on_step=steps.append,
     )  # fmt: skip
-    assert names(out.parent) == ['drive.onnx', 'drive.onnx.json']
-    assert read_sidecar(out) == sidecar
-    assert (sidecar.model, sidecar.classes, sidecar.label_set, sidecar.scales) == (
-        'mfaranet_resnet18', 11, 'camvid', (2,),
+    assert names(out.parent) == ['drive.onnx', 'drive.yaml']
+    assert open_network_file(out).specification == specification
+    assert specification.export == facts
+    assert (facts.model, specification.label_set.name, facts.scales) == (
+        'mfaranet_resnet18', 'camvid', (2,),
     )  # fmt: skip
-    assert (sidecar.precision, sidecar.outputs, sidecar.size) == (precision, outputs, size)
-    assert sidecar.opset == onnx.load(out).opset_import[0].version == 18
-    assert (sidecar.mean, sidecar.std) == (network.mean, network.std)
-    assert sidecar.weights == weights.name
-    assert sidecar.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert sidecar.versions == {
+    form = specification.input
+    assert (facts.precision, facts.outputs, form.size) == (precision, outputs, size)
+    assert (form.type, specification.outputs[0].kind) == (precision, outputs)
+    assert facts.opset == onnx.load(out).opset_import[0].version == 18
+    assert (form.mean, form.std) == (network.mean, network.std)
+    assert facts.weights == weights.name
+    assert facts.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert dict(facts.versions) == {
         'mfaranet_ros': '9', 'torch': torch.__version__, 'onnx': onnx.__version__,
         'onnxruntime': export.import_onnxruntime().__version__,
     }  # fmt: skip
@@ -88,10 +91,10 @@ def test_two_files_that_say_what_they_are(network, weights, tmp_path, precision,
 def test_an_earlier_file_is_replaced(network, tmp_path):
     out = tmp_path / 'drive.onnx'
     out.write_bytes(b'old')
-    sidecar_path(out).write_text('old')
+    specification_path(out).write_text('old')
     export_network(network, out, size=SIZE)
-    assert read_sidecar(out).size == SIZE
-    assert names(tmp_path) == ['drive.onnx', 'drive.onnx.json']
+    assert open_network_file(out).specification.input.size == SIZE
+    assert names(tmp_path) == ['drive.onnx', 'drive.yaml']
 
 
 # -- what is refused -----------------------------------------------------------------------------
@@ -137,11 +140,11 @@ def test_another_answer_is_never_written(network, tmp_path, monkeypatch, change,
 
 def test_an_earlier_file_outlives_a_failed_export(network, tmp_path, monkeypatch):
     monkeypatch.setattr(export, 'make_graph', spoilt(shift_a_class))
-    for name in ('drive.onnx', 'drive.onnx.json'):
+    for name in ('drive.onnx', 'drive.yaml'):
         (tmp_path / name).write_text(f'old {name}')
     with pytest.raises(ConfigError):
         export_network(network, tmp_path / 'drive.onnx', size=SIZE)
-    assert names(tmp_path) == ['drive.onnx', 'drive.onnx.json']
+    assert names(tmp_path) == ['drive.onnx', 'drive.yaml']
     assert all((tmp_path / name).read_text() == f'old {name}' for name in names(tmp_path))
 
 
@@ -184,13 +187,13 @@ def test_what_overflows_float16_is_refused_there_and_only_there(mutable, tmp_pat
     export_network(mutable, tmp_path / 'drive.onnx', precision='float32', size=SIZE)
 
 
-@pytest.mark.parametrize('name', ['drive', 'drive.pt', 'drive.onnx.json'])
+@pytest.mark.parametrize('name', ['drive', 'drive.pt', 'drive.yaml'])
 def test_the_name_must_say_what_it_is(network, tmp_path, name):
     with pytest.raises(ConfigError, match=r'must end in \.onnx'):
         export_network(network, tmp_path / name, size=SIZE)
 
 
-@pytest.mark.parametrize('name', ['drive.onnx', 'drive.onnx.json'])
+@pytest.mark.parametrize('name', ['drive.onnx', 'drive.yaml'])
 def test_a_folder_of_that_name_is_refused_at_once(network, tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(OutputError, match='is a folder'):

@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 
-from mfaranet_ros.backends.onnx_file import read_sidecar
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.labels import get_label_set
+from mfaranet_ros.core.specification_file import open_network_file
 from mfaranet_ros.models import create_model, save_weights
 
 
@@ -32,15 +32,17 @@ def test_it_says_what_it_wrote_and_how_tensorrt_reads_it(weights, tmp_path, caps
     assert run(weights, out, *arguments, '--json', report) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f'{out}: mfaranet_resnet18, scales 1, camvid, 48x64, float16, lab')
-    assert lines[1].startswith(f'{out}.json')
+    assert lines[1].startswith(str(out.with_suffix('.yaml')))
     assert 'of the labels are equal' in lines[2]
     assert lines[3].startswith('TensorRT 10: trtexec')
     assert lines[4].startswith('TensorRT 11: trtexec')
-    sidecar = read_sidecar(out)
-    assert (sidecar.size, sidecar.precision, sidecar.outputs) == ((48, 64), 'float16', 'labels')
-    assert sidecar.versions['mfaranet_ros']
+    specification = open_network_file(out).specification
+    facts = specification.export
+    assert (facts.precision, facts.outputs) == ('float16', 'labels')
+    assert specification.input.size == (48, 64)
+    assert dict(facts.versions)['mfaranet_ros']
     figures = json.loads(report.read_text(encoding='utf-8'))
-    assert figures['specification']['onnx_sha256'] == sidecar.onnx_sha256
+    assert figures['specification']['sha256'] == specification.sha256
     assert figures['compared']['agreement'] > 0.99
     assert set(figures['trtexec']) == {'TensorRT 10', 'TensorRT 11'}
 
@@ -48,7 +50,7 @@ def test_it_says_what_it_wrote_and_how_tensorrt_reads_it(weights, tmp_path, caps
 def test_a_size_beside_dynamic_is_the_usual_one(weights, tmp_path, capsys):
     out = tmp_path / 'drive.onnx'
     assert run(weights, out, '--dynamic', '--size', '48x64') == 0
-    assert read_sidecar(out).size is None
+    assert open_network_file(out).specification.input.size is None
     printed = capsys.readouterr().out
     assert 'any size, float32, logits' in printed
     assert '--optShapes=image:1x3x48x64' in printed

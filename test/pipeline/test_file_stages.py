@@ -191,7 +191,10 @@ SAME = Geometry((12, 16), (12, 16), (12, 16))
 def decided(array, head, geometry=SAME, resolution='network', classes=3, confidence=True):
     specification = Specification('n', few_classes(classes), InputForm(), (head,))
     return FilePostprocess(specification)(
-        FileOutputs((array,)), geometry, resolution=resolution, with_confidence=confidence
+        FileOutputs((array if head.layout[0] == 'N' else array[None],)),
+        geometry,
+        resolution=resolution,
+        with_confidence=confidence,
     )
 
 
@@ -306,7 +309,7 @@ def test_channels_of_one_output_are_heads_of_their_own():
 @pytest.mark.parametrize(
     ('array', 'head', 'said'),
     [
-        (np.zeros((1, 12, 16), 'f'), Head(), r'shape \(1, 12, 16\), but outputs.layout: NCHW'),
+        (np.zeros((1, 12, 16), 'f'), Head(), r'shape \(1, 12, 16\), but outputs.layout is NCHW'),
         (np.zeros((2, 3, 12, 16), 'f'), Head(), 'outputs.layout'),
         (np.zeros((1, 3, 12, 16), 'f'), Head(channel=3), 'outputs.channel is 3'),
         (np.zeros((1, 3, 12, 16), 'f'), Head(classes=(0, 1)), 'outputs.classes lists 2'),

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame
+from mfaranet_ros.core.specification import NetworkFile
 from mfaranet_ros.pipeline.preprocess import Preprocess
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
@@ -87,6 +88,11 @@ class Runner:
     """
 
     def __init__(self, pipeline: FrameProcessor, method: Method) -> None:
+        if method != METHODS['whole'] and isinstance(pipeline.network.model, NetworkFile):
+            raise ConfigError(
+                f'method {method}: {pipeline.network.name} is a network file, which runs over the '
+                'whole image only: leave the method out'
+            )
         size = pipeline.config.input
         self._pipeline = pipeline
         self._method = method
@@ -147,7 +153,8 @@ class Runner:
     def _logits(self, part: torch.Tensor) -> torch.Tensor:
         backend = self._pipeline.backend
         part = part.to(backend.dtype).contiguous(memory_format=torch.channels_last)
-        return backend(part).float()
+        logits: torch.Tensor = backend(part)
+        return logits.float()
 
 
 def cut(
