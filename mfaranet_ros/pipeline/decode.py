@@ -38,6 +38,9 @@ REASONS = ('encoding', 'size', 'data', 'compressed', 'video')
 MAX_SIDE_PX = 16384
 """No camera's image is wider or higher; a header that says so is broken."""
 
+MAX_COMPRESSED_PIXELS = 100_000_000
+"""Most pixels of a compressed image, whose few bytes may claim any size."""
+
 _MAX_NAME = 80
 """Longest part of an encoding or format, in characters, that messages and logs quote."""
 
@@ -305,6 +308,12 @@ def _decode_compressed(message: MessageLike) -> tuple[Pixels, str]:
     except ValueError as error:
         raise DecodeError('compressed', f'{what}: {error}; {_RESEND}') from None
     _check_size(height, width, codec.names[0])
+    if height * width > MAX_COMPRESSED_PIXELS:
+        raise DecodeError(
+            'size',
+            f'{what} of {width}x{height} px: a compressed image may have '
+            f'{MAX_COMPRESSED_PIXELS // 10**6} million pixels; publish a smaller one',
+        )
     # image_transport writes the encoding of the raw image before the semicolon. Images of Bayer
     # and of 16 bits are compressed as they are, so their pixels are made like those of raw ones.
     raw_encoding = text.partition(';')[0].strip()

@@ -566,7 +566,9 @@ def test_size_is_known_before_memory_is_taken():
     at = JPEG.index(b'\xff\xc0') + 5
     wide = JPEG[:at] + struct.pack('>HH', 60000, 60000) + JPEG[at + 4 :]
     flat = JPEG[:at] + struct.pack('>HH', 0, 0) + JPEG[at + 4 :]
-    for data in (bomb, wide, flat):
+    header = struct.pack('>IIBBBBB', 16000, 16000, 8, 2, 0, 0, 0)
+    many = PNG[:8] + chunk(b'IHDR', header) + chunk(b'IDAT', b'') + chunk(b'IEND', b'')
+    for data in (bomb, wide, flat, many):
         with pytest.raises(DecodeError) as caught:
             decode(compressed(data))
         assert caught.value.reason == 'size'

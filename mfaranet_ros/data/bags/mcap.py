@@ -16,12 +16,11 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import lz4.frame
 import numpy as np
 import zstandard
 from mcap.data_stream import ReadDataStream
@@ -35,6 +34,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import SourceError
 from mfaranet_ros.data.bags.storage import ENCODINGS, Record, Topic, in_time_order, parse_qos
+from mfaranet_ros.data.bags.unpacking import unpack_lz4, unpack_zstd
 
 MAGIC = b'\x89MCAP0\r\n'
 
@@ -45,8 +45,8 @@ _INDEX_START = struct.Struct('<HI')
 
 DECOMPRESSORS: dict[str, Callable[[memoryview], Any]] = {
     '': lambda data: data,
-    'lz4': lambda data: lz4.frame.LZ4FrameDecompressor().decompress(data),
-    'zstd': lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+    'lz4': unpack_lz4,
+    'zstd': unpack_zstd,
 }
 """They give what can be had of data that end early."""
 
@@ -237,7 +237,9 @@ class IndexedMcap:
     def _messages(self, index: ChunkIndex) -> list[Message]:
         self._file.seek(index.chunk_start_offset + _RECORD.size)
         try:
-            records = breakup_chunk(Chunk.read(ReadDataStream(self._file)))
+            chunk = Chunk.read(ReadDataStream(self._file))
+            data = DECOMPRESSORS[chunk.compression](memoryview(chunk.data))
+            records = breakup_chunk(replace(chunk, compression='', data=data))
         except Exception as error:  # as above
             self.damage = self.damage or (
                 f'{self._name} is damaged: a chunk of it cannot be read and is left out: {error}'
@@ -422,6 +424,8 @@ class ScannedMcap:
         except UNREADABLE:
             self.damage = self.damage or f'{self._path.name} has a chunk that cannot be read'
             return memoryview(b'')
-        if len(content) == size and crc and zlib.crc32(content) != crc:
+        if len(content) != size:
+            self.damage = self.damage or f'{self._path.name} has a chunk that is not whole'
+        elif crc and zlib.crc32(content) != crc:
             self.damage = self.damage or f'{self._path.name} has a chunk whose check sum is wrong'
         return memoryview(content)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import zstandard
 
@@ -16,6 +15,7 @@ from mfaranet_ros.data.bags.mcap import IndexedMcap, ScannedMcap
 from mfaranet_ros.data.bags.sqlite import ScannedSqlite, SqliteFile
 from mfaranet_ros.data.bags.sqlite_pages import is_whole
 from mfaranet_ros.data.bags.storage import Storage
+from mfaranet_ros.data.bags.unpacking import unpack_file
 
 SOUND: dict[str, Callable[[Path], Storage]] = {'mcap': IndexedMcap, 'sqlite3': SqliteFile}
 """What reads a sound file; it raises an error for any other."""
@@ -74,7 +74,7 @@ def _unzip(path: Path, scratch: Path) -> tuple[Path, str]:
     damage = ''
     try:
         with path.open('rb') as packed, target.open('wb') as unpacked:
-            if not _unpack(packed, unpacked):
+            if not unpack_file(packed, unpacked, scratch):
                 damage = f'{path.name} ends early: what was written before is read'
     except zstandard.ZstdError as error:
         damage = f'{path.name} is damaged, what comes after is not read: {error}'
@@ -84,15 +84,3 @@ def _unzip(path: Path, scratch: Path) -> tuple[Path, str]:
             'or set TMPDIR'
         ) from error
     return target, damage
-
-
-def _unpack(packed: BinaryIO, unpacked: BinaryIO) -> bool:
-    """Unpack what there is; return whether the last of the streams in the file is whole."""
-    stream = zstandard.ZstdDecompressor().decompressobj()
-    while data := packed.read(2**20):
-        while data:
-            if stream.eof:
-                stream = zstandard.ZstdDecompressor().decompressobj()
-            unpacked.write(stream.decompress(data))
-            data = stream.unused_data
-    return bool(stream.eof)

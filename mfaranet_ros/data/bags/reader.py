@@ -26,6 +26,7 @@ from mfaranet_ros.data.bags.files import ZSTD, BagFile, find_files
 from mfaranet_ros.data.bags.opening import open_file
 from mfaranet_ros.data.bags.storage import Record, Storage, Topic
 from mfaranet_ros.data.bags.types import MessageTypes
+from mfaranet_ros.data.bags.unpacking import unpack_zstd
 from mfaranet_ros.pipeline.video_packets import stamp_of
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -218,8 +219,8 @@ def _unpacked(raw: bytes | memoryview) -> bytes | memoryview:
     if raw[:4] != ZSTD:
         return raw
     try:
-        return bytes(zstandard.ZstdDecompressor().decompressobj().decompress(raw))
-    except zstandard.ZstdError:
+        return unpack_zstd(raw)
+    except (zstandard.ZstdError, ValueError):
         return raw  # which cannot be read as a message either, and is reported as such
 
 
