@@ -96,6 +96,7 @@ setup(
         'test': [
             *ONNX,
             *OPENVINO,
+            'hypothesis>=6.100,<7',
             'mcap>=1.2,<2',
             'mypy==2.4.1',
             'pytest>=8,<10',

@@ -42,6 +42,7 @@ DOCUMENTS = (
     'docs/node.md',
     'docs/parameters.md',
     'docs/player.md',
+    'docs/reliability.md',
     'docs/scenes.md',
     'docs/topics.md',
 )
@@ -295,6 +296,16 @@ def scene_classes_table() -> str:
     return markdown(('object', *(f'`{name}`' for name in LABEL_SETS)), rows)
 
 
+def faults_table() -> str:
+    """Return every fault that is tested, with the answer and the test."""
+    if str(ROOT / 'test') not in sys.path:
+        sys.path.insert(0, str(ROOT / 'test'))
+    from faults.catalogue import faults
+
+    rows = ((each.area, each.what, each.answer, f'`{each.test}`') for each in faults().values())
+    return markdown(('about', 'fault', 'answer', 'test'), rows)
+
+
 # -- writing -----------------------------------------------------------------------------------
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -308,6 +319,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'scales': scales_table,
     'zoo': zoo_table,
     'roles': roles_table,
+    'faults': faults_table,
 }
 """What may stand between the comments, by its name in them."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-VERBS = ('demo', 'test', 'check', 'bench', 'run', 'help')
+VERBS = ('demo', 'test', 'check', 'soak', 'fuzz', 'bench', 'run', 'help')
 
 FAKE_PYTHON = """#!/bin/bash
 echo "python $* domain=$ROS_DOMAIN_ID" >>"$FAKE_LOG"
@@ -108,7 +108,10 @@ def test_help_lists_the_verbs_and_installs_nothing(checkout, arguments):
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (('tset',), "unknown verb 'tset': choose from demo, test, check, bench, run, help"),
+        (
+            ('tset',),
+            "unknown verb 'tset': choose from demo, test, check, soak, fuzz, bench, run, help",
+        ),
         (('run',), 'give a command'),
         (('run', '--distro', 'jazzy'), 'give a command'),
         (('check', '--oldest'), '--oldest: only for ./dev test'),
@@ -132,6 +135,8 @@ def test_wrong_call_is_refused_in_one_line(checkout, arguments, said):
         (('test', '--distro', 'kilted', '-x'), '-m pytest -p pytest_cov -p xdist -x'),
         (('demo', '--seconds', '3'), 'demo --seconds 3'),
         (('bench', 'transport', '--distro=kilted'), 'benchmark transport'),
+        (('soak', '--minutes', '1'), '-m soak --minutes 1'),
+        (('fuzz', '--minutes', '1'), '-m fuzz --minutes 1'),
         (('run', 'python', '--distro', 'x'), '--distro x'),
     ],
 )

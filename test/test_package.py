@@ -22,13 +22,15 @@ ROOT = Path(__file__).resolve().parents[1]
 NODES = {'player_node': 'ratee:=1.0', 'segmentation_node': 'model.nam:=x'}
 """The executables, and a parameter that each of them refuses."""
 
-OWN = {'mfaranet_ros', *(path.stem for path in (ROOT / 'test').rglob('*.py'))}
+TESTS = ROOT / 'test'
+OWN = {'mfaranet_ros', *(path.stem for path in (*TESTS.rglob('*.py'), *TESTS.iterdir()))}
 TYPE_NAME = re.compile(r'([a-z][a-z0-9_]*)/(?:msg|srv|action)/[A-Z]\w*')
 
 ROSDEP_KEYS = {
     'PIL': 'python3-pil',
     'av': 'python3-av',
     'cv2': 'python3-opencv',
+    'hypothesis': 'python3-hypothesis',
     'jinja2': 'python3-jinja2',
     'jsonschema': 'python3-jsonschema',
     'matplotlib': 'python3-matplotlib',

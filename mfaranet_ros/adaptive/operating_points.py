@@ -29,8 +29,8 @@ equal."""
 
 _OPERATING_POINT = re.compile(
     r'(?:(?P<model>[A-Za-z]\w*)(?:=(?P<weights>[^@:]+))?(?::(?=\d)|(?=@|$)))?'
-    r'(?P<scales>\d+(?:,\d+)*)?'
-    r'(?:@(?P<height>\d+)x(?P<width>\d+))?'
+    r'(?P<scales>\d{1,4}(?:,\d{1,4})*)?'
+    r'(?:@(?P<height>\d{1,6})x(?P<width>\d{1,6}))?'
 )
 
 

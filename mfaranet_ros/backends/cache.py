@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from mfaranet_ros.core.files import make_folder, unwritable, write_file
+from mfaranet_ros.core.parsing import parse_json
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CODE = ('models', 'backends')
@@ -112,7 +113,7 @@ def _engines(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> dict[str, str] | None:
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None

@@ -8,13 +8,13 @@ The interval of the difference is bootstrapped over frames, the same draws for b
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mfaranet_ros.core.errors import ConfigError, SourceError
 from mfaranet_ros.core.files import write_json
+from mfaranet_ros.core.parsing import parse_json
 from mfaranet_ros.evaluation.report.compare import (
     CONFIDENCE,
     DRAWS,
@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _read(path: Path) -> Scored:
     try:
-        content = json.loads(path.expanduser().read_text(encoding='utf-8'))
+        content = parse_json(path.expanduser().read_bytes())
     except OSError as error:
         raise SourceError(
             f'{path} cannot be read: {error.strerror}; give a report.json'

@@ -18,6 +18,7 @@ from pathlib import Path
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.dds import find_shared
 from mfaranet_ros.core.errors import ConfigError, SourceError
+from mfaranet_ros.core.parsing import parse_count
 from mfaranet_ros.core.settings import parse_boolean, parse_settings
 from mfaranet_ros.data.bags.cameras import Camera, choose_camera
 from mfaranet_ros.data.bags.reader import open_bag
@@ -315,6 +316,7 @@ def _rate(given: Mapping[str, str]) -> float:
 
 
 def _seed(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > _MAX_SEED:
+    seed = parse_count(text, _MAX_SEED)
+    if seed is None:
         raise ConfigError(f'scene = {text!r}: must be a seed, 0 to {_MAX_SEED}')
-    return int(text)
+    return seed

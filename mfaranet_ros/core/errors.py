@@ -38,8 +38,9 @@ class MfaranetError(Exception):
     """Base of every error this package raises on purpose."""
 
     def __str__(self) -> str:
-        """Return the message; what cannot be encoded, as in a file's name, is escaped."""
-        return super().__str__().encode(errors='backslashreplace').decode()
+        """Return the message in one line; what cannot be encoded, as in a name, is escaped."""
+        text = super().__str__().encode(errors='backslashreplace').decode()
+        return ' '.join(text.splitlines())
 
 
 class ConfigError(MfaranetError):

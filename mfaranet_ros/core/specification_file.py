@@ -22,6 +22,7 @@ from mfaranet_ros.core.errors import ConfigError, MfaranetError, UnknownNameErro
 from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.core.labels import Color, LabelClass, LabelSet, Role, get_label_set
+from mfaranet_ros.core.parsing import parse_yaml
 from mfaranet_ros.core.specification import (
     KEEP,
     VERSION,
@@ -134,12 +135,9 @@ def _read(path: Path, remedy: str) -> tuple[Specification, str]:
 
 def _load(text: str, path: Path) -> Any:
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, 'problem_mark', None)
-        where = f' in line {mark.line + 1}' if mark else ''
-        problem = getattr(error, 'problem', None) or type(error).__name__
-        raise WeightsError(f'{path}: no YAML: {problem}{where}') from error
+        return parse_yaml(text)
+    except ValueError as error:
+        raise WeightsError(f'{path}: no YAML: {error}') from error
 
 
 # -- reading -------------------------------------------------------------------------------------

@@ -45,6 +45,10 @@ class Mailbox(Generic[ItemT]):
             return item
 
 
+def _nothing(_: object) -> None:
+    """Do nothing."""
+
+
 class Worker(Generic[ItemT]):
     """Calls `handle` with the newest item, one at a time, until it is stopped.
 
@@ -79,6 +83,10 @@ class Worker(Generic[ItemT]):
         if self._thread.is_alive():
             name = self._item_name
             logger.warning('the %s in hand did not end within %.1f s', name, timeout_s)
+        else:
+            # They are often methods of what holds this worker. Such a circle is freed only when
+            # Python looks for one, and a network may be in it.
+            self._handle = self._failed = _nothing
         return waiting
 
     def _work(self) -> None:

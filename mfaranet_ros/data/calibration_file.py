@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from mfaranet_ros.core.errors import CalibrationError
+from mfaranet_ros.core.parsing import parse_yaml
 from mfaranet_ros.pipeline.messages import CameraInfo, Floats, Header, Time
 
 UNSTAMPED = Header(Time(0, 0), '')
@@ -58,13 +59,13 @@ def read_calibration(path: str | Path) -> CameraInfo:
         text = Path(path).expanduser().read_text(encoding='utf-8')
         # OpenCV begins with %YAML:1.0, which is no directive of YAML.
         lines = [line for line in text.splitlines() if not line.startswith('%YAML')]
-        content = yaml.load('\n'.join(lines), _Loader)  # a SafeLoader
+        content = parse_yaml('\n'.join(lines), _Loader)
     except OSError as error:
         raise CalibrationError(
             f'{path}: {error.strerror or error}; give a calibration file (YAML)'
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CalibrationError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
+    except ValueError as error:
+        raise CalibrationError(f'{path} is not YAML: {error}') from error
     if not isinstance(content, dict):
         raise CalibrationError(f'{path} is not a calibration file: it holds no names')
     try:

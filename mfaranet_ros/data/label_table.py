@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.parsing import parse_count
 
 ClassSet = tuple[int, ...]
 """Two or more class ids, ascending: what one pixel may be."""
@@ -70,12 +71,12 @@ def parse_table(lines: Iterable[str], label_set: LabelSet, name: str) -> LabelTa
             continue
         where = f'table {name}, line {row}'
         left, colon, right = text.partition(':')
-        if not colon or not left.strip().isdecimal() or int(left) > UNLABELED:
+        number = parse_count(left, UNLABELED)
+        if not colon or number is None:
             raise ConfigError(
                 f'{where}: {text!r} is no row of a table, write ID : CLASS, CLASS ... with an id '
                 f'from 0 to {UNLABELED}'
             )
-        number = int(left)
         if number in seen:
             raise ConfigError(f'{where}: id {number} has a row already, leave one of them')
         seen.add(number)
@@ -100,8 +101,9 @@ def identity_table(label_set: LabelSet) -> LabelTable:
 def _classes(text: str, label_set: LabelSet, where: str) -> ClassSet:
     found = set()
     for part in filter(None, (part.strip() for part in text.split(','))):
-        if part.isdecimal() and int(part) < len(label_set):
-            found.add(int(part))
+        number = parse_count(part, len(label_set) - 1)
+        if number is not None:
+            found.add(number)
         elif part in label_set.names:
             found.add(label_set.names.index(part))
         else:

@@ -124,7 +124,7 @@ def _parse_safetensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict
         header = json.loads(data[8:start])
     except Exception as error:  # whatever a damaged file makes the parsers raise
         refuse_broken(path, error)
-    metadata = header.get('__metadata__', {})
+    metadata = header.get('__metadata__') or {}
     if metadata.get(SEAL, '') not in ('', hashlib.sha256(data[start:]).hexdigest()):
         raise WeightsError(
             f'{path} is damaged: its tensors are not those it was saved with (their sha256 '

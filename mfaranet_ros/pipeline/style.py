@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.parsing import parse_count
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +78,13 @@ def parse_remap(text: str, label_set: LabelSet) -> Pixels | None:
 
 def _parse_remap_item(item: str) -> tuple[str, int]:
     name, equals, digits = (part.strip() for part in item.rpartition('='))
-    if not (name and equals and digits.isdecimal() and int(digits) <= 255):
+    value = parse_count(digits, 255)
+    if not (name and equals) or value is None:
         raise ConfigError(
             f'output.class_remap has {item!r}: must be CLASS=VALUE with a value of 0 to 255, '
             'several separated by commas'
         )
-    return name, int(digits)
+    return name, value
 
 
 def _warn_of_shared_values(table: Pixels, label_set: LabelSet) -> None:

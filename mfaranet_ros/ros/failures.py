@@ -18,6 +18,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.signals import SignalHandlerOptions
 
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.parsing import parse_count
 
 
 def _raised_by(*modules: object) -> tuple[type[Exception], ...]:
@@ -69,7 +70,7 @@ def init_ros(arguments: Sequence[str]) -> None:
     What ROS's libraries print about a failure is dropped, since the error says the same.
     """
     domain = os.environ.get('ROS_DOMAIN_ID', '').strip()
-    if domain and not (domain.isdecimal() and int(domain) in DOMAIN_IDS):
+    if domain and parse_count(domain, max(DOMAIN_IDS)) not in DOMAIN_IDS:
         raise ConfigError(
             f'ROS_DOMAIN_ID = {domain}: must be a whole number from 0 to {DOMAIN_IDS[-1]}'
         )

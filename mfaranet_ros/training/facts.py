@@ -11,6 +11,7 @@ import torch
 
 from mfaranet_ros.backends.device import name_device
 from mfaranet_ros.core.config import changes
+from mfaranet_ros.core.parsing import parse_json
 from mfaranet_ros.models import Weights
 from mfaranet_ros.training.assembly import Parts
 from mfaranet_ros.training.config import RECIPES
@@ -73,7 +74,7 @@ def _origin(weights: Weights | None) -> str | dict[str, Any]:
     if weights is None:
         return 'scratch'
     try:
-        training = json.loads(weights.training or 'null')
+        training = parse_json(weights.training or 'null')
     except ValueError:  # the file is not of this package's training
         training = weights.training
     return {'sha256': weights.sha256, 'training': training}

@@ -32,11 +32,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from mfaranet_ros.core.errors import ConfigError, SourceError, UnknownNameError
 from mfaranet_ros.core.frame import UNLABELED
 from mfaranet_ros.core.labels import LabelSet, get_label_set
+from mfaranet_ros.core.parsing import parse_yaml
 from mfaranet_ros.data.images import Pair, find_pairs, read_bytes
 from mfaranet_ros.data.label_table import (
     LabelCodes,
@@ -104,10 +104,9 @@ def read_mixture(path: str | Path) -> MixtureConfig:
     """Read the YAML of a mixture; raises ConfigError, which names the file and the data set."""
     path = Path(path).expanduser()
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = ' '.join(str(error).split())
-        raise ConfigError(f'mixture {path} cannot be read: {reason}') from error
+        content = parse_yaml(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f'mixture {path} cannot be read: {error}') from error
     where = f'mixture {path}'
     given = _fields(content, where, {'labels', 'sets'}, {'labels', 'sets'})
     sets = given['sets']

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mailbox and the worker: newest wins, a bad frame costs itself only, stopping loses none."""
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -97,3 +99,26 @@ def test_stopping_does_not_hang_on_a_frame_that_never_ends(worker, slow, caplog)
     worker.stop(0.05)
     assert 'did not end' in caplog.text
     slow.go.release()
+
+
+class Holder:
+    """Has a worker that calls it, as a pipeline with its builder does."""
+
+    def __init__(self):
+        self.worker = Worker(self.handle, self.handle)
+        self.worker.start()
+
+    def handle(self, item):
+        pass
+
+
+def test_what_held_a_stopped_worker_is_freed_at_once():
+    gc.disable()
+    try:
+        holder = Holder()
+        gone = weakref.ref(holder)
+        holder.worker.stop(PATIENCE_S)
+        del holder
+        assert gone() is None
+    finally:
+        gc.enable()

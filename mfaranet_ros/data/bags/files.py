@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.core.parsing import parse_yaml
 
 METADATA = 'metadata.yaml'
 
@@ -118,15 +117,14 @@ def is_bag_file(path: Path) -> bool:
 def _listed(metadata: Path) -> list[str]:
     """Return the names of the files that metadata.yaml lists; checks what it says of them."""
     try:
-        content = yaml.safe_load(metadata.read_text(encoding='utf-8'))
+        content = parse_yaml(metadata.read_bytes())
         info: dict[str, Any] = content['rosbag2_bagfile_information']
         names = [Path(name).name for name in info['relative_file_paths']]
         storage = str(info['storage_identifier'] or '')
         compression = str(info.get('compression_format') or '').lower()
     except (
         OSError,
-        UnicodeDecodeError,
-        yaml.YAMLError,
+        ValueError,
         KeyError,
         TypeError,
         AttributeError,
@@ -161,8 +159,9 @@ def _file(path: Path) -> BagFile:
     try:
         with path.open('rb') as file:
             start = file.read(16)
-    except OSError as error:
-        raise SourceError(f'{path}: {error.strerror or error}; {GIVE}') from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = getattr(error, 'strerror', None) or error
+        raise SourceError(f'{str(path)!r}: {reason}; {GIVE}') from error
     if not start:
         raise SourceError(f'{path} is an empty file: nothing was recorded')
     kind = next(

@@ -39,6 +39,7 @@ class SqliteFile:
         self.damage = ''
         try:
             rows = list(self._topic_rows())
+            self.span_ns = self._span_ns()
         except BaseException:
             self.close()
             raise
@@ -77,9 +78,7 @@ class SqliteFile:
             profile = parse_qos(profiles)
             yield number, Topic(name, kind, count, encoding, definition, serialization, profile)
 
-    @property
-    def span_ns(self) -> tuple[int, int] | None:
-        """First and last log time in nanoseconds, or None without messages."""
+    def _span_ns(self) -> tuple[int, int] | None:
         query = 'SELECT min(timestamp), max(timestamp) FROM messages'
         first_ns, last_ns = self._database.execute(query).fetchone()
         return None if first_ns is None else (first_ns, last_ns)

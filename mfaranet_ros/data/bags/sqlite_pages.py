@@ -96,6 +96,8 @@ class Pages:
 
     def record(self, row: Row) -> bytes | None:
         """Return the record of a row, or None where a part of it is not in the file."""
+        if row.size > self.count * self.page_bytes:  # else a circle of pages would fill the memory
+            return None
         self._file.seek(row.start)
         record = bytearray(self._file.read(row.local))
         page = row.overflow

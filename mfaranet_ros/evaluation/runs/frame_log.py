@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError
 from mfaranet_ros.core.frame import Timings, stages_of
+from mfaranet_ros.core.parsing import parse_json
 from mfaranet_ros.evaluation.metrics.counts import Counts, from_plain, to_plain
 from mfaranet_ros.evaluation.runs.sources import ReadTimes
 from mfaranet_ros.monitoring.monitor import PROCESSING
@@ -197,7 +198,7 @@ class FrameLog:
     def _check(self, path: Path, about: Mapping[str, Any]) -> None:
         head, wanted = self._file.readline(), json.loads(_head(about))
         try:
-            earlier = json.loads(head)
+            earlier = parse_json(head)
             names = sorted(earlier.keys() | wanted.keys())
         except (ValueError, AttributeError) as error:
             raise SourceError(f'{path} is broken ({error}): leave out --resume') from error
