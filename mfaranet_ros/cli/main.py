@@ -41,6 +41,7 @@ for _name, _verb in {
     'train': Verb('mfaranet_ros.cli.train', 'train a network, or resume a training'),
     'calibrate': Verb('mfaranet_ros.cli.calibrate', 'calibrate the confidence of a network'),
     'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),
+    'quantise': Verb('mfaranet_ros.cli.quantise', 'write a network as an INT8 file'),
     'models': Verb('mfaranet_ros.cli.models', 'list the networks, their size and weights'),
 }.items():
     VERBS[_name] = _verb

@@ -83,7 +83,9 @@ def quantise_graph(data: bytes, inputs: Sequence[Floats], keep: Iterable[str] = 
             )
     except (RuntimeError, ValueError, nncf.errors.ValidationError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f'NNCF {nncf.__version__} cannot quantise this network: {line}') from error
+        raise ConfigError(
+            f'NNCF {nncf.__version__} cannot quantise this network: {line}'
+        ) from error
     result: bytes = quantised.SerializeToString()
     return result
 
@@ -97,7 +99,9 @@ def for_tensorrt(data: bytes) -> bytes:
     onnx = import_onnx()
     model = onnx.load_from_string(data)
     values = {tensor.name: tensor for tensor in model.graph.initializer}
-    weights = {node.input[0] for node in model.graph.node if node.input and node.input[0] in values}
+    weights = {
+        node.input[0] for node in model.graph.node if node.input and node.input[0] in values
+    }
     changed: set[str] = set()
     for node in model.graph.node:
         if node.op_type not in ('QuantizeLinear', 'DequantizeLinear') or node.input[0] in weights:
