@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantise a network to INT8, and write it only where it does no harm and is faster.
 
-Accuracy and speed are measured before anything is written. Where INT8 costs too much, the layers at
-fault are left in float32; where that does not help, nothing is written.
+Accuracy and speed are measured before anything is written. Where INT8 costs too much, the layers
+at fault are left in float32; where that does not help, nothing is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from mfaranet_ros.core.settings import parse_settings
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.evaluation.report.tables import table
 from mfaranet_ros.quantisation.measure import MIN_PIXELS, CheckSet, Measurement
-from mfaranet_ros.quantisation.run import Quantised, Refused, Request, quantise, save
+from mfaranet_ros.quantisation.run import (
+    QuantisationRefusedError,
+    Quantised,
+    Request,
+    quantise,
+    save,
+)
 
 _MODEL = ('model', 'weights', 'scales')
 
@@ -78,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
     with Progress(0, 'step') as progress:
         try:
             made = quantise(request, progress.describe)
-        except Refused as error:
+        except QuantisationRefusedError as error:
             progress.close()
             print(describe(error.measured))
             if args.json:
@@ -177,7 +183,7 @@ def _figures(made: Quantised, files: tuple[Path, ...]) -> dict[str, Any]:
     }
 
 
-def _refusal(error: Refused) -> dict[str, Any]:
+def _refusal(error: QuantisationRefusedError) -> dict[str, Any]:
     return {
         'refused': list(error.measured.problems()),
         'measured': asdict(error.measured),

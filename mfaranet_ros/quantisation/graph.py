@@ -117,6 +117,7 @@ def for_tensorrt(data: bytes) -> bytes:
             changed.add(name)
         for attribute in [each for each in node.attribute if each.name == 'axis']:
             node.attribute.remove(attribute)
+    del model.graph.value_info[:]  # of the types before
     result: bytes = model.SerializeToString()
     return result
 
@@ -152,9 +153,8 @@ def bypass_rounding(graph: Any) -> None:
     rounding = source.keys() | plain.keys()
     kept = [node for node in graph.node if not rounding.intersection(node.output)]
     for node in kept:
-        for place, name in enumerate(node.input):
-            while name in plain:
-                name = plain[name]
-            node.input[place] = name
+        for place in range(len(node.input)):
+            while node.input[place] in plain:
+                node.input[place] = plain[node.input[place]]
     del graph.node[:]
     graph.node.extend(kept)

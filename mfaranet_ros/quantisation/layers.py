@@ -19,6 +19,12 @@ from mfaranet_ros.backends.onnx_graph import import_onnx
 from mfaranet_ros.backends.onnx_session import import_onnxruntime
 from mfaranet_ros.quantisation.graph import QUANTISED, Floats
 
+NOISY = 0.01
+"""A layer with more noise than this share of its signal is at fault."""
+
+AT_LEAST = 0.05
+"""Share of the layers that are left in float32 where none of them is noisy by itself."""
+
 _ROUNDING = ('QuantizeLinear', 'DequantizeLinear')
 
 
@@ -58,6 +64,12 @@ def compare_layers(
     noise = np.asarray(found, np.float64).mean(axis=0)
     layers = [LayerNoise(name, float(value)) for name, value in zip(names, noise, strict=True)]
     return tuple(sorted(layers, key=lambda layer: -layer.noise))
+
+
+def at_fault(noise: Sequence[LayerNoise]) -> list[str]:
+    """Return the layers to leave in float32: the noisy ones, else the worst few."""
+    noisy = [layer.name for layer in noise if layer.noise > NOISY]
+    return noisy or [layer.name for layer in noise[: max(1, round(AT_LEAST * len(noise)))]]
 
 
 def _add_rounded_layers(onnx: Any, model: Any, quantised: Any) -> list[str]:

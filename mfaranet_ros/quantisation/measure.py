@@ -76,9 +76,9 @@ class SetScore:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """IoU of one class over all sets, of float32 and INT8; without ground truth 1 and the share
-    of its pixels that keep the class.
+    """IoU of one class over all sets, of float32 and INT8.
 
+    Without ground truth it is 1 for float32 and the share of its pixels that keep the class.
     critical: it can hurt someone if it is missed, or if something else is called it.
     """
 

@@ -33,17 +33,11 @@ from mfaranet_ros.quantisation.graph import (
     quantise_graph,
     simplify,
 )
-from mfaranet_ros.quantisation.layers import LayerNoise, compare_layers
+from mfaranet_ros.quantisation.layers import LayerNoise, at_fault, compare_layers
 from mfaranet_ros.quantisation.measure import Candidates, CheckSet, Measurement, measure, spread
 
 ROUNDS = 3
 """How often it is tried; from the second time on with layers left in float32."""
-
-NOISY = 0.01
-"""A layer with more noise than this share of its signal is at fault."""
-
-AT_LEAST = 0.05
-"""Share of the layers that are left in float32 where none of them is noisy by itself."""
 
 _DARK, _FLAT = 8, 2.0
 """A frame whose brightest pixel or whose contrast is below says nothing about a network."""
@@ -83,7 +77,7 @@ class Quantised:
     noise: tuple[LayerNoise, ...]
 
 
-class Refused(ConfigError):
+class QuantisationRefusedError(ConfigError):
     """The INT8 form of a network does harm or gains nothing; nothing was written.
 
     measured: the last attempt. kept: layers that stayed in float32 in it. noise: of the layers of
@@ -108,9 +102,9 @@ def quantise(request: Request, on_step: OnStep = lambda step: None) -> Quantised
     """Return the INT8 form of a network, measured and found harmless.
 
     on_step: called with what is being done.
-    Raises Refused where INT8 does harm or gains nothing, even with the layers at fault left in
-    float32, SourceError for calibration images that cannot be used, and ConfigError where NNCF,
-    onnx or openvino is missing.
+    Raises QuantisationRefusedError where INT8 does harm or gains nothing, even with the layers at
+    fault left in float32, SourceError for calibration images that cannot be used, and ConfigError
+    where NNCF, onnx or openvino is missing.
     """
     import_nncf()
     network = load_network(request.model)
@@ -139,7 +133,7 @@ def quantise(request: Request, on_step: OnStep = lambda step: None) -> Quantised
             if not measured.problems():
                 break
             if attempt == ROUNDS - 1 or (measured.speedup <= 1 and not _harms(measured)):
-                raise Refused(measured, kept, first_noise)
+                raise QuantisationRefusedError(measured, kept, first_noise)
             kept += at_fault(noise)
         on_step('measuring the variant for TensorRT')
         signed = for_tensorrt(data)
@@ -153,12 +147,6 @@ def quantise(request: Request, on_step: OnStep = lambda step: None) -> Quantised
 def _harms(measured: Measurement) -> bool:
     """Return whether accuracy suffers, whatever the speed."""
     return bool(dataclasses.replace(measured, plain_ms=2.0, int8_ms=1.0).problems())
-
-
-def at_fault(noise: Sequence[LayerNoise]) -> list[str]:
-    """Return the layers to leave in float32: the noisy ones, else the worst few."""
-    noisy = [layer.name for layer in noise if layer.noise > NOISY]
-    return noisy or [layer.name for layer in noise[: max(1, round(AT_LEAST * len(noise)))]]
 
 
 def calibration_frames(paths: Sequence[Path], count: int) -> list[Frame]:
@@ -189,7 +177,7 @@ def _shows_something(frame: Frame) -> bool:
 
 
 def _inputs(file: NetworkFile, frames: Sequence[Frame]) -> list[Floats]:
-    preprocess = FilePreprocess(file.specification, (0, 0))
+    preprocess = FilePreprocess(file.specification.input, (0, 0))
     return [np.asarray(preprocess(frame)[0], np.float32) for frame in frames]
 
 
@@ -204,7 +192,7 @@ def _facts(network: Network, precision: str) -> ExportFacts:
         opset=OPSET,
         weights=weights.path.name,
         weights_sha256=weights.sha256,
-        versions=tuple(versions().items()),
+        versions=tuple((name, str(version)) for name, version in versions().items()),
     )
 
 
