@@ -15,7 +15,7 @@ PACKAGE = 'mfaranet_ros'
 
 FLOORS = (
     ('cli',),
-    ('ros', 'benchmark', 'training'),
+    ('ros', 'benchmark', 'training', 'quantisation'),
     ('evaluation',),
     ('data', 'adaptive'),
     ('pipeline',),

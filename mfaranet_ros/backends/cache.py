@@ -34,14 +34,18 @@ CACHE_ADVICE = 'set XDG_CACHE_HOME to a folder that can be written'
 """What to do where a file of the cache cannot be written."""
 
 
+def cache_root() -> Path:
+    """Return the folder of the cache: `$XDG_CACHE_HOME/mfaranet_ros`, else in `~/.cache`."""
+    home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return Path(home).expanduser() / 'mfaranet_ros'
+
+
 def cache_folder(kind: str) -> Path:
     """Return the folder for one kind of things, which exists then and may be deleted at any time.
 
-    It is below `$XDG_CACHE_HOME/mfaranet_ros`, else below `~/.cache/mfaranet_ros`. Raises
-    OutputError if it cannot be made.
+    It is below `cache_root()`. Raises OutputError if it cannot be made.
     """
-    home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    folder = Path(home).expanduser() / 'mfaranet_ros' / kind
+    folder = cache_root() / kind
     make_folder(folder, advice=CACHE_ADVICE)
     return folder
 

@@ -70,12 +70,17 @@ def name_device(device: torch.device) -> str:
     """Return a device with the make of its chip, such as `cuda:0 (NVIDIA H200)`."""
     if device.type == 'cuda':
         return f'{device} ({torch.cuda.get_device_name(device)})'
-    return f'{device} ({_cpu_info().get("model name", platform.machine())})'
+    return f'{device} ({cpu_name()})'
 
 
 def name_precision(dtype: torch.dtype) -> str:
     """Return a dtype as the settings write it, such as `float16`."""
     return str(dtype).removeprefix('torch.')
+
+
+def cpu_name() -> str:
+    """Return the make of the CPU, or its architecture where Linux does not say."""
+    return _cpu_info().get('model name', platform.machine())
 
 
 def cpu_flags() -> frozenset[str]:

@@ -42,6 +42,7 @@ for _name, _verb in {
     'calibrate': Verb('mfaranet_ros.cli.calibrate', 'calibrate the confidence of a network'),
     'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),
     'quantise': Verb('mfaranet_ros.cli.quantise', 'write a network as an INT8 file'),
+    'prepare': Verb('mfaranet_ros.cli.prepare', 'build the engines of a configuration ahead'),
     'models': Verb('mfaranet_ros.cli.models', 'list the networks, their size and weights'),
 }.items():
     VERBS[_name] = _verb

@@ -22,6 +22,7 @@ from mfaranet_ros.geometry.ground_source import GroundLookup
 from mfaranet_ros.models import get_model_entry, list_models
 from mfaranet_ros.pipeline.file_postprocess import FilePostprocess
 from mfaranet_ros.pipeline.file_preprocess import FilePreprocess
+from mfaranet_ros.pipeline.prepared import warn_if_stale
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 Facts = tuple[tuple[str, str], ...]
@@ -46,6 +47,8 @@ def build_processor(
     mock = config.runtime.backend == 'mock' or backend is not None
     network = mock_network(config.model) if mock else load_network(config.model)
     check_confidence(network, config)
+    if backend is None and network.weights is not None:
+        warn_if_stale(config, network.weights.sha256)
     backend = backend or create_backend(
         config.runtime, network.model, classes=len(network.label_set), size=size
     )

@@ -185,20 +185,6 @@ def test_exported_graphs_have_what_tensorrt_takes(name):
     check_for_tensorrt(data, signed=False)
 
 
-def test_a_graph_that_cannot_be_quantised_is_refused_in_one_line():
-    node = onnx.helper.make_node('Foo', ['image'], ['logits'], domain='no.such')
-    value = [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3, 4, 4])
-        for name in ('image', 'logits')
-    ]
-    graph = onnx.helper.make_graph([node], 'odd', value[:1], value[1:])
-    opsets = [onnx.helper.make_opsetid('', 18), onnx.helper.make_opsetid('no.such', 1)]
-    model = onnx.helper.make_model(graph, opset_imports=opsets)
-    with pytest.raises(ConfigError, match='cannot quantise this network') as caught:
-        quantise_graph(model.SerializeToString(), [np.zeros((1, 3, 4, 4), np.float32)])
-    assert '\n' not in str(caught.value)
-
-
 def test_without_nncf_the_install_line_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'nncf', None)
     with pytest.raises(ConfigError, match='pip install nncf onnx onnxruntime'):
