@@ -26,6 +26,9 @@ ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
 OPENVINO = ['onnx>=1.16', 'openvino>=2024.4']
 """For the backend openvino, the fastest on a CPU."""
 
+QUANTISE = [*ONNX, *OPENVINO, 'nncf>=2.14']
+"""For `mfaranet quantise`; a vehicle that runs the file does not need it."""
+
 
 def version() -> str:
     """Return the version without importing the package, whose dependencies may be missing."""
@@ -91,11 +94,11 @@ setup(
     extras_require={
         'onnx': ONNX,
         'openvino': OPENVINO,
+        'quantise': QUANTISE,
         'ros-kilted': ros_wheels('9.1.2', '5.5.1'),
         'ros-jazzy': ros_wheels('7.1.6', '5.3.6'),
         'test': [
-            *ONNX,
-            *OPENVINO,
+            *QUANTISE,
             'hypothesis>=6.100,<7',
             'mcap>=1.2,<2',
             'mypy==2.4.1',
