@@ -110,7 +110,7 @@ def declared(tag):
     return {element.text for element in MANIFEST.iter(tag)}
 
 
-LINTERS = {'ament_flake8', 'ament_pep257', 'ament_xmllint'}
+LINTERS = {'ament_copyright', 'ament_flake8', 'ament_pep257', 'ament_xmllint'}
 """The linters of ROS, which test_style.py imports by name where a ROS is sourced."""
 
 

@@ -44,6 +44,19 @@ def needs(name):
 PYTHON = [str(ROOT / folder) for folder in FOLDERS]
 
 
+@needs('ament_copyright')
+def test_copyright(monkeypatch):
+    from ament_copyright import get_licenses, main, parser
+    from ament_copyright.licenses import LicenseEntryPoint
+
+    # It knows licences by their whole text only; ours are named by their SPDX identifier.
+    name = LICENCE.removeprefix('# ')
+    licenses = {**get_licenses(), 'spdx': LicenseEntryPoint(name, 'Apache-2.0', [name], [], [])}
+    for module in (main, parser):
+        monkeypatch.setattr(module, 'get_licenses', lambda: licenses)
+    assert main.main(argv=PYTHON) == 0
+
+
 @needs('ament_pep257')
 def test_pep257():
     from ament_pep257.main import main
