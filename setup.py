@@ -60,6 +60,7 @@ setup(
         NAME: [
             'py.typed',
             'backends/*.jpg',
+            'backends/presets/*.yaml',
             'core/*.json',
             'evaluation/report/*.j2',
             'weights/*',

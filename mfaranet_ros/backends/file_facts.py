@@ -38,11 +38,16 @@ _WIDTHS = {
 
 @dataclass(frozen=True)
 class TensorFacts:
-    """One input or output. shape: None for a length that is open. type: such as float32."""
+    """One input or output.
+
+    shape: None for a length that is open. type: such as float32. made_by: the operator that gives
+    it, empty for an input.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     type: str
+    made_by: str = ''
 
     def __str__(self) -> str:
         lengths = 'x'.join('?' if length is None else str(length) for length in self.shape)
@@ -136,7 +141,8 @@ def _read_onnx_facts(path: Path, max_mb: float) -> FileFacts:
     _check_size(path, path.stat().st_size + external, max_mb)
     given = {tensor.name for tensor in graph.initializer}
     inputs = [_tensor_facts(onnx, value) for value in graph.input if value.name not in given]
-    outputs = [_tensor_facts(onnx, value) for value in graph.output]
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    outputs = [_tensor_facts(onnx, value, made_by.get(value.name, '')) for value in graph.output]
     for each in (*inputs, *outputs):
         check_side(path, each)
     opsets = [entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx')]
@@ -225,13 +231,12 @@ def _check_external(path: Path, tensor: Any) -> int:
     return length
 
 
-def _tensor_facts(onnx: Any, value: Any) -> TensorFacts:
+def _tensor_facts(onnx: Any, value: Any, made_by: str = '') -> TensorFacts:
     kind = value.type.tensor_type
     shape = tuple(
         dim.dim_value if dim.HasField('dim_value') and dim.dim_value > 0 else None
         for dim in kind.shape.dim
     )
     name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
-    return TensorFacts(
-        value.name, shape, {'float': 'float32', 'double': 'float64'}.get(name, name)
-    )
+    name = {'float': 'float32', 'double': 'float64'}.get(name, name)
+    return TensorFacts(value.name, shape, name, made_by)

@@ -39,6 +39,8 @@ from mfaranet_ros.core.specification_file import specification_path
 _SURE = 0.9 * 255
 """Confidence of the reference from which on another label is clearly wrong."""
 
+_ADVICE = 'or another runtime.backend, and look at the result of `mfaranet inspect --image`'
+
 
 def run_file_self_test(backend: Any, file: NetworkFile, stages: Any) -> SelfTestResult:
     """Segment the stored frame and compare it with the file's own plain float32 run.
@@ -56,7 +58,9 @@ def run_file_self_test(backend: Any, file: NetworkFile, stages: Any) -> SelfTest
     again, run_ms = _timed(backend, given)
     differing = float(np.mean(labels != _labels(stages.postprocess, again, geometry, sure)[0]))
     if differing > 0:
-        raise failure(backend, f'two runs of one frame differ on {differing:.2%} of the pixels')
+        raise failure(
+            backend, f'two runs of one frame differ on {differing:.2%} of the pixels', _ADVICE
+        )
     reference = plain_outputs(file, given)
     expected, confidence = _labels(stages.postprocess, reference, geometry, sure)
     agreement = float(np.mean(labels == expected))
@@ -69,6 +73,7 @@ def run_file_self_test(backend: Any, file: NetworkFile, stages: Any) -> SelfTest
             f'{agreement:.2%} of the pixels have the label that {file.path.name} gives by itself '
             f'and {clearly_wrong:.2%} are clearly wrong, but it must be {MIN_AGREEMENT:.0%} or '
             f'more and {MAX_CLEARLY_WRONG:.2%} or less',
+            _ADVICE,
         )
     return SelfTestResult(agreement, clearly_wrong, warm_up_ms, run_ms)
 

@@ -95,4 +95,6 @@ def _tensor(layer: ElementTree.Element, port_id: str) -> TensorFacts:
     data = layer.find('data')
     if data is not None and not kind:
         kind = data.get('element_type', '')
-    return TensorFacts(name, tuple(shape), _TYPES.get(kind.upper(), kind.lower() or 'unknown'))
+    made_by = '' if layer.get('type') == 'Parameter' else layer.get('type', '')
+    name_of_type = _TYPES.get(kind.upper(), kind.lower() or 'unknown')
+    return TensorFacts(name, tuple(shape), name_of_type, made_by)

@@ -199,10 +199,12 @@ def compare_labels(labels: NDArray[np.uint8], reference: torch.Tensor) -> tuple[
     return float(agreement), float(clearly_wrong)
 
 
-def failure(backend: Backend, found: str) -> ConfigError:
+def failure(
+    backend: Backend, found: str, advice: str = "or runtime.backend = 'torch'"
+) -> ConfigError:
     """Return the error for a backend that does not give what the network gives."""
     info = backend.describe()
     return ConfigError(
         f'self-test of backend {info.name!r} in {info.precision} on {info.device}: {found}; '
-        f"try runtime.precision = 'float32' or runtime.backend = 'torch'"
+        f"try runtime.precision = 'float32' {advice}"
     )

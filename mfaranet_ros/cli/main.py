@@ -40,6 +40,9 @@ for _name, _verb in {
     'record': Verb('mfaranet_ros.cli.record', 'record what the node publishes into a bag'),
     'train': Verb('mfaranet_ros.cli.train', 'train a network, or resume a training'),
     'calibrate': Verb('mfaranet_ros.cli.calibrate', 'calibrate the confidence of a network'),
+    'inspect': Verb(
+        'mfaranet_ros.cli.inspect', 'show what a network file of others needs, and try it'
+    ),
     'export': Verb('mfaranet_ros.cli.export', 'write a network as an ONNX file'),
     'quantise': Verb('mfaranet_ros.cli.quantise', 'write a network as an INT8 file'),
     'prepare': Verb('mfaranet_ros.cli.prepare', 'build the engines of a configuration ahead'),

@@ -279,9 +279,14 @@ def _label_set(value: Any, name: str) -> LabelSet:
     return LabelSet(name, tuple(classes))
 
 
+def class_color(number: int) -> Color:
+    """Return the colour of a class that has none of its own, by its number."""
+    return _COLORS[number % len(_COLORS)]
+
+
 def _color(given: list[int] | None, number: int) -> Color:
     if given is None:
-        return _COLORS[number % len(_COLORS)]
+        return class_color(number)
     red, green, blue = given
     return red, green, blue
 

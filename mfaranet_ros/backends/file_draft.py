@@ -1,0 +1,160 @@
+# Copyright 2026 The mfaranet_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What can be concluded from a network file alone, as a draft of its specification.
+
+Shapes, types and the operators that make the outputs say much; the order of the colours, the
+values, the way to the size and the meaning of the classes no graph says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfaranet_ros.backends.file_facts import FileFacts, TensorFacts
+from mfaranet_ros.backends.file_fit import image_input
+from mfaranet_ros.core.errors import UnknownNameError, WeightsError
+from mfaranet_ros.core.labels import (
+    MAX_CLASSES,
+    LabelClass,
+    LabelSet,
+    Role,
+    get_label_set,
+    list_label_sets,
+)
+from mfaranet_ros.core.specification import KEEP, Head, InputForm, Specification
+from mfaranet_ros.core.specification_file import class_color, read_specification
+
+PRESETS = Path(__file__).with_name('presets')
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A specification to begin with. concluded: what the file says, told: what it cannot say."""
+
+    specification: Specification
+    concluded: tuple[str, ...]
+    told: tuple[str, ...]
+
+
+def list_presets() -> list[str]:
+    """Return the names of the presets, sorted."""
+    return sorted(path.stem for path in PRESETS.glob('*.yaml'))
+
+
+def read_preset(name: str) -> Specification:
+    """Return the specification of a common export; raises UnknownNameError."""
+    if name not in list_presets():
+        raise UnknownNameError('preset', name, list_presets())
+    return read_specification(PRESETS / f'{name}.yaml')
+
+
+def draft(facts: FileFacts, name: str) -> Draft:
+    """Return a draft of the specification of a file.
+
+    name: of the network. Raises WeightsError for a file that takes no image or gives no labels.
+    """
+    form, said = _draft_input(image_input(facts))
+    heads = [head for output in facts.outputs if (head := _draft_head(output)) is not None]
+    if not heads:
+        listed = ', '.join(map(str, facts.outputs))
+        raise WeightsError(f'outputs: none of {listed} has a value or a class for each pixel')
+    counts = [_ids(output) for output in facts.outputs if _draft_head(output) is not None]
+    label_set, outputs = _combine(heads, counts, name)
+    said += [f'output {head.name}: {head.kind}, {head.layout}' for head in outputs]
+    told = ['labels: the classes, their order and their roles']
+    if form.type != 'uint8':
+        told.append('input.range, input.mean and input.std: the values the network was trained on')
+    told += [
+        'input.channels: rgb or bgr',
+        'input.resize and input.interpolation: how an image is brought to the size',
+    ]
+    return Draft(Specification(name, label_set, form, tuple(outputs)), tuple(said), tuple(told))
+
+
+def _draft_input(given: TensorFacts) -> tuple[InputForm, list[str]]:
+    shape = given.shape or (1, 3, None, None)
+    if len(shape) != 4:
+        raise WeightsError(f'input: {given} is no batch of images with four axes')
+    planes = {'NCHW': shape[1], 'NHWC': shape[3]}
+    layout = next((name for name, count in planes.items() if count in (1, 3)), '')
+    if not layout:
+        raise WeightsError(f'input: {given} has no axis of 3 colours, or of 1 for gray')
+    gray = planes[layout] == 1
+    height, width = shape[2:] if layout == 'NCHW' else shape[1:3]
+    if given.type not in ('float32', 'float16', 'uint8'):
+        raise WeightsError(f'input: {given}, but it must be float32, float16 or uint8')
+    size = None if height is None or width is None else (height, width)
+    form = InputForm(
+        name=given.name,
+        layout=layout,
+        type=given.type,
+        channels='gray' if gray else 'rgb',
+        range=(0.0, 255.0 if given.type == 'uint8' else 1.0),
+        mean=(0.0,) * (1 if gray else 3),
+        std=(1.0,) * (1 if gray else 3),
+        size=size,
+        dynamic=size is None,
+    )
+    where = f'{size[0]}x{size[1]}' if size else 'any size'
+    return form, [f'input {given.name}: {layout}, {given.type}, {where}']
+
+
+def _layout(output: TensorFacts) -> str:
+    """Return how an output is laid out; empty where it has no value for each pixel."""
+    shape = output.shape
+    if len(shape) == 4:
+        last, second = shape[3], shape[1]
+        channels_last = last is not None and (second is None or last < second) and last <= 1024
+        return 'NHWC' if channels_last else 'NCHW'
+    return {3: 'NHW', 2: 'HW'}.get(len(shape), '')
+
+
+def _ids(output: TensorFacts) -> int:
+    """Return how many ids an output tells apart, 0 where that is open."""
+    layout = _layout(output)
+    channels = output.shape[layout.index('C')] if 'C' in layout else 1
+    return 2 if channels == 1 else channels or 0
+
+
+def _draft_head(output: TensorFacts) -> Head | None:
+    layout = _layout(output)
+    if not layout:
+        return None
+    if output.made_by in ('ArgMax', 'TopK') or not output.type.startswith('float'):
+        return Head(output.name, 'labels', layout)
+    kind = 'probabilities' if output.made_by in ('Softmax', 'SoftMax', 'Sigmoid') else 'logits'
+    return Head(output.name, kind, layout)
+
+
+def _combine(heads: list[Head], counts: list[int], name: str) -> tuple[LabelSet, list[Head]]:
+    """Return classes for the first output, or for several that say yes or no each."""
+    if len(heads) > 1 and set(counts) == {2} and all(head.kind != 'labels' for head in heads):
+        names = ['background', *(head.name for head in heads)]
+        outputs = [
+            Head(head.name, head.kind, head.layout, classes=(KEEP if number else 0, number + 1))
+            for number, head in enumerate(heads)
+        ]
+        return _classes(names, name), outputs
+    count = counts[0] if heads[0].kind != 'labels' else 0
+    if count > MAX_CLASSES:
+        raise WeightsError(
+            f'outputs: {heads[0].name} has {count} classes, but a mask holds {MAX_CLASSES}: write '
+            'a specification whose outputs.classes puts several ids into one class'
+        )
+    known = [each for each in map(get_label_set, list_label_sets()) if len(each) == count]
+    if known:
+        return known[0], heads[:1]
+    if not count:
+        return get_label_set('cityscapes'), heads[:1]
+    return _classes([f'class {number}' for number in range(count)], name), heads[:1]
+
+
+def _classes(names: list[str], name: str) -> LabelSet:
+    return LabelSet(
+        name,
+        tuple(
+            LabelClass(number, each, class_color(number), Role.OBSTACLE)
+            for number, each in enumerate(names)
+        ),
+    )
