@@ -70,7 +70,8 @@ setup(
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (SHARE, ['package.xml']),
         (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
-        (f'{SHARE}/config', sorted(glob('config/*'))),
+        (f'{SHARE}/config', sorted(glob('config/*.*'))),
+        (f'{SHARE}/config/sros2', sorted(glob('config/sros2/*'))),
         # Where `ros2 run` and `ros2 launch` look for the nodes, with pip as with colcon.
         (f'lib/{NAME}', sorted(glob(f'{NAME}/ros/scripts/*_node'))),
     ],

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tables of the documents and config/segmentation.yaml from the code.
+"""Writes the documents' tables, config/segmentation.yaml and the SROS 2 policy from the code.
 
     ./dev run python docs/tables.py            rewrite what differs
     ./dev run python docs/tables.py --check    only say what differs
@@ -28,7 +28,7 @@ from mfaranet_ros.models import create_model, get_model_entry, list_models
 from mfaranet_ros.models.macs import count_macs, count_parameters, measure_model
 from mfaranet_ros.pipeline.decode import LAYOUTS
 from mfaranet_ros.pipeline.topics import OutputTopic, When, topics_of
-from mfaranet_ros.ros.camera_input import NEWEST_BEST_EFFORT
+from mfaranet_ros.ros.camera_input import NEWEST_BEST_EFFORT, TRANSPORTS
 from mfaranet_ros.ros.outputs import qos_profile
 from mfaranet_ros.ros.parameters import all_settings
 from mfaranet_ros.ros.player_config import PlayerConfig
@@ -47,6 +47,7 @@ DOCUMENTS = (
     'docs/topics.md',
 )
 YAML_FILE = 'config/segmentation.yaml'
+POLICY_FILE = 'config/sros2/segmentation.policy.xml'
 
 COUNTED_SIZE = (1024, 2048)
 """Height and width for which multiplications are counted: a full Cityscapes image."""
@@ -219,6 +220,58 @@ def yaml_text() -> str:
     return YAML_HEAD.format(command=COMMAND) + '\n'.join(lines) + '\n'
 
 
+# -- SROS 2 ------------------------------------------------------------------------------------
+
+PARAMETER_SERVICES = (
+    'describe_parameters', 'get_parameter_types', 'get_parameters', 'list_parameters',
+    'set_parameters', 'set_parameters_atomically',
+)  # fmt: skip
+LIFECYCLE_SERVICES = (
+    'change_state', 'get_available_states', 'get_available_transitions', 'get_state',
+    'get_transition_graph',
+)  # fmt: skip
+POLICY_HEAD = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!-- What the segmentation node may do, and nothing else; written by
+     `{command}`. See docs/security.md. -->
+<policy version="0.2.0">
+  <enclaves>
+    <enclave path="/segmentation">
+      <profiles>
+        <profile ns="/" node="segmentation">
+"""
+POLICY_END = """\
+        </profile>
+      </profiles>
+    </enclave>
+  </enclaves>
+</policy>
+"""
+
+
+def policy_text() -> str:
+    """Return the SROS 2 policy of the node: what it publishes, subscribes to and serves."""
+    published = [f'~/{topic.name}' for when in When for topic in topics_of(when)]
+    suffixes = dict.fromkeys(suffix for _, suffix in TRANSPORTS.values())
+    services = ('enable', 'get_type_description', *LIFECYCLE_SERVICES, *PARAMETER_SERVICES)
+    rules = (
+        ('topics', 'publish', 'topic', [
+            *published, '~/transition_event', '/diagnostics', '/parameter_events', '/rosout',
+        ]),
+        ('topics', 'subscribe', 'topic', [
+            *(f'image{suffix}' for suffix in suffixes), 'camera_info', '/tf', '/tf_static',
+            '/clock',
+        ]),
+        ('services', 'reply', 'service', [f'~/{name}' for name in services]),
+    )  # fmt: skip
+    lines = []
+    for group, verb, kind, names in rules:
+        lines.append(f'          <{group} {verb}="ALLOW">')
+        lines += [f'            <{kind}>{name}</{kind}>' for name in names]
+        lines.append(f'          </{group}>')
+    return POLICY_HEAD.format(command=COMMAND) + '\n'.join(lines) + '\n' + POLICY_END
+
+
 # -- networks and labels -----------------------------------------------------------------------
 
 
@@ -339,7 +392,7 @@ def tables_in(text: str) -> list[str]:
 def expected_texts() -> dict[str, str]:
     """Return each file that is written here, or in part, as it should be."""
     texts = {name: filled(read(name)) for name in DOCUMENTS}
-    return {**texts, YAML_FILE: yaml_text()}
+    return {**texts, YAML_FILE: yaml_text(), POLICY_FILE: policy_text()}
 
 
 def read(name: str) -> str:

@@ -384,11 +384,24 @@ def check_ros2(words):
             assert f'`{topic.replace("/segmentation", "~")}`' in TEXTS['docs/topics.md']
         case ['lifecycle', 'set', '/segmentation', transition]:
             assert transition in ('configure', 'activate', 'deactivate', 'cleanup', 'shutdown')
+        case ['security', verb, 'keystore', *rest]:
+            assert verb in ('create_keystore', 'create_enclave', 'create_permission')
+            assert not rest or rest[0] == '/segmentation'
         case _:
             raise AssertionError(f'unknown: ros2 {" ".join(words)}')
 
 
-OTHER_PROGRAMS = ('cd', 'colcon', 'git', 'pip', 'pre-commit', 'rosdep', 'rviz2', 'source')
+OTHER_PROGRAMS = (
+    'cd',
+    'colcon',
+    'export',
+    'git',
+    'pip',
+    'pre-commit',
+    'rosdep',
+    'rviz2',
+    'source',
+)
 
 
 def check(words):

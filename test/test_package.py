@@ -238,7 +238,7 @@ def test_extra_brings_what_is_optional(metadata, extra):
 
 def test_wheel_holds_what_ros_looks_for(wheel):
     """Launch files, settings and nodes are data of the wheel, which pip puts under its prefix."""
-    shared = {f'share/mfaranet_ros/{path}' for path in ('package.xml', *files('launch', 'config'))}
+    shared = {f'share/mfaranet_ros/{path}' for path in ('package.xml', *files(*SHARED))}
     index = {'share/ament_index/resource_index/packages/mfaranet_ros'}
     executables = {f'lib/mfaranet_ros/{node}' for node in NODES}
     with zipfile.ZipFile(wheel) as archive:
@@ -249,6 +249,9 @@ def test_wheel_holds_what_ros_looks_for(wheel):
         }
     assert set(data) == shared | index | executables
     assert all(data[name] & 0o111 == 0o111 for name in executables)
+
+
+SHARED = ('launch', 'config', 'config/sros2')
 
 
 def files(*folders):
@@ -328,8 +331,9 @@ def test_installed_by_colcon(option, tmp_path):
     else:
         (packages,) = prefix.glob('lib/python*/site-packages')
     assert_can_be_started(prefix, packages)
-    assert files('launch', 'config') == {
+    assert files(*SHARED) == {
         str(path.relative_to(prefix / 'share' / 'mfaranet_ros'))
-        for folder in ('launch', 'config')
+        for folder in SHARED
         for path in (prefix / 'share' / 'mfaranet_ros' / folder).iterdir()
+        if path.is_file()
     }

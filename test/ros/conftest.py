@@ -16,13 +16,14 @@ import rcl_interfaces.msg  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
 from rcl_interfaces.msg import ParameterType, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import GetParameters, SetParameters  # noqa: E402
-from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+
+from mfaranet_ros.ros.compatibility import PublisherEventCallbacks, SubscriptionEventCallbacks  # noqa: E402
 
 DOMAINS = 100
 """1 to 100, whose ports are free on Linux."""

@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
 
 from mfaranet_ros.pipeline.messages import Float64 as Number
 from mfaranet_ros.pipeline.topics import OUTPUT_TOPICS, OutputTopic, register_topic
+from mfaranet_ros.ros.compatibility import SubscriptionEventCallbacks
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

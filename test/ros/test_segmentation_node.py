@@ -17,7 +17,6 @@ from geometry_msgs.msg import PolygonStamped
 from lifecycle_msgs.srv import GetState
 from nav_msgs.msg import OccupancyGrid
 from rcl_interfaces.srv import GetParameters
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64
@@ -25,6 +24,7 @@ from std_srvs.srv import SetBool
 
 from mfaranet_ros.backends import MockBackend
 from mfaranet_ros.core.errors import InferenceError
+from mfaranet_ros.ros.compatibility import PublisherEventCallbacks
 
 CAMVID_ROAD = 3
 LATCHED = QoSProfile(

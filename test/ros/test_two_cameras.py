@@ -8,9 +8,10 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
+
+from mfaranet_ros.ros.compatibility import PublisherEventCallbacks
 
 PARTS = ('latency', 'input', 'output', 'model')
 CAMERAS = ('front', 'rear')
