@@ -32,6 +32,7 @@ from mfaranet_ros.ros.camera_input import NEWEST_BEST_EFFORT, TRANSPORTS
 from mfaranet_ros.ros.outputs import qos_profile
 from mfaranet_ros.ros.parameters import all_settings
 from mfaranet_ros.ros.player_config import PlayerConfig
+from mfaranet_ros.ros.rig_node import RigConfig
 from mfaranet_ros.scenes.kinds import LABEL_SETS, Kind, label_table
 from mfaranet_ros.scenes.options import PRESETS, SceneOptions
 
@@ -43,6 +44,7 @@ DOCUMENTS = (
     'docs/parameters.md',
     'docs/player.md',
     'docs/reliability.md',
+    'docs/rig.md',
     'docs/scenes.md',
     'docs/topics.md',
 )
@@ -366,6 +368,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'topics': topics_table,
     'parameters': lambda: parameter_table(ordered_settings(), live=True),
     'player parameters': lambda: parameter_table(settings_of(PlayerConfig), live=False),
+    'rig parameters': lambda: parameter_table(settings_of(RigConfig), live=False),
     'scene options': lambda: parameter_table(settings_of(SceneOptions), live=False, kind='option'),
     'scene presets': presets_table,
     'scene classes': scene_classes_table,

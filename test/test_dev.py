@@ -398,7 +398,7 @@ def test_sourced_ros_whose_python_is_another_is_said(checkout):
 
 def test_scripts_are_executable():
     scripts = sorted((ROOT / 'mfaranet_ros/ros/scripts').iterdir())
-    assert [path.name for path in scripts] == ['player_node', 'segmentation_node']
+    assert [path.name for path in scripts] == ['player_node', 'rig_node', 'segmentation_node']
     for path in (ROOT / 'dev', ROOT / '.ci/run', *scripts):
         assert os.access(path, os.X_OK), path
 

@@ -19,7 +19,11 @@ import pytest
 import mfaranet_ros
 
 ROOT = Path(__file__).resolve().parents[1]
-NODES = {'player_node': 'ratee:=1.0', 'segmentation_node': 'model.nam:=x'}
+NODES = {
+    'player_node': 'ratee:=1.0',
+    'rig_node': 'model.nam:=x',
+    'segmentation_node': 'model.nam:=x',
+}
 """The executables, and a parameter that each of them refuses."""
 
 TESTS = ROOT / 'test'

@@ -70,6 +70,20 @@ REPLAY_ARGUMENTS = {
 }
 """The same for replay.launch.py, which takes those of segmentation.launch.py as well."""
 
+RIG_ARGUMENTS = {
+    'namespace': ('', 'namespace of the node and of its topics; empty: the root namespace'),
+    'name': ('rig', 'name of the node'),
+    'config_file': (
+        'rig.yaml',
+        'parameter file with the names of the cameras and their mounting, also the name of one of '
+        'the package',
+    ),
+    'remap': ('', 'remap rules with blanks between them, such as front/image:=/cam0/image_raw'),
+    'use_sim_time': ('false', 'take the time from /clock, as with `ros2 bag play --clock`'),
+    'log_level': ('info', 'debug, info, warn, error or fatal'),
+}
+"""The same for rig.launch.py."""
+
 SETTINGS = {
     'model': 'model.name',
     'weights': 'model.weights',
@@ -113,6 +127,15 @@ class SegmentationLaunch:
 
 
 @dataclass(frozen=True)
+class RigLaunch:
+    """What rig.launch.py starts; remappings: pairs of topic names."""
+
+    config_file: Path
+    remappings: tuple[tuple[str, str], ...]
+    use_sim_time: bool
+
+
+@dataclass(frozen=True)
 class ReplayLaunch:
     """What replay.launch.py starts beside the node."""
 
@@ -146,6 +169,30 @@ def check_segmentation(given: Mapping[str, str]) -> SegmentationLaunch:
         dds_profile=profile,
         respawn=parse_boolean('respawn', given['respawn']),
     )
+
+
+def check_rig(given: Mapping[str, str]) -> RigLaunch:
+    """Return what the arguments ask for; raises ConfigError or SourceError for a wrong one.
+
+    given: the text of each argument in RIG_ARGUMENTS.
+    """
+    _match(given, 'name', _NAME, 'letters, digits and underscores')
+    _match(given, 'namespace', _NAMESPACE, 'a namespace such as vehicle')
+    _choose(given, 'log_level', CHOICES['log_level'])
+    return RigLaunch(
+        config_file=find_config(given['config_file']),
+        remappings=tuple(map(_remapping, given['remap'].split())),
+        use_sim_time=parse_boolean('use_sim_time', given['use_sim_time']),
+    )
+
+
+def _remapping(rule: str) -> tuple[str, str]:
+    names = rule.split(':=')
+    if len(names) != 2 or not all(map(_TOPIC.fullmatch, names)):
+        raise ConfigError(
+            f'remap: {rule!r} is no rule; write rules such as front/image:=/cam0/image_raw'
+        )
+    return names[0], names[1]
 
 
 def find_config(name: str) -> Path:

@@ -30,6 +30,7 @@ from mfaranet_ros.core.settings import (
 __all__ = [
     'DiagnosticsConfig',
     'DrivableConfig',
+    'FusionConfig',
     'GroundConfig',
     'InputConfig',
     'LatencyConfig',
@@ -180,6 +181,32 @@ class GroundConfig:
     y_min: float = setting(-10.0, 'right edge of the grid', unit='m', low=-1000.0, high=1000.0)
     y_max: float = setting(10.0, 'left edge of the grid', unit='m', low=-1000.0, high=1000.0)
     resolution: float = setting(0.1, 'edge of a grid cell', unit='m', low=0.01, high=10.0)
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """How the cameras of a rig are fused into one grid, and what of it is remembered."""
+
+    tilt_std_deg: float = setting(
+        0.2,
+        'standard deviation of roll and pitch against the ground; the larger, the less far cells '
+        'count',
+        unit='deg', low=0.01, high=10.0,
+    )  # fmt: skip
+    memory: str = setting(
+        'odometry',
+        'ego motion that carries the grid along: odometry (nav_msgs/Odometry on `odom`), tf '
+        '(odom_frame to ground.base_frame), or none: each grid is that of the newest frames',
+        choices=('odometry', 'tf', 'none'),
+    )
+    odom_frame: str = setting('odom', 'frame of the ego motion with memory = tf')
+    fade_s: float = setting(
+        1.5, 'time in which remembered log-odds fall to a third', unit='s', low=0.1, high=600.0
+    )
+    keep_s: float = setting(
+        3.0, 'time after which a cell that was not seen again is unknown', unit='s', low=0.1,
+        high=600.0,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,14 @@ class Output(enum.Enum):
     BOUNDARY = 'boundary'
     POINTS = 'points'
     FREE_RIM = 'free_rim'
+    EVIDENCE = 'evidence'
+    GROUND_CLOUD = 'ground_cloud'
 
 
-METRIC_OUTPUTS = frozenset({Output.GRID, Output.BOUNDARY, Output.POINTS, Output.FREE_RIM})
+METRIC_OUTPUTS = frozenset({
+    Output.GRID, Output.BOUNDARY, Output.POINTS, Output.FREE_RIM, Output.EVIDENCE,
+    Output.GROUND_CLOUD,
+})  # fmt: skip
 """The outputs in metres, which need a calibrated camera."""
 
 CONFIDENT_OUTPUTS = METRIC_OUTPUTS | {Output.DRIVABLE_MASK}
@@ -99,6 +104,23 @@ class GroundGrid:
 
 
 @dataclass(frozen=True, eq=False)
+class GroundEvidence:
+    """What one frame says about the ground: a grid, with what it takes to weigh it against others.
+
+    confidence: uint8, of the shape of the cells, 255 is certain; None where all is.
+    covered: bool, of the same shape, cells in view before which, or on which, something stands.
+    in_view: int64 (M,), row * columns + column of the cells whose centre is in the image.
+    camera_m: x, y and z of the camera in the base frame.
+    """
+
+    grid: GroundGrid
+    confidence: NDArray[np.uint8] | None
+    covered: NDArray[np.bool_]
+    in_view: NDArray[np.int64]
+    camera_m: tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
 class Points:
     """Points on the ground: obstacle feet first, then points of the rim of the free space.
 
@@ -124,6 +146,8 @@ class Drivable:
         view goes all around.
     points: obstacle feet, and the boundary where no obstacle ends it.
     free_rim: the boundary on every bearing on which ground is seen.
+    cloud_m: float32 (H, W, 3), x, y and z of the ground that each pixel sees, or of the foot of
+        what stands there; NaN where that is not known.
     problem: why metric outputs that were asked for are None; empty if they are not.
     """
 
@@ -133,6 +157,8 @@ class Drivable:
     near_edge_m: NDArray[np.float32] | None = None
     points: Points | None = None
     free_rim: Points | None = None
+    evidence: GroundEvidence | None = None
+    cloud_m: NDArray[np.float32] | None = None
     problem: str = ''
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,6 +88,16 @@ class GridLayout:
             outside = ((at < 0) | ~(at < self.shape[::-1])).any(axis=1, keepdims=True)
         return np.where(outside, -1, at).astype(np.int64)[:, ::-1]
 
+    def farthest_m(self, point_m: Sequence[float]) -> float:
+        """Return how far the farthest corner is from a point, x and y."""
+        far = [
+            max(abs(low - at), abs(low + count * self.resolution_m - at))
+            for low, count, at in zip(
+                (self.x_min_m, self.y_min_m), self.shape[::-1], point_m, strict=True
+            )
+        ]
+        return math.hypot(*far)
+
     def span_from(self, origin: tuple[float, float], directions: Floats) -> tuple[Floats, Floats]:
         """Return the ranges (B,) at which rays from the origin enter and leave the grid.
 
@@ -122,6 +133,21 @@ class Cells:
     def pixels(self) -> tuple[Indices, Indices, Indices, Indices]:
         """corner, inner, middle and outer: int64 (M,) each."""
         return self.corner, self.inner, self.middle, self.outer
+
+
+@dataclass(frozen=True, eq=False)
+class PixelsOnGround:
+    """Where the pixels (P,) of the rows that matter see the ground, row by row.
+
+    xy_m: float32 (P, 2), x and y, NaN on or above the horizon and outside the grid. ray: int64,
+    the nearest ray of the bearing, -1 where there is none. range_m, height_m: float32, how far
+    the ground is from below the camera, and how much of it the pixel covers along its bearing.
+    """
+
+    xy_m: NDArray[np.float32]
+    ray: Indices
+    range_m: NDArray[np.float32]
+    height_m: NDArray[np.float32]
 
 
 class GroundProjection:
@@ -269,6 +295,32 @@ class GroundProjection:
         if count not in self._more_rays:
             self._more_rays = {count: self._relative(self._trace(count))}
         return self._more_rays[count]
+
+    @cached_property
+    def pixels_on_ground(self) -> PixelsOnGround:
+        """The ground under each pixel; computed when it is first asked for."""
+        width = self.camera.width
+        rows, columns = np.mgrid[self.rows, 0:width]
+        pixels = np.column_stack((columns.reshape(-1), rows.reshape(-1))).astype(np.float64)
+        xy_m = self.ground_of(pixels)
+        ahead = xy_m - self.origin_m
+        range_m = np.hypot(ahead[:, 0], ahead[:, 1])
+        known = np.isfinite(range_m) & (range_m < 2 * self.layout.farthest_m(self.origin_m))
+        begin, end = self.arc_rad
+        bearing = np.remainder(np.arctan2(ahead[:, 1], ahead[:, 0]) - begin, 2 * math.pi)
+        count = len(self.rays.directions)
+        inside = known & (bearing < end - begin)
+        ray = np.where(inside, bearing / (end - begin) * count, -1.0)
+        ray = np.where(inside, np.minimum(ray, count - 1), -1.0).astype(np.int64)
+        within = known & (self.layout.cell_of(xy_m)[:, 0] >= 0)
+        z_m = self.pose.position_m[2]
+        height_m = (range_m * range_m + z_m * z_m) / z_m * self.pixel_rad
+        return PixelsOnGround(
+            np.where(within[:, None], xy_m, np.nan).astype(np.float32),
+            ray,
+            np.where(known, range_m, 0).astype(np.float32),
+            np.where(known, height_m, 0).astype(np.float32),
+        )
 
     def _span(self, directions: Floats) -> tuple[Floats, Floats]:
         return self.layout.span_from(self.origin_m, directions)

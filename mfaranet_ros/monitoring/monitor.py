@@ -398,6 +398,12 @@ class Monitor:
 
     # -- reports ----------------------------------------------------------------------
 
+    @property
+    def identical_frames(self) -> int:
+        """How many frames in a row, the last one included, looked the same."""
+        with self._lock:
+            return self._identical_frames
+
     def output_age_ms(self, now_ns: int) -> float | None:
         """Return the time since the last result was published; None if there was none."""
         with self._lock:

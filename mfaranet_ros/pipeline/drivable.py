@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.core.config import DrivableConfig
 from mfaranet_ros.core.errors import CalibrationError
-from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Points
+from mfaranet_ros.core.frame import Drivable, GroundEvidence, GroundGrid, Output, Points
 from mfaranet_ros.core.labels import Role
 from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.geometry.attitude import SIGMAS
@@ -88,7 +88,7 @@ def find_drivable(
     ground: for masks of this size; without it the metric outputs are None.
     Raises CalibrationError if the ground is for masks of another size.
     """
-    mask = grid = boundary_m = near_edge_m = points = free_rim = None
+    mask = grid = boundary_m = near_edge_m = points = free_rim = evidence = cloud_m = None
     mask_ms = grid_ms = boundary_ms = points_ms = None
     least = math.ceil(config.min_confidence * 255 - 1e-9)
     if Output.DRIVABLE_MASK in wanted:
@@ -103,8 +103,9 @@ def find_drivable(
             )
         view = _View(labels, confidence, roles, least, config.boundary_bearings, ground)
         lap = Laps()
-        if Output.GRID in wanted:
+        if not wanted.isdisjoint((Output.GRID, Output.EVIDENCE)):
             grid = view.grid()
+            evidence = view.evidence(grid) if Output.EVIDENCE in wanted else None
             grid_ms = lap()
         if Output.BOUNDARY in wanted:
             boundary_m, near_edge_m = view.boundary.vertices_m, view.boundary.near_edge_m
@@ -115,7 +116,9 @@ def find_drivable(
             free_rim = view.free_rim()
         if not wanted.isdisjoint((Output.POINTS, Output.FREE_RIM)):
             points_ms = lap()
-    found = Drivable(mask, grid, boundary_m, near_edge_m, points, free_rim)
+        if Output.GROUND_CLOUD in wanted:
+            cloud_m = view.cloud()
+    found = Drivable(mask, grid, boundary_m, near_edge_m, points, free_rim, evidence, cloud_m)
     return found, DrivableTimings(mask_ms, grid_ms, boundary_ms, points_ms)
 
 
@@ -157,7 +160,14 @@ def _cell_rule() -> NDArray[np.int8]:
     return rule.reshape(-1)
 
 
+def _covered_rule() -> NDArray[np.bool_]:
+    """Return whether any of a cell's pixels sees something that stands, as in `_cell_rule`."""
+    digits = np.indices((8, 8, 8, 8)).reshape(4, -1)
+    return np.asarray((digits == _STANDS).any(axis=0))
+
+
 _CELL_RULE = _cell_rule()
+_COVERED_RULE = _covered_rule()
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,14 +232,7 @@ class _View:
 
     def grid(self) -> GroundGrid:
         """Return the grid."""
-        layout, cells = self._ground.layout, self._ground.cells
-        sees = self._sees
-        image = sees[:-1].reshape(-1, self._labels.shape[1])
-        corners = cv2.dilate(image, np.ones((2, 2), np.uint8), anchor=(0, 0)).reshape(-1)
-        key = corners.take(cells.corner).astype(np.uint16)
-        for index in (cells.outer, cells.middle, cells.inner):
-            key <<= 3
-            key |= sees.take(index)
+        layout, cells, key = self._ground.layout, self._ground.cells, self._keys
         values = np.full(layout.shape, UNSEEN, np.int8)
         values.reshape(-1)[cells.cell] = self._known(_CELL_RULE.take(key))
         for places_m in (self._feet.xy_m, self._between_feet()):
@@ -249,6 +252,56 @@ class _View:
         variance += by_roll * np.float32(attitude.roll_std_rad**2)
         most = (limit.max_error_m / SIGMAS) ** 2
         return np.where(variance <= most, values, np.int8(UNSEEN))
+
+    @cached_property
+    def _keys(self) -> NDArray[np.uint16]:
+        """What the pixels of each cell see, as an index of _CELL_RULE, (M,)."""
+        cells, sees = self._ground.cells, self._sees
+        image = sees[:-1].reshape(-1, self._labels.shape[1])
+        corners = cv2.dilate(image, np.ones((2, 2), np.uint8), anchor=(0, 0)).reshape(-1)
+        key: NDArray[np.uint16] = corners.take(cells.corner).astype(np.uint16)
+        for index in (cells.outer, cells.middle, cells.inner):
+            key <<= 3
+            key |= sees.take(index)
+        return key
+
+    def evidence(self, grid: GroundGrid) -> GroundEvidence:
+        """Return a grid of this view with what it takes to weigh it against others."""
+        cells, shape = self._ground.cells, grid.cells.shape
+        covered = np.zeros(shape, np.bool_)
+        covered.reshape(-1)[cells.cell] = _COVERED_RULE.take(self._keys)
+        covered &= grid.cells == UNSEEN
+        confidence = None
+        if self._confidence is not None:
+            confidence = np.zeros(shape, np.uint8)
+            place = self._ground.image_index(cells.middle)
+            confidence.reshape(-1)[cells.cell] = self._confidence.reshape(-1).take(place)
+        x, y, z = self._ground.pose.position_m
+        return GroundEvidence(grid, confidence, covered, cells.cell, (x, y, z))
+
+    def cloud(self) -> NDArray[np.float32]:
+        """Return a point (H, W, 3) of the ground for each pixel of the mask, NaN for none.
+
+        Ground is where it is seen; what stands up is at its foot on the same bearing, the last
+        one before the ground that it hides.
+        """
+        ground, feet, seen = self._ground, self._feet, self._ground.pixels_on_ground
+        sees = self._sees[:-1]
+        xy_m = np.where(np.isin(sees, (_ROAD, _OTHER_GROUND))[:, None], seen.xy_m, np.nan)
+        standing = np.flatnonzero((sees == _STANDS) & (seen.ray >= 0))
+        # By ray, then by how far; a pixel hides the foot that it shows, to within its height.
+        far = 4.0 * ground.layout.farthest_m(ground.origin_m)
+        at = seen.ray[standing] * far + seen.range_m[standing] + seen.height_m[standing]
+        foot = np.searchsorted(feet.ray * far + feet.range_m, at, side='right') - 1
+        known = (foot >= 0) & (feet.ray[np.maximum(foot, 0)] == seen.ray[standing])
+        xy_m[standing[known]] = feet.xy_m[foot[known]]
+        pixel = np.flatnonzero(np.isfinite(xy_m[:, 0]))
+        pixel = pixel[ground.within_limit(xy_m[pixel])]
+        cloud = np.full((*ground.mask_size, 3), np.nan, np.float32)
+        points = np.zeros((len(pixel), 3), np.float32)
+        points[:, :2] = xy_m[pixel]
+        cloud.reshape(-1, 3)[ground.image_index(pixel)] = points
+        return cloud
 
     @cached_property
     def _walk(self) -> Bytes:

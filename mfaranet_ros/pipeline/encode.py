@@ -300,6 +300,30 @@ def _points_array(found: Points, style: Style) -> NDArray[np.void]:
     return array
 
 
+CLOUD_FIELDS = POINT_FIELDS[:3]
+"""The fields of the ground cloud: x, y and z."""
+
+
+def ground_cloud(result: Result, style: Style) -> PointCloud2 | None:
+    """Return the ground under each pixel of the mask, as an organised cloud of its size."""
+    cloud_m = result.drivable.cloud_m
+    if cloud_m is None:
+        return None
+    height, width, axes = cloud_m.shape
+    step = axes * cloud_m.itemsize
+    return PointCloud2(
+        header=_base_header(result, style),
+        height=height,
+        width=width,
+        fields=CLOUD_FIELDS,
+        is_bigendian=not np.little_endian,
+        point_step=step,
+        row_step=step * width,
+        data=np.ascontiguousarray(cloud_m).view(np.uint8).reshape(-1),
+        is_dense=False,
+    )
+
+
 def points(result: Result, style: Style) -> PointCloud2 | None:
     """Return obstacle feet and the rim of the free space as a point cloud."""
     array = points_array(result, style)

@@ -168,6 +168,12 @@ for _topic in (
         in_bag=InBag.NOT,
     ),
     OutputTopic(
+        'ground_cloud', PointCloud2.TYPE, encode.ground_cloud,
+        'ground under each pixel of the mask, obstacles at their feet; for Nav2',
+        needs=frozenset({Output.GROUND_CLOUD}), qos=Qos(reliable=False, depth=5),
+        in_bag=InBag.NOT,
+    ),
+    OutputTopic(
         'camera_info', CameraInfo.TYPE, encode.camera_info,
         "camera's calibration, scaled to the mask", when=When.CALIBRATED,
     ),

@@ -130,6 +130,10 @@ class CameraUnit:
             dataclasses.replace(processor, ground=self.ground, config=config), message, wanted
         )
 
+    def look_at(self, frame: Frame) -> None:
+        """Record what an image looks like."""
+        self.monitor.frame_seen(look_at(frame))
+
     def publish(self, result: Result, style: Style, elapsed_ms: Callable[[], float]) -> None:
         """Publish a result and count it; elapsed_ms(): since its image was taken."""
         outputs, lap = configured(self.outputs), Laps()
@@ -138,7 +142,6 @@ class CameraUnit:
         frame = ProcessedFrame(result.stamp_ns, result.timings, elapsed_ms(), publish_ms, topics)
         now_ns, problem = self._now_ns(), result.drivable.problem
         condition = Condition(Level.WARN, problem) if problem else None
-        self.monitor.frame_seen(look_at(result.frame))
         self.monitor.frame_processed(frame, now_ns, time.monotonic_ns())
         self.monitor.set_condition('model', 'inference', None)
         self.monitor.set_condition('input', 'calibration', condition)
@@ -153,7 +156,7 @@ class CameraUnit:
         ros_logger, text = self._node.get_logger(), str(error)
         of_camera = f'{self.name}: ' if self.name else ''
         if isinstance(error, StaleFrame):
-            self.monitor.frame_seen(look_at(error.frame))
+            self.look_at(error.frame)
             self.drop('stale')
             return
         if isinstance(error, DecodeError):

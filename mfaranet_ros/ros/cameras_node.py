@@ -62,7 +62,7 @@ class Consumer(Protocol):
         """Return what it needs of every camera now."""
         ...
 
-    def take(self, camera: str, result: Result, config: PipelineConfig) -> None:
+    def take(self, camera: CameraUnit, result: Result, config: PipelineConfig) -> None:
         """Use a result of a camera and the settings it was computed with."""
         ...
 
@@ -330,8 +330,9 @@ class CamerasNode(LifecycleNode):
             camera.fail(answer)
             return
         try:
+            camera.look_at(answer.frame)
             for consumer in self._consumers:
-                consumer.take(camera.name, answer, config)
+                consumer.take(camera, answer, config)
             camera.publish(answer, self._style, elapsed_ms)
         except Exception as error:
             camera.fail(error)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The executables: start, spin, and end within two seconds whatever the node is doing.
 
-`ros2 run` finds `segmentation_node` and `player_node` through the entry points below; without
-ROS tools `python -m mfaranet_ros.ros segmentation_node --ros-args ...` does the same.
+`ros2 run` finds `segmentation_node`, `rig_node` and `player_node` through the entry points below;
+without ROS tools `python -m mfaranet_ros.ros segmentation_node --ros-args ...` does the same.
 
 A thread waits for SIGINT and SIGTERM from the start, since Python's own handlers would have to
 wait while torch is imported or a network runs. It asks the executor to stop; a node that does not
@@ -160,6 +160,11 @@ def segmentation_node() -> None:
     sys.exit(run('mfaranet_ros.ros.segmentation_node', 'SegmentationNode'))
 
 
+def rig_node() -> None:
+    """Run the node of several cameras."""
+    sys.exit(run('mfaranet_ros.ros.rig_node', 'RigNode'))
+
+
 def player_node() -> None:
     """Run the player."""
     sys.exit(run('mfaranet_ros.ros.player_node', 'PlayerNode'))
@@ -178,6 +183,7 @@ def wait_until_active() -> None:
 
 EXECUTABLES = {
     'segmentation_node': segmentation_node,
+    'rig_node': rig_node,
     'player_node': player_node,
     'bag_recorder': bag_recorder,
     'wait_until_active': wait_until_active,

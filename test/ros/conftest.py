@@ -140,17 +140,20 @@ class Vehicle:
         thread.start()
         self._executors.append((executor, thread))
 
-    def start(self, *, pipeline=None, build=None, parameters=None, autostart=True, **arguments):
-        """Start a segmentation node with the mock backend and wait until it is active.
+    def start(
+        self, *, pipeline=None, build=None, parameters=None, autostart=True, rig=False, **arguments
+    ):
+        """Start a segmentation node, or a rig, with the mock backend and wait until it is active.
 
         pipeline: the backend to use, a MockBackend of the test's own.
         build: returns the pipeline of a config, where it takes more than one.
         """
         from mfaranet_ros.pipeline.build import build_processor
+        from mfaranet_ros.ros.rig_node import RigNode
         from mfaranet_ros.ros.segmentation_node import SegmentationNode
 
         values = {'runtime.backend': 'mock', 'autostart': autostart, **(parameters or {})}
-        node = SegmentationNode(
+        node = (RigNode if rig else SegmentationNode)(
             finish=lambda code: None,
             build_pipeline=build or (lambda config: build_processor(config, backend=pipeline)),
             context=self.context,
