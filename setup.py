@@ -28,6 +28,8 @@ OPENVINO = ['onnx>=1.16', 'openvino>=2024.4']
 
 QUANTISE = [*ONNX, *OPENVINO, 'nncf>=2.14']
 """For `mfaranet quantise`; a vehicle that runs the file does not need it."""
+PARQUET = ['pyarrow>=14']
+"""For the tables of an evaluation that pandas, DuckDB and Ray read."""
 
 
 def version() -> str:
@@ -97,6 +99,8 @@ setup(
         'onnx': ONNX,
         'openvino': OPENVINO,
         'quantise': QUANTISE,
+        'parquet': PARQUET,
+        'ray': [*PARQUET, 'fsspec>=2023.1', 'ray>=2.9'],
         'ros-kilted': ros_wheels('9.1.2', '5.5.1'),
         'ros-jazzy': ros_wheels('7.1.6', '5.3.6'),
         'test': [
@@ -107,6 +111,8 @@ setup(
             'pytest>=8,<10',
             'pytest-cov>=5,<8',
             'pytest-xdist>=3.6,<4',
+            *PARQUET,
+            'fsspec>=2023.1',
             'rosbags-image>=0.10,<1',
             'ruff==0.17.5',
             'torchmetrics>=1.4,<2',

@@ -14,7 +14,10 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+
+import torch
 
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.cli.evaluate_cross import add_cross_arguments, is_cross, run_cross
@@ -36,10 +39,12 @@ from mfaranet_ros.evaluation.report.figures import about, report
 from mfaranet_ros.evaluation.report.frame_images import choose, show
 from mfaranet_ros.evaluation.report.sinks import MakeVideo, make_submission
 from mfaranet_ros.evaluation.report.text import describe_results, heading
+from mfaranet_ros.evaluation.report.parquet import has_parquet, write_tables
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import MakeSink, RunConfig
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.parts import Results
+from mfaranet_ros.evaluation.runs.ray_cluster import RayCluster
 from mfaranet_ros.evaluation.runs.run import (
     PAGE,
     REPORT,
@@ -49,7 +54,15 @@ from mfaranet_ros.evaluation.runs.run import (
 )
 from mfaranet_ros.evaluation.runs.score import Scorer
 from mfaranet_ros.evaluation.runs.sources import Selection
-from mfaranet_ros.evaluation.runs.specs import FolderSpec, Spec, bag_specs, check_folder, name_bags
+from mfaranet_ros.evaluation.runs.specs import (
+    FolderSpec,
+    SourceSummary,
+    Spec,
+    bag_specs,
+    check_folder,
+    is_url,
+    name_bags,
+)
 from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.pipeline.build import build_processor, prepare
 from mfaranet_ros.pipeline.processor import FrameProcessor
@@ -65,8 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('--images', type=Path, metavar='DIR', help='folder of the images')
     source.add_argument(
-        '--bag', type=Path, nargs='+', metavar='BAG',
-        help='recordings: folders, .mcap or .db3 files; each is scored alone and all together',
+        '--bag', type=_path_or_url, nargs='+', metavar='BAG',
+        help='recordings: folders, .mcap or .db3 files, or URLs such as s3://BUCKET/DRIVE.mcap; '
+        'each is scored alone and all together',
     )  # fmt: skip
     parser.add_argument(
         '--ground-truth', type=Path, metavar='DIR',
@@ -127,6 +141,17 @@ def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
         '--jobs', type=int, default=1, metavar='N',
         help='number of bags to run in parallel, each in its own process; same figures',
     )  # fmt: skip
+    group.add_argument(
+        '--ray', default='', metavar='ADDRESS',
+        help='run one bag per task on this Ray cluster, or on a local one by auto; same figures',
+    )  # fmt: skip
+    group.add_argument(
+        '--workers', type=int, default=0, metavar='N',
+        help='workers on the cluster; default: one for each of its CPUs or --gpus-per-worker',
+    )  # fmt: skip
+    group.add_argument(
+        '--gpus-per-worker', type=float, default=0.0, metavar='N', help='may be 0.5; default: 0'
+    )
 
 
 def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -186,18 +211,32 @@ def _run(
     args: argparse.Namespace, pipeline: FrameProcessor, specs: Sequence[Spec], plan: RunConfig
 ) -> Results:
     """Run the evaluation with a progress bar, print the scores and write the reports."""
-    total = count_frames(specs, pipeline)
+    total = 0 if args.ray else count_frames(specs, pipeline)
     model = dict(prepare(pipeline))
     log = open_frame_log(
         pipeline, specs, plan, args.out, overwrite=args.overwrite, resume=args.resume
     )
-    with (
-        log,
-        Progress(total, 'frame', 'evaluating', done=log.resumed.frames) as progress,
-    ):
-        results, speed = run_evaluation(
-            pipeline, specs, plan, log, jobs=args.jobs, on_frame=progress.update
+    with ExitStack() as stack:
+        stack.enter_context(log)
+        cluster, jobs = None, args.jobs
+        if args.ray:
+            cluster = stack.enter_context(_cluster(args, plan))
+            jobs = cluster.workers
+        unit, text = ('bag', f'on {jobs} workers') if args.ray else ('frame', 'evaluating')
+        done = 0 if args.ray else log.resumed.frames
+        progress = stack.enter_context(
+            Progress(len(specs) if args.ray else total, unit, text, done=done)
         )
+
+        def on_bag(summary: SourceSummary) -> None:
+            progress.say(bag_line(summary))
+            progress.update()
+
+        results, speed = run_evaluation(
+            pipeline, specs, plan, log, jobs=jobs, cluster=cluster,
+            on_frame=(lambda: None) if args.ray else progress.update,
+            on_source=on_bag if args.ray else (lambda summary: None),
+        )  # fmt: skip
     facts = about(pipeline, model, specs, results, speed, plan.method)
     print(heading(facts, results), describe_results(results, facts.budget_ms), sep='\n')
     if args.json is not None:
@@ -206,11 +245,35 @@ def _run(
         # Here, because matplotlib is slow to import and only the page needs it.
         from mfaranet_ros.evaluation.report.page import render
 
-        shown = show(choose(results.together), specs, pipeline, Scorer.of(pipeline, plan.method))
+        # The bags of a cluster may be out of reach here.
+        chosen = () if args.ray else choose(results.together)
+        shown = show(chosen, specs, pipeline, Scorer.of(pipeline, plan.method))
         write_json(args.out / REPORT, report(facts, results))
+        if has_parquet():
+            write_tables(results, args.out)
         write_text(args.out / PAGE, render(facts, results, shown))
         print(f'report written to {args.out / PAGE}')
     return results
+
+
+def _cluster(args: argparse.Namespace, plan: RunConfig) -> RayCluster:
+    # Workers may have another number of cores, and a sum over other threads another last bit.
+    threads = plan.config.runtime.threads or torch.get_num_threads()
+    return RayCluster(
+        args.ray, dataclasses.replace(plan, threads=threads), workers=args.workers,
+        gpus_per_worker=args.gpus_per_worker,
+    )  # fmt: skip
+
+
+def bag_line(summary: SourceSummary) -> str:
+    """Return the line of the live table about a bag that is done."""
+    if summary.truncated:
+        return f'{summary.name}: {summary.truncated}'
+    return f'{summary.name}: {summary.taken} of {summary.frames} frames'
+
+
+def _path_or_url(text: str) -> Path | str:
+    return text if is_url(text) else Path(text)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -249,6 +312,21 @@ def _check(args: argparse.Namespace) -> None:
         ),
         (args.bag and args.submission, '--submission is for --images'),
         (args.jobs < 1, f'--jobs {args.jobs}: must be 1 or more'),
+        (args.ray and not args.bag, '--ray runs one bag per task: give --bag'),
+        (args.ray and args.jobs > 1, '--ray has --workers instead of --jobs'),
+        (
+            args.ray and (args.video or args.write_bag),
+            '--ray: leave out --video and --write-bag, which write on this machine',
+        ),
+        (
+            not args.ray and (args.workers or args.gpus_per_worker),
+            '--workers and --gpus-per-worker are about --ray: give --ray ADDRESS or --ray auto',
+        ),
+        (
+            args.workers < 0 or not 0 <= args.gpus_per_worker < float('inf'),
+            f'--workers {args.workers}, --gpus-per-worker {args.gpus_per_worker:g}: must not be '
+            'negative',
+        ),
         (
             not 0 <= args.tolerance_ms < float('inf'),
             f'--tolerance-ms {args.tolerance_ms:g}: must be 0 or more',

@@ -168,6 +168,12 @@ class BagSource:
         if text not in self._notes:
             self._notes = (*self._notes, text)
 
+    def on_close(self, callback: Callable[[], object]) -> None:
+        """Call something after the files are closed."""
+        files = self._stack.pop_all()
+        self._stack.callback(callback)
+        self._stack.push(files)
+
     def close(self) -> None:
         """Close the files."""
         self._stack.close()

@@ -80,7 +80,7 @@ def run_here(
     if order.threads:
         torch.set_num_threads(order.threads)
     for spec in specs:
-        for event in _run(pipeline, spec, order, resumed.get(spec.name, ResumePoint())):
+        for event in run_spec(pipeline, spec, order, resumed.get(spec.name, ResumePoint())):
             on_event(event)
 
 
@@ -155,16 +155,17 @@ def _work(order: RunConfig, tasks: Any, events: Any) -> None:
         pipeline = build_processor(order.config)
         while (task := tasks.get()) is not None:
             spec, point = task
-            for event in _run(pipeline, spec, order, point):
+            for event in run_spec(pipeline, spec, order, point):
                 events.put(event)
         events.put(_Finished())
     except MfaranetError as error:
         events.put(_Failure(type(error).__name__, str(error)))
 
 
-def _run(
+def run_spec(
     pipeline: FrameProcessor, spec: Spec, order: RunConfig, point: ResumePoint
 ) -> Iterator[Event]:
+    """Run one source from a point on; the events are records, then its summary."""
     source = spec.open(pipeline)
     sinks: list[Sink] = []
 

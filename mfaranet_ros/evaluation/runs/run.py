@@ -23,6 +23,7 @@ from mfaranet_ros.data.images import Pairs, find_pairs
 from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.metrics.confusion import Scores
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
+from mfaranet_ros.evaluation.runs.fleet import Cluster, run_fleet
 from mfaranet_ros.evaluation.runs.frame_log import FrameLog
 from mfaranet_ros.evaluation.runs.jobs import Event, RunConfig, run_apart, run_here
 from mfaranet_ros.evaluation.runs.method import METHODS
@@ -72,11 +73,15 @@ def run_evaluation(
     frame_log: FrameLog,
     *,
     jobs: int = 1,
+    cluster: Cluster | None = None,
     on_frame: Callable[[], object] = lambda: None,
+    on_source: Callable[[SourceSummary], object] = lambda summary: None,
 ) -> tuple[Results, Speed]:
     """Run the frames that are not in the log yet; return the results of all of them.
 
     specs: the sources, by different names. jobs: processes; each source is run by one.
+    cluster: what runs the sources instead; a source that fails there gets a summary that says why.
+    on_frame, on_source: called as frames and sources are done.
     Raises SourceError for sources that cannot be opened or hold no frame, InferenceError, which
     names the frame, if the network fails, and OutputError where the log cannot be written.
     """
@@ -90,12 +95,15 @@ def run_evaluation(
         nonlocal frames
         if isinstance(event, SourceSummary):
             summaries[event.name] = event
+            on_source(event)
             return
         frame_log.write(event)
         frames += 1
         on_frame()
 
-    if jobs > 1 and len(specs) > 1:
+    if cluster is not None:
+        run_fleet(specs, resumed.places, cluster, take)
+    elif jobs > 1 and len(specs) > 1:
         run_apart(specs, plan, resumed.places, jobs, take)
     else:
         run_here(processor, specs, plan, resumed.places, take)

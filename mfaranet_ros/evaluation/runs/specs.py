@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
-from mfaranet_ros.core.errors import SourceError
+from mfaranet_ros.core.errors import ConfigError, SourceError
 from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.core.frame import MessageLike
 from mfaranet_ros.core.labels import LabelSet
@@ -22,6 +23,8 @@ from mfaranet_ros.evaluation.runs.sources import FolderSource, Selection
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 ALL = Selection()
+
+PathOrUrl = TypeVar('PathOrUrl', bound=Path | str)
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,11 @@ class BagSpec:
 
     def identity(self) -> dict[str, Any]:
         """Return plain values by which the same frames and ground truth are known again."""
-        files = find_files(self.paths).files
-        sizes = {str(file.path): file.path.stat().st_size for file in files}
+        try:
+            files = find_files(self.paths).files
+            sizes = {str(file.path): file.path.stat().st_size for file in files}
+        except SourceError:  # it is not a bag, or only the workers of a cluster see it
+            sizes = {str(path): -1 for path in self.paths}
         choice = {name: str(value) for name, value in asdict(self.choice).items()}
         return {'files': sizes, **choice, 'ignored': self.ignored, **asdict(self.selection)}
 
@@ -139,7 +145,77 @@ class BagSpec:
         )
 
 
-Spec = FolderSpec | BagSpec
+@dataclass(frozen=True)
+class RemoteBagSpec:
+    """A bag on object storage, at a URL that fsspec knows; it is copied to be read.
+
+    bag: what is read of it; its paths are empty.
+    """
+
+    url: str
+    bag: BagSpec
+
+    @property
+    def name(self) -> str:
+        """Name of the part in the report."""
+        return self.bag.name
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as the report says it."""
+        return {**self.bag.given(), 'url': self.url}
+
+    def identity(self) -> dict[str, Any]:
+        """Return plain values by which the same frames and ground truth are known again."""
+        choice = {name: str(value) for name, value in asdict(self.bag.choice).items()}
+        more = {'ignored': self.bag.ignored, **asdict(self.bag.selection)}
+        return {'url': self.url, **choice, **more}
+
+    def open(self, pipeline: FrameProcessor) -> BagSource:
+        """Copy and open the bag; raises SourceError where it cannot be had."""
+        scratch = TemporaryDirectory(prefix='mfaranet_bag_')
+        try:
+            path = fetch(self.url, Path(scratch.name))
+            source = replace(self.bag, paths=(path,)).open(pipeline)
+        except BaseException:
+            scratch.cleanup()
+            raise
+        source.on_close(scratch.cleanup)
+        return source
+
+    def summary(self, source: BagSource) -> SourceSummary:
+        """Say what was in it, after all of it was read."""
+        return replace(self.bag.summary(source), files=(self.url,))
+
+
+def is_url(text: str) -> bool:
+    """Say whether a text is a URL, such as s3://bucket/drive.mcap."""
+    return '://' in text
+
+
+def fetch(url: str, folder: Path) -> Path:
+    """Copy a file or folder at a URL into a folder; return where it is.
+
+    Raises SourceError where it is not there, and ConfigError for a missing package.
+    """
+    try:
+        import fsspec
+    except ImportError as error:
+        raise ConfigError(f"{url} needs fsspec: pip install 'mfaranet_ros[ray]'") from error
+    target = folder / url.rstrip('/').rpartition('/')[2]
+    try:
+        files, path = fsspec.core.url_to_fs(url)
+        files.get(path, str(target), recursive=files.isdir(path))
+    except ImportError as error:
+        raise ConfigError(f'{url}: {error}') from error
+    except Exception as error:  # each kind of storage raises its own
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise SourceError(
+            f'{url} cannot be read ({reason}): check the URL and the rights of the workers'
+        ) from error
+    return target
+
+
+Spec = FolderSpec | BagSpec | RemoteBagSpec
 
 
 def check_folder(
@@ -164,21 +240,30 @@ def check_folder(
 
 
 def bag_specs(
-    bags: Sequence[Path],
+    bags: Sequence[Path | str],
     choice: BagChoice,
     selection: Selection = ALL,
     ignored: tuple[int, ...] = (),
 ) -> list[Spec]:
     """Return bags by the names of `name_bags`; raises SourceError for one given twice."""
-    return [
-        BagSpec(name, (path,), choice, selection, ignored)
-        for name, path in name_bags(bags).items()
-    ]
+    specs: list[Spec] = []
+    for name, bag in name_bags(bags).items():
+        if is_url(str(bag)):
+            remote = BagSpec(name, (), choice, selection, ignored)
+            specs.append(RemoteBagSpec(str(bag), remote))
+        else:
+            specs.append(BagSpec(name, (Path(bag),), choice, selection, ignored))
+    return specs
 
 
-def name_bags(bags: Sequence[Path]) -> dict[str, Path]:
+def name_bags(bags: Sequence[PathOrUrl]) -> dict[str, PathOrUrl]:
     """Return bags by the names that reports call them: short where that is clear."""
-    stems = [bag.expanduser().resolve().stem for bag in bags]
+    stems = [
+        Path(str(bag).rstrip('/')).stem
+        if is_url(str(bag))
+        else Path(bag).expanduser().resolve().stem
+        for bag in bags
+    ]
     names = stems if len(set(stems)) == len(stems) else [str(bag) for bag in bags]
     if len(set(names)) < len(names):
         raise SourceError(f'--bag {" ".join(names)}: give each bag once')
