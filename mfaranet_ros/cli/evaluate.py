@@ -37,9 +37,9 @@ from mfaranet_ros.data.images import Pairs, find_pairs
 from mfaranet_ros.evaluation.report.annotate import MakeAnnotatedBag, outputs_in_bag
 from mfaranet_ros.evaluation.report.figures import about, report
 from mfaranet_ros.evaluation.report.frame_images import choose, show
+from mfaranet_ros.evaluation.report.parquet import has_parquet, write_tables
 from mfaranet_ros.evaluation.report.sinks import MakeVideo, make_submission
 from mfaranet_ros.evaluation.report.text import describe_results, heading
-from mfaranet_ros.evaluation.report.parquet import has_parquet, write_tables
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
 from mfaranet_ros.evaluation.runs.jobs import MakeSink, RunConfig
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
