@@ -275,15 +275,14 @@ def test_killed_run_goes_on_as_if_it_had_not_been(
     make_tiny_config, make_folders, tmp_path, script
 ):
     """The kill comes where it comes, in the middle of a step or of a checkpoint."""
-    values = {'run.epochs': 120, 'run.checkpoint_minutes': 0.001, 'run.validate_every': 60}
+    values = {'run.epochs': 50, 'run.checkpoint_minutes': 0.001, 'run.validate_every': 25}
     config = make_tiny_config(values, root=make_folders())
     folder = tmp_path / 'killed'
     with run_command(script, '--recipe=small', '--out', folder, *as_arguments(config)) as process:
         wait_for(lambda: (folder / CHECKPOINT).exists(), process)
-        time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
     step = load_checkpoint(folder / CHECKPOINT)['state']['step']
-    assert 0 < step < 480
+    assert 0 < step < 200
     assert resume(folder).finished
     train(config, tmp_path / 'whole')
     assert_same_run(tmp_path / 'whole', folder)
