@@ -208,8 +208,8 @@ class AdaptivePipeline:
                     return  # nobody waits for it any more
                 self._requested, self._refused = self._config, True
                 self._problem = (
-                    f'the change of {" or ".join(BUILT_FROM)} failed, what ran before goes on: '
-                    f'{error}'
+                    f'the change of {" or ".join(BUILT_FROM)} failed; '
+                    f'the previous settings stay in force: {error}'
                 )
             logger.error('%s', self._problem)
 

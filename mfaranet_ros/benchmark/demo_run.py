@@ -187,7 +187,7 @@ class _Run:
         state = f'in {sent}  out {self._masks}' if sent else 'starting'
         progress.describe(f'{seconds:5.1f} s  {state}')
         if not self._masks:
-            return  # what keeps a process from starting is said once, by the error
+            return  # a process that does not start is reported once, by its error
         if not self._is_playing:
             self._is_playing = True
             progress.say(f'the first mask has come after {seconds:.1f} s')

@@ -52,7 +52,7 @@ def _read(path: Path) -> str:
 
 
 def _gpu(device: torch.device) -> str:
-    """Return clocks, temperature, power and driver as nvidia-smi tells them; empty without it."""
+    """Return clocks, temperature, power and driver from nvidia-smi; empty without it."""
     index = device.index or 0
     command = ['nvidia-smi', f'--id={index}', f'--query-gpu={_GPU}', '--format=csv,noheader']
     try:

@@ -3,7 +3,7 @@
 """Images to play in order, and a folder of image files as such a source.
 
 A source can be iterated more than once. What cannot be read is named, not raised: one bad file
-does not end the playback. A source of which nothing can be read raises SourceError.
+does not end the playback. A source without any readable image raises SourceError.
 """
 
 from __future__ import annotations

@@ -325,7 +325,7 @@ def _input_values(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
 def _bad_output(snapshot: Snapshot, diagnostics: DiagnosticsConfig) -> Iterator[Condition]:
     rate_hz, expected_hz = snapshot.output_rate_hz, diagnostics.expected_rate_hz
     if snapshot.idle:
-        yield Condition(Level.OK, 'nobody subscribes to an output: frames are not processed')
+        yield Condition(Level.OK, 'no output has a subscriber: frames are not processed')
     elif snapshot.output_age_ms is None:
         if snapshot.active_ms > diagnostics.input_timeout_ms:
             yield Condition(Level.ERROR, 'nothing published yet')

@@ -240,7 +240,7 @@ def _matching(offered: Iterable[QoSProfile]) -> QoSProfile:
 
 
 def _remove_empty(path: Path) -> None:
-    """Remove a bag without a message, so that it is in nobody's way."""
+    """Remove a bag without a message, so that it is not in the way."""
     for file in path.iterdir():
         file.unlink()
     path.rmdir()

@@ -46,7 +46,7 @@ AT_ONCE = 100
 """Messages that are published at most before the executor serves other callbacks."""
 
 TRUNCATED = 3
-"""The exit code of a truncated bag, of which all that can be read was played."""
+"""The exit code of a truncated bag, whose readable part was played."""
 
 
 class BagShow:

@@ -46,8 +46,8 @@ class ClockWatch:
     def _remind(self) -> None:
         if self._clock.ros_time_is_active and not self._clock.now().nanoseconds:
             self._node.get_logger().warning(
-                'use_sim_time is true, but nobody has published /clock yet: ages are unknown and '
-                'diagnostics are not published'
+                'use_sim_time is true, but /clock has not been published yet: ages are unknown '
+                'and diagnostics are not published'
             )
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ class PlayerConfig:
 
     source: str = setting(
         'auto',
-        'what is played; auto: whichever of images, video and bag is set; scene: the '
+        'what to play; auto: the one of images, video and bag that is set; scene: the '
         'synthetic scene',
         choices=('auto', *SOURCES),
     )
@@ -100,7 +100,7 @@ class PlayerConfig:
         1.0, 'of a bag: playback speed relative to the recording', low=0.01, high=100.0
     )
     start_s: float = setting(
-        0.0, 'of a bag: leave out so much of its beginning', unit='s', low=0.0, high=1e9
+        0.0, 'of a bag: skip this much of its beginning', unit='s', low=0.0, high=1e9
     )
     max_gap_s: float = setting(
         60.0, 'of a bag: gaps in its log that are longer are cut; 0: none is cut',
@@ -115,7 +115,7 @@ class PlayerConfig:
         'before has arrived',
         choices=('time', 'answer'),
     )
-    answer_topic: str = setting('segmentation/mask', 'masks whose stamps tell which image is done')
+    answer_topic: str = setting('segmentation/mask', 'masks whose stamps show which image is done')
     answer_timeout_s: float = setting(
         10.0, 'continue without an answer after this long', unit='s', low=0.1, high=1e6
     )

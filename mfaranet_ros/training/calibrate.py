@@ -29,7 +29,7 @@ from mfaranet_ros.training.datasets import Dataset, Part
 from mfaranet_ros.training.feed import Feed
 
 STEP_PX = 8
-"""Every so many rows and columns a pixel is looked at: neighbours say much the same."""
+"""Step between the rows and columns that are used: neighbouring pixels add little."""
 
 TEMPERATURES = tuple(float(value) for value in np.geomspace(0.25, 4.0, 97).round(3))
 """The temperatures that are tried."""

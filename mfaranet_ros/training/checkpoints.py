@@ -101,7 +101,7 @@ class CheckpointManager:
 
 
 def _say(error: OutputError) -> None:
-    logger.error('%s; what was written before is whole, and the run goes on', error)
+    logger.error('%s; the previous files are intact, and training continues', error)
 
 
 def take_up(parts: Parts, checkpoint: Mapping[str, Any]) -> State:

@@ -29,7 +29,7 @@ from mfaranet_ros.training.config import DataConfig
 TRAIN, VALIDATION = 'train', 'val'
 
 SHOWN = 3
-"""So many names are listed in one message."""
+"""Number of names listed in one message."""
 
 logger = logging.getLogger(__name__)
 

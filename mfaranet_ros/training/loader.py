@@ -25,10 +25,10 @@ from mfaranet_ros.training.datasets import Cache, Sample
 from mfaranet_ros.training.distributed import ALONE, DistributedContext
 
 AHEAD = 3
-"""So many batches are made before they are asked for."""
+"""Number of batches prepared in advance."""
 
 TRIES = 20
-"""So many other images are tried in place of a broken one."""
+"""Number of other images tried in place of a broken one."""
 
 
 class Stream(enum.IntEnum):

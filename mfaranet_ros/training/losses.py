@@ -29,7 +29,7 @@ from mfaranet_ros.training.distillation import distillation_loss
 from mfaranet_ros.training.distributed import ALONE, DistributedContext
 
 BOUNDARY_WINDOW = 5
-"""A pixel is at a boundary where its label is not the mean of so many rows and columns."""
+"""Rows and columns of the window in which a label must differ for a pixel to be a boundary."""
 
 MAX_PARTIAL_CLASSES = 62
 """Largest number of classes with partial labels: a bit for each and one for void in an int64."""
@@ -143,7 +143,7 @@ def boundary_known(
     """Return where partial labels leave no doubt about a boundary: bool (N, H, W).
 
     labels: uint8 (N, H, W). boundary: what `boundary_of` says of them. Inside a partial label
-    there may be boundaries that nobody drew, and two of them that share a class may be one region:
+    there may be unlabeled boundaries, and two of them that share a class may be one region:
     there the boundary is not known. It is where no class fits all pixels of the window, which are
     then of several classes. None where nothing is partial, so that all is known.
     """

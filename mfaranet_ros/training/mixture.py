@@ -13,7 +13,7 @@
         ground_truth: labels             # folder of the labels below root; this is the default
         table: ../roads/idd_lite/to_cityscapes19.txt
         weight: 1
-        hold_out: 150                    # the last so many by name; or a list of names; or all
+        hold_out: 150                    # the last ones by name; or a list of names; or all
         validate: true                   # false: what is held out is not measured on either
         scale: 1.5                       # of images that are small for what they show
 

@@ -53,7 +53,7 @@ class State:
 
 
 class Tally:
-    """Sums up the losses of an epoch on the device, which waits for nobody until it is asked."""
+    """Sums up the losses of an epoch on the device; synchronises only when it is read."""
 
     def __init__(self, device: torch.device, world: DistributedContext) -> None:
         self._world = world

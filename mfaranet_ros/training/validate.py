@@ -20,7 +20,7 @@ from mfaranet_ros.training.distributed import ALONE, DistributedContext
 from mfaranet_ros.training.feed import Feed
 
 TOGETHER_PX = 2_000_000
-"""Images of one size go through the network together, up to so many pixels."""
+"""Maximum number of pixels in a batch; only images of one size share a batch."""
 
 
 @torch.no_grad()

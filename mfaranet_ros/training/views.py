@@ -28,7 +28,7 @@ PITCH_DEG, ROLL_DEG = 8.0, 5.0
 """Largest angles of a tilted camera, either way."""
 
 FIELD_OF_VIEW_DEG = (50.0, 100.0)
-"""Horizontal field of view that is assumed for an image, which seldom tells its own."""
+"""Horizontal field of view that is assumed for an image, whose own is rarely known."""
 
 HEIGHT_RATIO = (0.6, 1.7)
 """New height of the camera above the road divided by the old one."""

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the files of a bag: in a folder as `ros2 bag` writes it, or given one by one.
 
-The kind of a file is told by its first bytes, not by its name. metadata.yaml is read for the names
-and order of the files and for the storage; a folder without it (the recording was killed) is read
-all the same.
+The kind of a file is recognised by its first bytes, not by its name. metadata.yaml is read for the
+names and order of the files and for the storage; a folder without it (the recording was killed) is
+read all the same.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class BagFile:
 class BagFiles:
     """The files of a bag in order.
 
-    notes: what is odd about them. dead: what is wrong with parts of which nothing can be read.
+    notes: what is odd about them. dead: what is wrong with parts that cannot be read at all.
     """
 
     files: tuple[BagFile, ...]

@@ -129,7 +129,7 @@ class Bag:
     def topic(self, name: str, *types: str) -> Topic:
         """Return a topic by its name, with or without its first slash.
 
-        types: of which its messages must be. Raises SourceError, which lists the topics there are,
+        types: the allowed message types. Raises SourceError, which lists the topics there are,
         for a topic that is not there, without messages, of another type or of an unknown one.
         """
         for full_name in (name, f'/{name}'):

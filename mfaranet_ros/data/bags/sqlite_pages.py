@@ -27,7 +27,7 @@ Value = int | bytes | None
 class Row(NamedTuple):
     """A row of a table: its record has `size` bytes, the first `local` of them in the page.
 
-    start: where they begin in the file. overflow: the page in which the record goes on, or 0.
+    start: where they begin in the file. overflow: the page in which the record continues, or 0.
     """
 
     number: int
@@ -63,7 +63,7 @@ class Pages:
         self.page_bytes = 65536 if size == 1 else size
         if self.page_bytes < 512 or self.page_bytes & (self.page_bytes - 1):
             self._file.close()
-            raise ValueError(f'its pages are said to have {size} bytes')
+            raise ValueError(f'its header gives a page size of {size} bytes')
         self._usable: int = self.page_bytes - reserved
         self.count = path.stat().st_size // self.page_bytes
 
@@ -113,7 +113,7 @@ class Pages:
         return self._file.read(row.local)
 
     def _append_run(self, record: bytearray, page: int, size: int) -> int:
-        """Append overflow pages that follow each other; return the page where it goes on."""
+        """Append overflow pages that follow each other; return where the record continues."""
         content = self._usable - 4
         wanted = min(RUN_PAGES, -(-(size - len(record)) // content))
         run = self._read(page, wanted)

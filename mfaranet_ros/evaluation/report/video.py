@@ -60,7 +60,7 @@ class VideoWriter:
         self._note = ''
 
     def write(self, image: Pixels, *, hold: int = 0) -> None:
-        """Append an image, after the one before was held for so many more frames.
+        """Append an image, after repeating the one before `hold` times.
 
         Raises OutputError where no video can be made.
         """

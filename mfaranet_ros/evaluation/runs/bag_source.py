@@ -68,7 +68,7 @@ class BagChoice:
 class BagSource:
     """The images of one camera of a bag in the order in which they were logged.
 
-    name: what reports call the bag. ground: the mounting where /tf_static does not tell it.
+    name: what reports call the bag. ground: the mounting if /tf_static does not have it.
     Raises SourceError for a path that is not a bag, and for missing topics.
     """
 
@@ -218,7 +218,7 @@ def _grid(ground_truth: GroundTruth) -> GroundGrid:
     origin, turn = info.origin.position, info.origin.orientation
     where = f'{ground_truth.message.topic.name} at {ground_truth.name} s'
     if not abs(turn.x) + abs(turn.y) + abs(turn.z) <= 1e-6:
-        raise SourceError(f'{where} is turned: its axes must be those of the base frame')
+        raise SourceError(f'{where} is rotated: its axes must be those of the base frame')
     height, width = int(info.height), int(info.width)
     cells = np.asarray(message.data, np.int8)
     if not height or not width or cells.size != height * width:
