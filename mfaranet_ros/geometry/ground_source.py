@@ -152,8 +152,9 @@ class GroundSource:
         self.poses.clear()
 
     def close(self) -> None:
-        """Free what the poses are listened for with."""
+        """Free what the poses are listened for with, and the tables."""
         self.poses.close()
+        self._grounds = {}
 
 
 def _project(

@@ -27,6 +27,7 @@ from mfaranet_ros.adaptive.operating_points import check_change
 from mfaranet_ros.core.config import PipelineConfig, value_of
 from mfaranet_ros.core.errors import MfaranetError, StaleFrame
 from mfaranet_ros.core.frame import Output, Result
+from mfaranet_ros.core.memory import return_freed_memory
 from mfaranet_ros.core.rounds import RoundWorker
 from mfaranet_ros.core.stopwatch import stopwatch
 from mfaranet_ros.monitoring.monitor import NOBODY, Condition, Level
@@ -261,6 +262,7 @@ class CamerasNode(LifecycleNode):
             camera.release()
         for name in ('change', 'left out'):
             self._set_condition(name, None)
+        return_freed_memory()
 
     def _enter(self, state: str) -> None:
         for camera in self.cameras:

@@ -4,6 +4,7 @@
 
 import dataclasses
 import math
+import weakref
 
 import numpy as np
 
@@ -132,6 +133,16 @@ def calibration_mended(kit):
     assert source.at(FRAME, SIZE, GroundConfig()).projection is None
     source.take_camera_info(GOOD)
     assert source.at(FRAME, SIZE, GroundConfig()).projection is not None
+
+
+@fault('memory', 'the node is cleaned up', 'the tables of the ground are freed at once')
+def memory_of_the_ground(kit):
+    source = GroundSource()
+    source.take_camera_info(GOOD)
+    projection = weakref.ref(source.at(FRAME, SIZE, GroundConfig()).projection)
+    assert projection() is not None
+    source.close()
+    assert projection() is None
 
 
 @fault('calibration', 'the camera looks at the sky', 'no metric output: it sees none of the grid')

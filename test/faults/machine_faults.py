@@ -118,6 +118,13 @@ covered(
 )  # fmt: skip
 
 
+covered(
+    'memory', 'memory_of_the_network', 'a node is configured again and again',
+    'the network of before is freed at once',
+    'test/core/test_worker.py::test_what_held_a_stopped_worker_is_freed_at_once',
+)  # fmt: skip
+
+
 # -- device --------------------------------------------------------------------------------------
 
 
