@@ -18,7 +18,8 @@ from mfaranet_ros.backends.device import cpu_flags, resolve_device, resolve_prec
 from mfaranet_ros.backends.file_backend import OnnxFileBackend, OpenVinoFileBackend
 from mfaranet_ros.backends.mock import MockBackend
 from mfaranet_ros.backends.onnx_backend import OnnxBackend
-from mfaranet_ros.backends.openvino_backend import OpenVinoBackend, why_no_openvino
+from mfaranet_ros.backends.openvino_backend import OpenVinoBackend
+from mfaranet_ros.backends.openvino_runtime import why_no_openvino
 from mfaranet_ros.backends.program import why_no_compiler
 from mfaranet_ros.backends.protocol import Backend, BackendInfo
 from mfaranet_ros.backends.registry import (
@@ -55,6 +56,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+INT8_BACKENDS = ('auto', 'openvino', 'onnx')
 
 
 def create_backend(
@@ -116,7 +119,15 @@ def check_runtime(config: RuntimeConfig) -> None:
     """
     if config.backend not in ('auto', *BACKENDS):
         raise UnknownNameError('backend', config.backend, ('auto', *BACKENDS))
+    if config.precision == 'int8' and config.backend not in INT8_BACKENDS:
+        raise ConfigError(
+            f"runtime.precision = 'int8', but the backend {config.backend!r} does not compute in "
+            f'it: set runtime.backend to {" or ".join(INT8_BACKENDS)}'
+        )
     if config.backend != 'auto' and BACKENDS[config.backend].own_devices:
+        return
+    if config.precision == 'int8':
+        resolve_device(config.device)
         return
     resolve_precision(config.precision, resolve_device(config.device))
 

@@ -19,9 +19,10 @@ from mfaranet_ros.backends.onnx_session import (
     open_session,
 )
 from mfaranet_ros.backends.onnx_session import first_line as first_line_of
-from mfaranet_ros.backends.openvino_backend import (
+from mfaranet_ros.backends.openvino_runtime import (
     PRECISION_HINTS,
     import_openvino,
+    keep_positions,
     last_line_of,
     openvino_precision,
     openvino_target,
@@ -107,7 +108,14 @@ class OpenVinoFileBackend:
         openvino = import_openvino()
         core = openvino.Core()
         target = openvino_target(core, config.device)
-        precision = openvino_precision(config.precision, target)
+        held = _precision_of(file)
+        if config.precision == 'int8' and held != 'int8':
+            raise ConfigError(
+                f"runtime.precision = 'int8', but {file.path} is in {held}: quantise it with "
+                '`mfaranet quantise`, or set runtime.precision to auto'
+            )
+        wanted = 'auto' if config.precision == 'int8' else config.precision
+        precision = openvino_precision(wanted, target)
         self.device = resolve_device('cpu')
         self.dtype = np.dtype(file.specification.input.type)
         self._file = file
@@ -121,6 +129,7 @@ class OpenVinoFileBackend:
         try:
             model = core.read_model(str(file.path))
             self._outputs = _openvino_outputs(model, file)
+            keep_positions(model)
             self._request: Any = core.compile_model(model, target, options).create_infer_request()
         except RuntimeError as error:
             raise ConfigError(
@@ -131,7 +140,7 @@ class OpenVinoFileBackend:
         self._info = BackendInfo(
             self.name,
             name_device(self.device) if target == 'CPU' else f'{target.lower()} ({chip})',
-            precision,
+            'int8' if held == 'int8' else precision,
             f'openvino {openvino.__version__.partition("-")[0]}, {file.path.name}, '
             f'{config.threads or "default number of"} threads',
         )

@@ -18,7 +18,7 @@ MODEL_ARGUMENTS = {
     'scales': ('model.scales', 'LIST', 'kept scales, as 2 or 1,2,3,4 (the default)'),
     'device': ('runtime.device', 'NAME', 'cpu, cuda, cuda:N or auto (the default)'),
     'precision': (
-        'runtime.precision', 'NAME', 'float32, float16, bfloat16 or auto (the default)',
+        'runtime.precision', 'NAME', 'float32, float16, bfloat16, int8 or auto (the default)',
     ),
 }  # fmt: skip
 """By the flag's name: the setting it stands for, what to write, and what it says."""

@@ -91,8 +91,9 @@ class RuntimeConfig:
     )
     precision: str = setting(
         'auto',
-        'auto: float16 on cuda; on a cpu bfloat16 where it has instructions for it, else float32',
-        choices=('auto', 'float32', 'float16', 'bfloat16'),
+        'auto: float16 on cuda; on a cpu bfloat16 where it has instructions for it, else float32, '
+        'or int8 where a shipped INT8 file passes its test and gains 1.3 times',
+        choices=('auto', 'float32', 'float16', 'bfloat16', 'int8'),
     )
     threads: int = setting(0, 'CPU threads of the network; 0: as torch chooses', low=0, high=256)
 

@@ -22,6 +22,7 @@ from mfaranet_ros.geometry.ground_source import GroundLookup
 from mfaranet_ros.models import get_model_entry, list_models
 from mfaranet_ros.pipeline.file_postprocess import FilePostprocess
 from mfaranet_ros.pipeline.file_preprocess import FilePreprocess
+from mfaranet_ros.pipeline.int8 import choose_precision
 from mfaranet_ros.pipeline.prepared import warn_if_stale
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
@@ -42,6 +43,21 @@ def build_processor(
     backend: runs instead of the configured one; then no weights are loaded.
     Raises ConfigError, UnknownNameError or WeightsError for what does not fit.
     """
+    mock = config.runtime.backend == 'mock' or backend is not None
+    if not mock:
+        config = choose_precision(config, build_as_given)
+    return build_as_given(config, backend=backend, label=label, ground=ground, now_ns=now_ns)
+
+
+def build_as_given(
+    config: PipelineConfig,
+    *,
+    backend: Backend | None = None,
+    label: str = '',
+    ground: GroundLookup | None = None,
+    now_ns: Callable[[], int] | None = None,
+) -> FrameProcessor:
+    """Do as `build_processor`, with no other file than the one that is configured."""
     check_runtime(config.runtime)
     size = config.input.height, config.input.width
     mock = config.runtime.backend == 'mock' or backend is not None

@@ -18,7 +18,7 @@ from mfaranet_ros.backends import (
     resolve_device,
     resolve_precision,
 )
-from mfaranet_ros.backends.openvino_backend import why_no_openvino
+from mfaranet_ros.backends.openvino_runtime import why_no_openvino
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, UnknownNameError
 from mfaranet_ros.core.labels import Role, get_label_set, list_label_sets

@@ -127,6 +127,6 @@ def test_what_this_machine_lacks_is_refused(toy, values, error, said):
 
 def test_a_missing_package_is_named_with_its_install_line(toy, monkeypatch):
     monkeypatch.setitem(sys.modules, 'openvino', None)
-    monkeypatch.setattr('mfaranet_ros.backends.openvino_backend.find_spec', lambda name: None)
+    monkeypatch.setattr('mfaranet_ros.backends.openvino_runtime.find_spec', lambda name: None)
     with pytest.raises(ConfigError, match='pip install openvino'):
         create_backend(PLAIN, toy, classes=CLASSES)
