@@ -50,9 +50,17 @@ def test_bags_on_ray_with_a_worker_that_is_killed(street, evaluate, tmp_path, mo
         assert json.dumps(without_times(found[name])) == json.dumps(without_times(alone[name]))
 
 
-def test_a_cluster_that_is_not_there():
-    with pytest.raises(ConfigError, match='no Ray cluster can be used there'):
-        RayCluster('127.0.0.1:1', None)
+@pytest.mark.parametrize(
+    ('address', 'text'),
+    [
+        ('127.0.0.1:1', r'no Ray cluster can be used there .*Connection refused'),
+        ('ray://127.0.0.1:1', r'no Ray cluster can be used there .*Connection refused'),
+        ('somewhere', 'must be HOST:PORT, ray://HOST:PORT or auto'),
+    ],
+)
+def test_a_cluster_that_is_not_there(address, text):
+    with pytest.raises(ConfigError, match=text):
+        RayCluster(address, None)
 
 
 def test_a_cluster_of_another_version():

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from typing import Any
 
 from mfaranet_ros.core.errors import ConfigError, ProcessError
@@ -14,6 +15,9 @@ from mfaranet_ros.evaluation.runs.jobs import RunConfig
 AUTO = 'auto'
 
 INSTALL = "pip install 'mfaranet_ros[ray]'"
+
+CONNECT_S = 10
+"""How long a cluster may take to answer."""
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a local cluster: the records of a bag are small, and its images stay in the worker."""
@@ -59,6 +63,7 @@ class RayCluster:
                 'object_store_memory': OBJECT_STORE_BYTES,
             }
         else:
+            check_reachable(address)
             quiet['address'] = address
         try:
             ray.init(**quiet)
@@ -135,6 +140,19 @@ def _import_ray() -> Any:
     except ImportError as error:
         raise ConfigError(f'--ray needs Ray: {INSTALL}') from error
     return ray
+
+
+def check_reachable(address: str) -> None:
+    """Raise ConfigError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition('://')[2].rpartition(':')
+    if not host or not port.isdecimal():
+        raise ConfigError(
+            f'--ray {address}: must be HOST:PORT, ray://HOST:PORT or {AUTO}, as `ray start` prints'
+        )
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(explain(address, error)) from error
 
 
 def explain(address: str, error: Exception) -> str:
