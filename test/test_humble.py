@@ -21,6 +21,7 @@ ROS = Path(__file__).parents[1] / 'mfaranet_ros' / 'ros'
 
 HUMBLE = {
     'rclpy': {'exceptions', 'init', 'qos', 'qos_overriding_options', 'shutdown', 'try_shutdown'},
+    'rclpy.callback_groups': {'CallbackGroup', 'MutuallyExclusiveCallbackGroup'},
     'rclpy.clock': {'Clock', 'ClockType', 'JumpThreshold', 'ROSClock', 'TimeJump'},
     'rclpy.duration': {'Duration'},
     'rclpy.exceptions': {'InvalidParameterValueException', 'ParameterNotDeclaredException'},
@@ -35,6 +36,7 @@ HUMBLE = {
     },
     'rclpy.qos_event': {'PublisherEventCallbacks', 'SubscriptionEventCallbacks'},
     'rclpy.qos_overriding_options': {'QoSOverridingOptions'},
+    'rclpy.serialization': {'deserialize_message', 'serialize_message'},
     'rclpy.signals': {'SignalHandlerOptions'},
     'rclpy.subscription': {'Subscription'},
     'rclpy.time': {'Time'},

@@ -12,6 +12,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
 from rclpy.time import Time
 
 from mfaranet_ros.core.config import GroundConfig
@@ -19,6 +20,7 @@ from mfaranet_ros.core.errors import CalibrationError, ConfigError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.geometry.ground_source import GroundSource, ParameterPoses
 from mfaranet_ros.geometry.mounting import MountingPose
+from mfaranet_ros.ros.moving_transforms import MovingTransforms
 
 MOVED_M = 1e-3
 MOVED_RAD = 1e-4
@@ -79,7 +81,7 @@ class TfPoses:
         self._static = node.create_subscription(
             TFMessage, '/tf_static', self._take_static, LATCHED
         )
-        self._moving: Any = None
+        self._moving: MovingTransforms | None = None
         self._lookups = 0
         self._pose: _Still | None = None
         self._last: _Still | None = None
@@ -108,15 +110,18 @@ class TfPoses:
     def clear(self) -> None:
         """Forget transforms of /tf, as after the clock jumped back."""
         self._buffer.clear()
+        if self._moving is not None:
+            self._moving.clear()
         self._moved_ns = None
 
     def close(self) -> None:
         """Destroy the subscriptions."""
         self._node.destroy_subscription(self._static)
         if self._moving is not None:
-            self._node.destroy_subscription(self._moving)
+            self._moving.close()
 
     def _lookup(self, base_frame: str, frame: Frame) -> _Still:
+        self._take_moving(frame.stamp_ns)
         lookup, frame_id = self._buffer.lookup_transform, frame.frame_id
         try:
             try:
@@ -135,17 +140,21 @@ class TfPoses:
     def _follow_moving(self) -> None:
         self._lookups += 1
         if self._moving is None and self._lookups > STATIC_LOOKUPS:
-            self._moving = self._node.create_subscription(
-                self._message_type, '/tf', self._take_moving, 100
-            )
+            self._moving = MovingTransforms(self._node, self._message_type, self._deserialize)
 
     def _take_static(self, message: Any) -> None:
         for transform in message.transforms:
             self._buffer.set_transform_static(transform, 'tf_static')
 
-    def _take_moving(self, message: Any) -> None:
-        for transform in message.transforms:
-            self._buffer.set_transform(transform, 'tf')
+    def _take_moving(self, stamp_ns: int) -> None:
+        if self._moving is None:
+            return
+        for message in self._moving.around(stamp_ns):
+            for transform in message.transforms:
+                self._buffer.set_transform(transform, 'tf')
+
+    def _deserialize(self, raw: bytes) -> Any:
+        return deserialize_message(raw, self._message_type)
 
 
 @dataclass(frozen=True)

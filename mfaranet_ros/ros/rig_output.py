@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 
 from mfaranet_ros.core.config import FusionConfig, PipelineConfig
@@ -22,6 +21,7 @@ from mfaranet_ros.pipeline import encode
 from mfaranet_ros.pipeline.messages import OccupancyGrid
 from mfaranet_ros.pipeline.topics import Qos
 from mfaranet_ros.ros.camera_unit import CameraUnit
+from mfaranet_ros.ros.compatibility import PublisherEventCallbacks
 from mfaranet_ros.ros.conversions import message_class, to_message
 from mfaranet_ros.ros.ego_motion import EgoMotionInput, make_ego_motion
 from mfaranet_ros.ros.outputs import qos_profile

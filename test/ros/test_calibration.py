@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the ground lies: TF where tf2_ros is installed, and no tables computed twice."""
 
+import contextlib
+import struct
 import sys
 import types
 
@@ -17,6 +19,7 @@ from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.geometry import ground_source
 from mfaranet_ros.ros.calibration import make_ground_source
+from mfaranet_ros.ros.moving_transforms import MovingTransforms
 
 GROUND = GroundConfig(resolution=0.5)
 
@@ -52,19 +55,41 @@ class FakeBuffer:
         self.tree.clear()
 
 
+class FakeHandle(contextlib.nullcontext):
+    """The messages that wait in the middleware: what the tests put into `waiting`."""
+
+    waiting: list = []
+
+    def take_message(self, message_type, raw):
+        return (self.waiting.pop(0), {}) if self.waiting else None
+
+
+def serialized(stamp_ns, parent, child, content=b''):
+    """Return the beginning of a TFMessage of one transform in CDR, and what follows it."""
+    stamp = struct.pack('<IiI', 1, stamp_ns // 10**9, stamp_ns % 10**9)
+    names = b''
+    for name in (parent, child):
+        names += b'\0' * (-len(names) % 4)
+        names += struct.pack('<I', len(name) + 1) + name.encode() + b'\0'
+    return b'\0\1\0\0' + stamp + names + content
+
+
 class FakeNode:
     """Notes which topics are subscribed to."""
 
     def __init__(self):
         self.callbacks = {}
 
-    def create_subscription(self, message_type, topic, callback, qos):
+    def create_subscription(
+        self, message_type, topic, callback, qos, *, callback_group=None, raw=False
+    ):
         assert message_type.__name__ == 'TFMessage'
         self.callbacks[topic] = callback
-        return topic
+        assert raw == (topic == '/tf')
+        return types.SimpleNamespace(topic_name=topic, handle=FakeHandle())
 
-    def destroy_subscription(self, topic):
-        del self.callbacks[topic]
+    def destroy_subscription(self, subscription):
+        del self.callbacks[subscription.topic_name]
 
     def resolve_topic_name(self, name):
         return f'/{name}'
@@ -141,7 +166,34 @@ def test_the_pose_is_that_of_the_images_stamp_or_the_newest_where_tf_lags(node, 
     assert FakeBuffer.asked[1:] == [8_000_000_000, 0]
 
 
-def test_tf_is_followed_only_where_tf_static_does_not_join_the_frames(node, tf, camera_info):
+def around(node, stamp_ns, moving=None):
+    """Return which messages are deserialized for a stamp."""
+    moving = moving or MovingTransforms(node, type('TFMessage', (), {}), lambda raw: raw)
+    return moving, list(moving.around(stamp_ns))
+
+
+def test_only_the_transforms_around_a_stamp_are_deserialized(node, monkeypatch):
+    wheel = [serialized(n * 5, 'base_link', 'wheel', b'w') for n in range(200)]
+    odom = [serialized(n * 20 + 3, 'odom', 'base_link', b'o') for n in range(50)]
+    monkeypatch.setattr(FakeHandle, 'waiting', wheel + odom)
+    moving, found = around(node, 501)
+    assert set(found) == {wheel[100], wheel[101], odom[24], odom[25]}
+    assert set(around(node, 508, moving)[1]) == {wheel[102], odom[26]}  # those not known yet
+    monkeypatch.setattr(FakeHandle, 'waiting', [wheel[3], b'broken', b''])
+    moving.clear()
+    assert around(node, 600, moving)[1] == []
+
+
+def test_a_stamp_after_all_transforms_gets_the_newest(node, monkeypatch):
+    monkeypatch.setattr(
+        FakeHandle, 'waiting', [serialized(n, 'odom', 'base_link') for n in (30, 10, 20)]
+    )
+    assert around(node, 99)[1] == [serialized(30, 'odom', 'base_link')]
+
+
+def test_tf_is_followed_only_where_tf_static_does_not_join_the_frames(
+    node, tf, camera_info, monkeypatch
+):
     calibration = make_ground_source(node, 'tf')
     calibration.take_camera_info(camera_info())
     mounted = looking_ahead(1.5)
@@ -154,7 +206,11 @@ def test_tf_is_followed_only_where_tf_static_does_not_join_the_frames(node, tf, 
     for _ in range(10):
         assert calibration.at(frame(), (96, 128), GROUND).projection is None
     assert set(node.callbacks) == {'/tf_static', '/tf'}
-    node.callbacks['/tf'](types.SimpleNamespace(transforms=[mounted]))
+    monkeypatch.setattr(FakeHandle, 'waiting', [serialized(5, 'base_link', 'camera_optical')])
+    monkeypatch.setattr(
+        'mfaranet_ros.ros.calibration.deserialize_message',
+        lambda raw, kind: types.SimpleNamespace(transforms=[mounted]),
+    )
     assert calibration.at(frame(), (96, 128), GROUND).projection is not None
     calibration.close()
     assert node.callbacks == {}
