@@ -10,6 +10,7 @@ from mfaranet_ros.cli import (
     benchmark_drawing,
     benchmark_ground,
     benchmark_network,
+    benchmark_rig,
     benchmark_transport,
 )
 
@@ -18,6 +19,7 @@ BENCHMARKS = {
     'transport': benchmark_transport,
     'ground': benchmark_ground,
     'drawing': benchmark_drawing,
+    'rig': benchmark_rig,
 }
 
 DEFAULT = 'network'
