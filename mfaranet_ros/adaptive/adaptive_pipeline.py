@@ -29,7 +29,7 @@ from mfaranet_ros.core.frame import Frame, Timings
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.worker import Worker
 from mfaranet_ros.monitoring.status import OperatingPointsState
-from mfaranet_ros.pipeline.build import Facts, build_processor
+from mfaranet_ros.pipeline.build import Facts, build_processor, check_confidence
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 logger = logging.getLogger(__name__)
@@ -133,6 +133,11 @@ class AdaptivePipeline:
         """What is running now."""
         with self._lock:
             return self._prepared.points[self._number].facts
+
+    def check(self, config: PipelineConfig) -> None:
+        """Raise ConfigError for settings that the networks in use cannot serve."""
+        for point in self._prepared.points:
+            check_confidence(point.processor.network, config)
 
     @property
     def label_set(self) -> LabelSet:

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.specification_file import is_network_file
 from mfaranet_ros.models import ALL_SCALES, check_scales, get_model_entry, list_models
 
 FORM = (
     '[MODEL[=FILE]:]SCALES[@HEIGHTxWIDTH], as in 1,2,3,4@512x1024, 2, mfaranet_resnet18:2@360x480 '
-    'or eseg_lite_s@360x480'
+    'or eseg_lite_s@360x480, or a network file such as net.yaml or net.onnx@384x640'
 )
 
 ORDER_TOLERANCE = 1.1
@@ -28,6 +29,7 @@ ORDER_TOLERANCE = 1.1
 equal."""
 
 _OPERATING_POINT = re.compile(
+    r'(?:(?P<file>[^@=:]+\.(?:onnx|xml|yaml))(?::(?=\d)|(?=@|$)))?'
     r'(?:(?P<model>[A-Za-z]\w*)(?:=(?P<weights>[^@:]+))?(?::(?=\d)|(?=@|$)))?'
     r'(?P<scales>\d{1,4}(?:,\d{1,4})*)?'
     r'(?:@(?P<height>\d{1,6})x(?P<width>\d{1,6}))?'
@@ -41,7 +43,7 @@ class OperatingPoint:
     scales: the kept ones, ascending; None: all that the network has.
     size: height and width of the network input in px, a 0 as in input.height and input.width;
         None: those of the config.
-    model: name of the network; empty: that of the config.
+    model: name of the network, or a network file; empty: that of the config.
     weights: file of that network's weights; empty: those that are shipped for it.
     """
 
@@ -58,6 +60,9 @@ class OperatingPoint:
         """
         model, size = config.model, (config.input.height, config.input.width)
         scales: tuple[int, ...] | None = tuple(sorted(model.scales))
+        for file in filter(is_network_file, (model.name, model.weights)):
+            kept = None if scales == ALL_SCALES else scales
+            return cls(kept, size if any(size) else None, file)
         other = base is not None and (
             model.name != base.model.name or model.weights not in ('', base.model.weights)
         )
@@ -99,7 +104,7 @@ def parse_operating_point(text: str) -> OperatingPoint:
     Raises ConfigError for a text of another form, an unknown network or unknown scales.
     """
     found = _OPERATING_POINT.fullmatch(text.replace(' ', ''))
-    if found is None or not (found['model'] or found['scales']):
+    if found is None or not (found['file'] or found['model'] or found['scales']):
         raise ConfigError(f'unknown operating point {text!r}: write {FORM}')
     scales = None
     try:
@@ -110,7 +115,8 @@ def parse_operating_point(text: str) -> OperatingPoint:
     except ConfigError as error:
         raise ConfigError(f'unknown operating point {text!r}: {error}') from error
     size = (int(found['height']), int(found['width'])) if found['height'] else None
-    return OperatingPoint(scales, size, found['model'] or '', found['weights'] or '')
+    model = found['file'] or found['model'] or ''
+    return OperatingPoint(scales, size, model, found['weights'] or '')
 
 
 def operating_points_of(config: PipelineConfig) -> tuple[OperatingPoint, ...]:

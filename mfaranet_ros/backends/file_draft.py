@@ -22,7 +22,7 @@ from mfaranet_ros.core.labels import (
     get_label_set,
     list_label_sets,
 )
-from mfaranet_ros.core.specification import KEEP, Head, InputForm, Specification
+from mfaranet_ros.core.specification import KEEP, Head, InputForm, Size, Specification
 from mfaranet_ros.core.specification_file import class_color, read_specification
 
 PRESETS = Path(__file__).with_name('presets')
@@ -55,11 +55,13 @@ def draft(facts: FileFacts, name: str) -> Draft:
     name: of the network. Raises WeightsError for a file that takes no image or gives no labels.
     """
     form, said = _draft_input(image_input(facts))
-    heads = [head for output in facts.outputs if (head := _draft_head(output)) is not None]
+    found = [(output, _layout(output, form.size)) for output in facts.outputs]
+    found = [(output, layout) for output, layout in found if layout]
+    heads = [_draft_head(output, layout) for output, layout in found]
     if not heads:
         listed = ', '.join(map(str, facts.outputs))
         raise WeightsError(f'outputs: none of {listed} has a value or a class for each pixel')
-    counts = [_ids(output) for output in facts.outputs if _draft_head(output) is not None]
+    counts = [_ids(output, layout) for output, layout in found]
     label_set, outputs = _combine(heads, counts, name)
     said += [f'output {head.name}: {head.kind}, {head.layout}' for head in outputs]
     told = ['labels: the classes, their order and their roles']
@@ -100,27 +102,34 @@ def _draft_input(given: TensorFacts) -> tuple[InputForm, list[str]]:
     return form, [f'input {given.name}: {layout}, {given.type}, {where}']
 
 
-def _layout(output: TensorFacts) -> str:
-    """Return how an output is laid out; empty where it has no value for each pixel."""
+def _layout(output: TensorFacts, size: Size | None) -> str:
+    """Return how an output is laid out; empty where it has no value for each pixel.
+
+    size: of the input, None where it is open.
+    """
     shape = output.shape
-    if len(shape) == 4:
-        last, second = shape[3], shape[1]
-        channels_last = last is not None and (second is None or last < second) and last <= 1024
-        return 'NHWC' if channels_last else 'NCHW'
-    return {3: 'NHW', 2: 'HW'}.get(len(shape), '')
+    if len(shape) != 4:
+        return {3: 'NHW', 2: 'HW'}.get(len(shape), '')
+    if size is not None and None not in shape:
+        _, second, third, last = (length or 0 for length in shape)
+        if _is_part(second, size[0]) and _is_part(third, size[1]):
+            return 'NCHW' if _is_part(third, size[0]) and _is_part(last, size[1]) else 'NHWC'
+        return 'NCHW'
+    last, second = shape[3], shape[1]
+    return 'NHWC' if last is not None and (second is None or last < second) else 'NCHW'
 
 
-def _ids(output: TensorFacts) -> int:
+def _is_part(length: int, side: int) -> bool:
+    return length > 0 and side // length >= 1 and side % length == 0
+
+
+def _ids(output: TensorFacts, layout: str) -> int:
     """Return how many ids an output tells apart, 0 where that is open."""
-    layout = _layout(output)
     channels = output.shape[layout.index('C')] if 'C' in layout else 1
     return 2 if channels == 1 else channels or 0
 
 
-def _draft_head(output: TensorFacts) -> Head | None:
-    layout = _layout(output)
-    if not layout:
-        return None
+def _draft_head(output: TensorFacts, layout: str) -> Head:
     if output.made_by in ('ArgMax', 'TopK') or not output.type.startswith('float'):
         return Head(output.name, 'labels', layout)
     kind = 'probabilities' if output.made_by in ('Softmax', 'SoftMax', 'Sigmoid') else 'logits'

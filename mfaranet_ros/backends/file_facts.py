@@ -29,6 +29,9 @@ _MAX_ELEMENTS = 2**31
 """Nodes of a graph, and values of a tensor; networks for images have far fewer."""
 
 
+_UNCHANGING = ('Identity', 'Transpose', 'Squeeze', 'Cast', 'Reshape')
+"""Operators that change the order of values or their type, not what they are."""
+
 _WIDTHS = {
     'FLOAT': 4, 'UINT8': 1, 'INT8': 1, 'UINT16': 2, 'INT16': 2, 'INT32': 4, 'INT64': 8, 'BOOL': 1,
     'FLOAT16': 2, 'DOUBLE': 8, 'UINT32': 4, 'UINT64': 8, 'BFLOAT16': 2,
@@ -141,8 +144,10 @@ def _read_onnx_facts(path: Path, max_mb: float) -> FileFacts:
     _check_size(path, path.stat().st_size + external, max_mb)
     given = {tensor.name for tensor in graph.initializer}
     inputs = [_tensor_facts(onnx, value) for value in graph.input if value.name not in given]
-    made_by = {name: node.op_type for node in graph.node for name in node.output}
-    outputs = [_tensor_facts(onnx, value, made_by.get(value.name, '')) for value in graph.output]
+    outputs = [
+        _tensor_facts(onnx, value, _made_by(graph, value.name))
+        for value in _with_shapes(onnx, model)
+    ]
     for each in (*inputs, *outputs):
         check_side(path, each)
     opsets = [entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx')]
@@ -156,9 +161,31 @@ def _read_onnx_facts(path: Path, max_mb: float) -> FileFacts:
     )
 
 
+def _with_shapes(onnx: Any, model: Any) -> Any:
+    """Return the outputs of a model, with the shapes that can be inferred where it says none."""
+    if all(value.type.tensor_type.shape.dim for value in model.graph.output):
+        return model.graph.output
+    try:
+        return onnx.shape_inference.infer_shapes(model).graph.output
+    except Exception:  # what it raises has no common base; the run will show the shapes
+        return model.graph.output
+
+
+def _made_by(graph: Any, name: str) -> str:
+    """Return the operator that gives an output, looking through those that change nothing."""
+    nodes = {given: node for node in graph.node for given in node.output}
+    for _ in range(len(nodes)):
+        node = nodes.get(name)
+        if node is None or node.op_type not in _UNCHANGING:
+            break
+        name = node.input[0]
+    return nodes[name].op_type if name in nodes else ''
+
+
 def _import_onnx() -> Any:
     try:
         import onnx
+        import onnx.shape_inference
     except ImportError as error:
         raise ConfigError(
             f'an ONNX file is checked with the package onnx ({error}): pip install onnx'

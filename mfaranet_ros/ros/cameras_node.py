@@ -111,7 +111,7 @@ class CamerasNode(LifecycleNode):
         self._worker: RoundWorker[CameraUnit, Any] | None = None
         self._active = False
         self._node_settings = Parameters(self, NodeConfig())
-        self._settings = Parameters(self, PipelineConfig(), self._take_over, check_change)
+        self._settings = Parameters(self, PipelineConfig(), self._take_over, self._check_change)
         self.cameras = tuple(
             CameraUnit(self, name, settings, self._settings.config)
             for name, settings in self._camera_settings()
@@ -345,6 +345,12 @@ class CamerasNode(LifecycleNode):
             camera.fail(error)
 
     # -- around the frames ------------------------------------------------------------------
+
+    def _check_change(self, old: PipelineConfig, new: PipelineConfig) -> None:
+        """Raise ConfigError for a change that cannot be built or that the network cannot serve."""
+        check_change(old, new)
+        if self._pipeline is not None:
+            self._pipeline.check(new)
 
     def _take_over(self, config: PipelineConfig) -> None:
         """Use changed settings from the next frame on."""
