@@ -3,6 +3,7 @@
 """Many bags on a cluster: the figures of one process, and a lost bag is only that."""
 
 import json
+import re
 from collections import deque
 from types import SimpleNamespace
 
@@ -206,3 +207,21 @@ def test_arguments_that_do_not_go_together(bags, evaluate, given, text, tmp_path
     code, printed, _ = evaluate('--bag', bags[0], *given, json_to=tmp_path / 'a.json')
     assert code
     assert text in printed.err
+
+
+def test_the_page_has_a_row_per_bag_the_worst_first_and_sorts_without_a_server(
+    bags, on_cluster, tmp_path
+):
+    corrupt = tmp_path / 'corrupt.mcap'
+    corrupt.write_bytes(b'\x89MCAP0\r\n' + bytes(100))
+    given = ('--bag', *bags, corrupt, *GROUND_TRUTH, '--out', tmp_path / 'out')
+    on_cluster(*given, json_to=tmp_path / 'a.json')
+    page = (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
+    table = page.partition('Each bag')[2].partition('</table>')[0]
+    assert '<table class="sortable">' in table
+    names = re.findall(r'<tr><td>(\w+)</td>', table)
+    assert names[0] == 'corrupt'
+    assert sorted(names[1:]) == ['a', 'b', 'c', 'd']
+    assert 'corrupt is not evaluated: ' in table
+    assert page.count('<script>') == 1
+    assert 'src=' not in page.partition('<script>')[2].partition('</script>')[0]

@@ -64,7 +64,8 @@ def written(street, tmp_path_factory):
 def test_page_is_sound_and_loads_nothing(written):
     page = Page(written[0])
     assert {'svg', 'table', 'img', 'h1', 'figure'} <= set(page.tags)
-    assert not {'script', 'link', 'iframe', 'object'} & set(page.tags)
+    assert page.tags.count('script') == 1  # it sorts a table
+    assert not {'link', 'iframe', 'object'} & set(page.tags)
     for name, value in page.attributes:
         if name in ('src', 'href', 'xlink:href', 'action'):
             assert value.startswith(('data:image/jpeg;base64,', '#'))

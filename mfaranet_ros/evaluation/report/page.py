@@ -236,8 +236,9 @@ def _drivable(matrix: ConfusionMatrix, part: Part) -> tuple[str, str, str]:
 
 
 def _part_table(about: About, results: Results) -> Table:
+    """Return a row per bag: first those that are not evaluated, then the worst."""
     rows = []
-    for part in results.parts:
+    for part in sorted(results.parts, key=_badness):
         matrix, times = part.counts.matrix(), part.spreads.get(PROCESSING)
         rows.append(
             Row(
@@ -250,14 +251,25 @@ def _part_table(about: About, results: Results) -> Table:
                     f'{times.p50:.1f}' if times else '-',
                     f'{times.p99:.1f}' if times else '-',
                     str(part.over(about.budget_ms)),
+                    '; '.join(one.truncated for one in part.summaries),
                 )
             )
         )
     head = (
         'bag', 'frames', 'mean IoU', 'drivable IoU', 'precision', 'recall', 'flicker', 'p50 ms',
-        'p99 ms', 'over budget',
+        'p99 ms', 'over budget', 'problem',
     )  # fmt: skip
-    return Table('Each bag', head, tuple(rows))
+    return Table('Each bag', head, tuple(rows), kind='sortable')
+
+
+def _badness(part: Part) -> tuple[bool, float, float]:
+    """Return by what bags are ordered, the worst first."""
+    mean_iou, flicker_share = part.counts.matrix().mean_iou(), part.flicker.all
+    return (
+        bool(part.frames),
+        2.0 if math.isnan(mean_iou) else mean_iou,
+        0.0 if math.isnan(flicker_share) else -flicker_share,
+    )
 
 
 def _distance_table(part: Part) -> Table:
