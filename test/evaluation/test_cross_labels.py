@@ -141,5 +141,5 @@ def test_a_network_that_fails_names_the_image(make_pairs):
         raise InferenceError('out of memory')
 
     labels = bring_together(CAMVID, CAMVID)
-    with pytest.raises(InferenceError, match=r'0.png: out of memory'):
+    with pytest.raises(InferenceError, match=r'images, 0: out of memory'):
         score_across(fail, make_pairs([[0]]), labels)

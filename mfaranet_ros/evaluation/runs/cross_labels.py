@@ -15,15 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.core.errors import ConfigError, InferenceError
-from mfaranet_ros.core.frame import UNLABELED, Frame
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import UNLABELED, Drivable, Frame, Result, Timings
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.data.images import Layout, Pairs, read_frame
+from mfaranet_ros.data.images import Layout, Pairs
 from mfaranet_ros.data.label_table import LabelCodes, LabelTable, identity_table
 from mfaranet_ros.data.labels import GroundTruthReader, LabelReader
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.evaluation.metrics.counts import CONFIDENCES, Ints
 from mfaranet_ros.evaluation.metrics.measures import Reliability, reliability
+from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
+from mfaranet_ros.evaluation.runs.sources import FolderSource, Sample, Selection
 
 Labels = NDArray[np.uint8]
 
@@ -157,16 +159,17 @@ def score_across(
     classes = len(labels.codes.label_set)
     matrix = ConfusionMatrix(classes, labels.codes.sets)
     calibration = np.zeros((CONFIDENCES, 2), np.int64)
-    for pair in pairs.pairs:
-        frame = read_frame(pair.image)
-        if pair.ground_truth is None:
-            raise ConfigError(f'{pair.image} has no ground truth to compare with')
-        truth = labels.reader(pair.ground_truth, frame.size)
-        try:
-            found, confidence = predict(frame)
-        except InferenceError as error:
-            raise InferenceError(f'{pair.image}: {error}') from error
+
+    def run(sample: Sample) -> Result:
+        found, confidence = predict(sample.frame)
         predicted = labels.predicted[found]
+        return Result(sample.frame, predicted, confidence, Drivable(), Timings())
+
+    def take(outcome: Outcome) -> None:
+        predicted, confidence = outcome.result.labels, outcome.result.confidence
+        truth = outcome.sample.ground_truth
+        if truth is None:
+            raise ConfigError(f'{outcome.sample.file} has no ground truth to compare with')
         matrix.update(predicted, truth)
         if confidence is not None:
             certain = truth < classes
@@ -174,4 +177,8 @@ def score_across(
             for column, chosen in enumerate((certain, right)):
                 calibration[:, column] += np.bincount(confidence[chosen], minlength=CONFIDENCES)
         on_image()
+
+    source = FolderSource('images', pairs, labels.reader, Selection())
+    for _ in run_source(source, Scorer(run, classes), on_outcome=take):
+        pass
     return CrossScores(labels, len(pairs.pairs), matrix, calibration)

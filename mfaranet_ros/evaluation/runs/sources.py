@@ -20,7 +20,7 @@ from mfaranet_ros.core.files import printable
 from mfaranet_ros.core.frame import Frame, GroundGrid, MessageLike
 from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.data.images import Pair, Pairs, decode_bytes, read_bytes
-from mfaranet_ros.data.labels import GroundTruthReader
+from mfaranet_ros.data.labels import LabelReader
 from mfaranet_ros.evaluation.metrics.counts import Labels
 from mfaranet_ros.geometry.ground_source import Ground, GroundSource
 
@@ -145,7 +145,7 @@ class FolderSource:
         self,
         name: str,
         pairs: Pairs,
-        read_ground_truth: GroundTruthReader,
+        read_ground_truth: LabelReader,
         selection: Selection,
         camera_info: MessageLike | None = None,
         ground: GroundConfig | None = None,
