@@ -177,6 +177,33 @@ class GroundConfig:
         0.0, 'camera body turned about z, positive is left', unit='rad', low=-6.3, high=6.3,
         live=True,
     )  # fmt: skip
+    attitude: str = setting(
+        'off',
+        'tilt of the vehicle against the road, from `imu`, `odom` and the edges of the road: off, '
+        'warn (estimate and report), correct (also move the ground, cut it where it is uncertain)',
+        choices=('off', 'warn', 'correct'),
+    )
+    max_error: float = setting(
+        0.5, 'error of a range that 95 % stay below; beyond, cells are unseen with '
+        'ground.attitude = correct', unit='m', low=0.01, high=100.0, live=True,
+    )  # fmt: skip
+    pitch_std_deg: float = setting(
+        1.0, 'standard deviation of the pitch of the body while nothing observes it', unit='deg',
+        low=0.01, high=20.0,
+    )  # fmt: skip
+    roll_std_deg: float = setting(
+        0.2, 'standard deviation of the roll of the body while nothing observes it', unit='deg',
+        low=0.01, high=20.0,
+    )  # fmt: skip
+    imu_roll: float = setting(
+        0.0, 'IMU rolled about x of the base frame', unit='rad', low=-6.3, high=6.3
+    )
+    imu_pitch: float = setting(
+        0.0, 'IMU pitched about y, positive is down', unit='rad', low=-6.3, high=6.3
+    )
+    imu_yaw: float = setting(
+        0.0, 'IMU turned about z, positive is left', unit='rad', low=-6.3, high=6.3
+    )
     x_min: float = setting(0.0, 'rear edge of the grid', unit='m', low=-1000.0, high=1000.0)
     x_max: float = setting(40.0, 'front edge of the grid', unit='m', low=-1000.0, high=1000.0)
     y_min: float = setting(-10.0, 'right edge of the grid', unit='m', low=-1000.0, high=1000.0)

@@ -149,6 +149,8 @@ class Drivable:
     cloud_m: float32 (H, W, 3), x, y and z of the ground that each pixel sees, or of the foot of
         what stands there; NaN where that is not known.
     problem: why metric outputs that were asked for are None; empty if they are not.
+    metric_range_m: how far ahead metres are good, None where the tilt is not estimated;
+        range_reason: why. mount_problem: a constant tilt of the camera that was found, or empty.
     """
 
     mask: NDArray[np.uint8] | None = None
@@ -160,6 +162,9 @@ class Drivable:
     evidence: GroundEvidence | None = None
     cloud_m: NDArray[np.float32] | None = None
     problem: str = ''
+    metric_range_m: float | None = None
+    range_reason: str = ''
+    mount_problem: str = ''
 
 
 @dataclass(frozen=True)

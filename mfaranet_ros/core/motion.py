@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 Vector = tuple[float, float, float]
@@ -21,6 +22,19 @@ class ImuSample:
     angular_velocity: Vector
     linear_acceleration: Vector
 
+    def turned(self, roll: float, pitch: float, yaw: float) -> ImuSample:
+        """Return the sample in the frame in which that of the IMU has these angles in radians.
+
+        They are about the fixed axes x, y, z in that order (REP-103).
+        """
+        if not (roll or pitch or yaw):
+            return self
+        return ImuSample(
+            self.stamp_ns,
+            _turned(self.angular_velocity, roll, pitch, yaw),
+            _turned(self.linear_acceleration, roll, pitch, yaw),
+        )
+
 
 @dataclass(frozen=True)
 class OdometrySample:
@@ -33,3 +47,13 @@ class OdometrySample:
     stamp_ns: int
     speed_mps: float
     yaw_rate_radps: float
+
+
+def _turned(vector: Vector, roll: float, pitch: float, yaw: float) -> Vector:
+    x, y, z = vector
+    sine, cosine = math.sin(roll), math.cos(roll)
+    y, z = y * cosine - z * sine, y * sine + z * cosine
+    sine, cosine = math.sin(pitch), math.cos(pitch)
+    x, z = x * cosine + z * sine, z * cosine - x * sine
+    sine, cosine = math.sin(yaw), math.cos(yaw)
+    return x * cosine - y * sine, x * sine + y * cosine, z

@@ -75,19 +75,11 @@ class _State:
     lively: float
 
 
-@dataclass(frozen=True)
-class Offset:
-    """The constant pitch of the mounting against its calibration, in radians."""
-
-    pitch_rad: float
-    std_rad: float
-
-
 class AttitudeFilter:
     """Answers the attitude at the stamp of a frame; may be fed from other threads."""
 
     def __init__(self, tuning: Tuning | None = None) -> None:
-        self._tuning = tuning or Tuning()
+        self.tuning = tuning or Tuning()
         self._lock = threading.Lock()
         self.imu = ImuBuffer()
         self.odometry = SpeedBuffer()
@@ -118,11 +110,11 @@ class AttitudeFilter:
             self.odometry.clear()
             self._begin()
 
-    def at(self, stamp_ns: int, seen: PitchSeen | None) -> tuple[Attitude, Offset]:
-        """Return attitude and offset at the stamp of a frame; seen: what its image shows.
+    def at(self, stamp_ns: int, seen: PitchSeen | None) -> Attitude:
+        """Return the attitude at the stamp of a frame; seen: what its image shows.
 
         Frames of several cameras may come in any order; measurements that came late are put in
-        their place. The attitude contains the offset.
+        their place. The attitude contains the constant offset of the mounting.
         """
         with self._lock:
             self._go_back(stamp_ns)
@@ -167,7 +159,7 @@ class AttitudeFilter:
         self._seen = {stamp: seen for stamp, seen in self._seen.items() if stamp > first}
 
     def _first(self, stamp_ns: int) -> _State:
-        tuning = self._tuning
+        tuning = self.tuning
         spread = np.array((
             tuning.pitch_std, tuning.roll_std, tuning.gyro_std, tuning.gyro_std,
             tuning.offset_std, tuning.felt_std, tuning.felt_std,
@@ -191,7 +183,7 @@ class AttitudeFilter:
             self._feel(mean, covariance, span.force_mps2, speed, float(yaw_rate))
             if speed is not None:
                 used.append('odometry')
-        tuning = self._tuning
+        tuning = self.tuning
         lively = max(state.lively * math.exp(-dt_s / tuning.calm_s), tuning.calm_std)
         seen = self._seen.get(stamp_ns)
         if seen is not None:
@@ -209,7 +201,7 @@ class AttitudeFilter:
     def _predict(
         self, state: _State, dt_s: float, covered_s: float, turned: Floats
     ) -> tuple[Floats, Floats]:
-        tuning, mean = self._tuning, state.mean.copy()
+        tuning, mean = self.tuning, state.mean.copy()
         blind_s = dt_s - covered_s
         kept = math.exp(-covered_s / tuning.rest_s - blind_s / tuning.body_s)
         move = np.eye(STATES)
@@ -244,19 +236,19 @@ class AttitudeFilter:
         yaw_rate: float,
     ) -> None:
         """Use what the accelerometers feel, less the acceleration that odometry knows of."""
-        tuning = self._tuning
+        tuning = self.tuning
         ahead, aside = (0.0, 0.0) if speed is None else (speed[1], speed[0] * yaw_rate)
         for value, angle, felt, noise in (
             ((ahead - force[0]) / GRAVITY_MPS2, PITCH, FELT_PITCH, tuning.felt_pitch_noise),
             ((force[1] - aside) / GRAVITY_MPS2, ROLL, FELT_ROLL, tuning.felt_roll_noise),
         ):
-            noise = tuning.blind_noise if speed is None else noise
-            _correct(mean, covariance, _row(angle, felt), float(value), noise)
+            std = tuning.blind_noise if speed is None else noise
+            _correct(mean, covariance, _row(angle, felt), float(value), std)
 
-    def _answer(self, state: _State, used: str) -> tuple[Attitude, Offset]:
+    def _answer(self, state: _State, used: str) -> Attitude:
         row = _row(PITCH, OFFSET)
         variance = float(row @ state.covariance @ row)
-        attitude = Attitude(
+        return Attitude(
             float(state.mean[ROLL]),
             float(row @ state.mean),
             math.sqrt(max(float(state.covariance[ROLL, ROLL]), 0.0)),
@@ -264,8 +256,6 @@ class AttitudeFilter:
             state.stamp_ns,
             used or 'none',
         )
-        spread = math.sqrt(max(float(state.covariance[OFFSET, OFFSET]), 0.0))
-        return attitude, Offset(float(state.mean[OFFSET]), spread)
 
 
 def _row(*states: int) -> Floats:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from mfaranet_ros.core.config import GroundConfig
 from mfaranet_ros.core.errors import CalibrationError, ConfigError
 from mfaranet_ros.core.frame import Frame, MessageLike
+from mfaranet_ros.geometry.attitude import Attitude
 from mfaranet_ros.geometry.camera import read_camera_info
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.mounting import MountingPose
@@ -71,10 +72,18 @@ def _pose_of(config: GroundConfig) -> MountingPose:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """The ground under one frame: a projection, or None and the problem in one line."""
+    """The ground under one frame: a projection, or None and the problem in one line.
+
+    attitude: the tilt that was estimated, None where none is. metric_range_m, range_reason: how
+    far ahead metres are good, and why. mount_problem: a constant tilt of the camera, or empty.
+    """
 
     projection: GroundProjection | None
     problem: str = ''
+    attitude: Attitude | None = None
+    metric_range_m: float | None = None
+    range_reason: str = ''
+    mount_problem: str = ''
 
 
 class GroundLookup(Protocol):

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Recent samples of an IMU and of odometry, in the order of their stamps, and whether to trust them.
+"""Recent samples of an IMU and of odometry in the order of their stamps, and whether to use them.
 
 Samples may arrive late and out of order. What cannot be is left out with the reason: values that
 are not finite, a sensor that stands still bit by bit, gravity from the wrong side, another clock.

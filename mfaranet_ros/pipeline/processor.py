@@ -28,6 +28,7 @@ from mfaranet_ros.core.frame import (
 )
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Laps
+from mfaranet_ros.geometry.attitude_source import AttitudeLookup
 from mfaranet_ros.geometry.ground_source import Ground, GroundLookup
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.drivable import find_drivable
@@ -45,6 +46,7 @@ class FrameProcessor:
     label: the operating point, as diagnostics and reports name it.
     ground: finds the ground under a frame; without it the metric outputs are None.
     now_ns: the clock by which frames are too old; without it no frame is.
+    attitude: tilts the ground as the vehicle is tilted; without it the mounting is rigid.
     """
 
     network: Network
@@ -55,6 +57,7 @@ class FrameProcessor:
     label: str = ''
     ground: GroundLookup | None = None
     now_ns: Callable[[], int] | None = None
+    attitude: AttitudeLookup | None = None
 
     def __call__(self, image: MessageLike | Frame, wanted: Iterable[Output] = MASK) -> Result:
         """Segment one image: a ROS-like message, or a frame that is decoded already.
@@ -105,6 +108,10 @@ class FrameProcessor:
             with_confidence=with_confidence and self.network.has_confidence,
         )
         postprocess_ms = lap()
+        if self.attitude is not None and ground.projection is not None:
+            ground = self.attitude.level(
+                ground, frame, labels, self.label_set.roles, config.ground
+            )
         drivable, parts = find_drivable(
             labels, confidence, self.label_set.roles, config.drivable, wanted, ground.projection
         )
@@ -119,7 +126,13 @@ class FrameProcessor:
             points_ms=parts.points_ms,
         )
         self._check_age(frame, timings)
-        drivable = dataclasses.replace(drivable, problem=ground.problem)
+        drivable = dataclasses.replace(
+            drivable,
+            problem=ground.problem,
+            metric_range_m=ground.metric_range_m,
+            range_reason=ground.range_reason,
+            mount_problem=ground.mount_problem,
+        )
         return Result(frame, labels, confidence, drivable, timings)
 
     def _check_age(self, frame: Frame, timings: Timings) -> None:

@@ -18,9 +18,10 @@ from rclpy.node import Node
 
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import DecodeError, InferenceError, StaleFrame
-from mfaranet_ros.core.frame import Frame, Output, Result
+from mfaranet_ros.core.frame import Drivable, Frame, Output, Result
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Laps
+from mfaranet_ros.geometry.attitude_source import AttitudeSource
 from mfaranet_ros.geometry.ground_source import GroundSource
 from mfaranet_ros.monitoring import status
 from mfaranet_ros.monitoring.health import look_at
@@ -34,6 +35,7 @@ from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.camera_settings import CameraSettings
 from mfaranet_ros.ros.compatibility import lost_images_advice
+from mfaranet_ros.ros.motion_input import MotionInput
 from mfaranet_ros.ros.outputs import Outputs
 from mfaranet_ros.ros.parameters import NodeConfig
 
@@ -61,6 +63,9 @@ class CameraUnit:
         self.monitor = Monitor(config.latency, config.diagnostics, lost_images_advice())
         self.ground: GroundSource | None = None
         self.outputs: Outputs | None = None
+        self.attitude: AttitudeSource | None = None
+        self._motion: MotionInput | None = None
+        self._range: Facts = ()
         self._node = node
         self._prefix = f'{name}/' if name else ''
         self._input: CameraInput | None = None
@@ -72,6 +77,10 @@ class CameraUnit:
         """Create the publishers and the lookup of the ground."""
         self.ground = make_ground_source(self._node, config.ground.extrinsics, self._prefix)
         self.outputs = Outputs(self._node, node_config, self._prefix)
+        if config.ground.attitude != 'off':
+            self.attitude = AttitudeSource()
+            self.attitude.configure(config.ground)
+            self._motion = MotionInput(self._node, self.attitude, config.ground)
 
     def publish_labels(self, label_set: LabelSet, style: Style) -> None:
         """Publish what the values of the mask mean."""
@@ -107,10 +116,12 @@ class CameraUnit:
 
     def release(self) -> None:
         """Free what `configure` made, in mirror order."""
-        for part in (self.outputs, self.ground):
+        for part in (self._motion, self.outputs, self.ground):
             if part is not None:
                 part.close()
-        self.outputs = self.ground = None
+        self.outputs = self.ground = self.attitude = self._motion = None
+        self._range = ()
+        self.monitor.set_condition('input', 'mount', None)
 
     # -- one frame ---------------------------------------------------------------------------
 
@@ -126,9 +137,10 @@ class CameraUnit:
     def job(self, processor: FrameProcessor, message: Any, wanted: frozenset[Output]) -> Job:
         """Return an image with the ground and the settings of this camera."""
         config = self.settings.applied_to(processor.config)
-        return Job(
-            dataclasses.replace(processor, ground=self.ground, config=config), message, wanted
+        processor = dataclasses.replace(
+            processor, ground=self.ground, attitude=self.attitude, config=config
         )
+        return Job(processor, message, wanted)
 
     def look_at(self, frame: Frame) -> None:
         """Record what an image looks like."""
@@ -145,7 +157,20 @@ class CameraUnit:
         self.monitor.frame_processed(frame, now_ns, time.monotonic_ns())
         self.monitor.set_condition('model', 'inference', None)
         self.monitor.set_condition('input', 'calibration', condition)
+        self._report_range(result.drivable)
         outputs.publish_times(frame, (now_ns - frame.stamp_ns) / 1e6)
+
+    def _report_range(self, drivable: Drivable) -> None:
+        """Keep how far metres are good, and warn of a camera that sits otherwise than said."""
+        if drivable.metric_range_m is None:
+            return
+        self._range = (
+            ('metric_range_m', f'{drivable.metric_range_m:.1f}'),
+            ('metric_range_reason', drivable.range_reason),
+        )
+        problem = drivable.mount_problem
+        condition = Condition(Level.WARN, problem) if problem else None
+        self.monitor.set_condition('input', 'mount', condition)
 
     def drop(self, reason: str, text: str = '') -> None:
         """Count an image without a result."""
@@ -186,6 +211,8 @@ class CameraUnit:
         self.monitor.clock_jumped(now_ns, is_back)
         if self.ground is not None:
             self.ground.clear()
+        if self.attitude is not None:
+            self.attitude.clear()
 
     def statuses(
         self, config: PipelineConfig, facts: Facts, points: OperatingPointsState | None
@@ -208,7 +235,7 @@ class CameraUnit:
             self._report_misfits('output', Level.WARN, self.outputs.unserved())
             topics = self.outputs.offered()
         if self.ground is not None:
-            facts = (*facts, ('extrinsics', self.ground.poses.name), *memory_facts())
+            facts = (*facts, ('extrinsics', self.ground.poses.name), *self._range, *memory_facts())
         snapshot = self.monitor.snapshot(self._now_ns())
         found = status.statuses(
             snapshot, config.latency, config.diagnostics, facts, points, topics
