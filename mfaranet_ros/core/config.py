@@ -178,10 +178,10 @@ class GroundConfig:
         live=True,
     )  # fmt: skip
     attitude: str = setting(
-        'off',
-        'tilt of the vehicle against the road, from `imu`, `odom` and the edges of the road: off, '
-        'warn (estimate and report), correct (also move the ground, cut it where it is uncertain)',
-        choices=('off', 'warn', 'correct'),
+        'none',
+        'tilt of the vehicle from `imu`, `odom` and the edges of the road: none, warn (estimate '
+        'and report), correct (also move the ground, and cut it where it is uncertain)',
+        choices=('none', 'warn', 'correct'),
     )
     max_error: float = setting(
         0.5, 'error of a range that 95 % stay below; beyond, cells are unseen with '

@@ -50,7 +50,7 @@ class AttitudeLookup(Protocol):
 class AttitudeSource:
     """Estimates the tilt from IMU, odometry and the road's edges, for `ground.attitude`.
 
-    `off` changes nothing; `warn` estimates and reports; `correct` also moves the ground and
+    `none` changes nothing; `warn` estimates and reports; `correct` also moves the ground and
     leaves unseen what the tilt's certainty does not support.
     """
 
@@ -79,7 +79,7 @@ class AttitudeSource:
     ) -> Ground:
         """Return the ground at the tilt of this frame, with how far it is known and why."""
         projection = ground.projection
-        if config.attitude == 'off' or projection is None:
+        if config.attitude == 'none' or projection is None:
             return ground
         pose = projection.image_pose
         seen = see_pitch(labels, roles, projection.camera, pose)

@@ -77,7 +77,7 @@ class CameraUnit:
         """Create the publishers and the lookup of the ground."""
         self.ground = make_ground_source(self._node, config.ground.extrinsics, self._prefix)
         self.outputs = Outputs(self._node, node_config, self._prefix)
-        if config.ground.attitude != 'off':
+        if config.ground.attitude != 'none':
             self.attitude = AttitudeSource()
             self.attitude.configure(config.ground)
             self._motion = MotionInput(self._node, self.attitude, config.ground)

@@ -195,5 +195,5 @@ def test_a_level_drive_changes_nothing_and_warns_of_nothing():
     grounds = level(SyntheticScene(0, camera=resized(360, 480)), 'correct', 60)
     assert not any(ground.mount_problem for ground in grounds)
     assert not grounds[-1].projection.is_resampled
-    off = level(SyntheticScene(0, camera=resized(360, 480)), 'off', 1)[0]
+    off = level(SyntheticScene(0, camera=resized(360, 480)), 'none', 1)[0]
     assert off.attitude is None

@@ -31,11 +31,14 @@ from mfaranet_ros.evaluation.runs.sources import (
     Sample,
     Selection,
 )
+from mfaranet_ros.geometry.attitude_source import AttitudeSource
 from mfaranet_ros.geometry.ground_source import Ground, GroundSource, ParameterPoses
 from mfaranet_ros.geometry.mounting import MountingPose
 from mfaranet_ros.pipeline.decode import decode
+from mfaranet_ros.pipeline.decode_motion import imu_sample, odometry_sample
 
 OCCUPANCY_GRID = 'nav_msgs/msg/OccupancyGrid'
+IMU, ODOMETRY = 'sensor_msgs/msg/Imu', 'nav_msgs/msg/Odometry'
 POLYGON = 'geometry_msgs/msg/PolygonStamped'
 
 
@@ -99,6 +102,7 @@ class BagSource:
                 self.bag, self.camera, ground_truths, tolerance_ns=round(choice.tolerance_ms * 1e6)
             )
             self._ground = GroundSource(BagPoses(self.bag, self._note))
+            self._motion = BagMotion(self.bag, ground) if ground.attitude != 'none' else None
             self._stack = stack.pop_all()
         self.frames = selection.count(self.camera.image.count)
 
@@ -153,7 +157,8 @@ class BagSource:
         metric = MetricGroundTruth(_grid(grid), boundary_m) if grid else None
         times = ReadTimes(read_ms, decode_ms, lap())
         ground = self._ground_of(shot, frame)
-        return Sample(frame, ground_truth, ground, metric, times)
+        attitude = None if self._motion is None else self._motion.until(shot.image.time_ns)
+        return Sample(frame, ground_truth, ground, metric, times, attitude=attitude)
 
     def _ground_of(self, shot: Shot, frame: Frame) -> Ground:
         if shot.camera_info is None:
@@ -177,6 +182,32 @@ class BagSource:
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
+
+
+class BagMotion:
+    """The tilt of the vehicle from the IMU and the odometry of a bag, fed as the node is."""
+
+    def __init__(self, bag: Bag, config: GroundConfig) -> None:
+        self._config = config
+        self._source = AttitudeSource()
+        self._source.configure(config)
+        topics = [topic.name for topic in bag.topics.values() if topic.type in (IMU, ODOMETRY)]
+        self._messages = iter(bag.messages(topics)) if topics else iter(())
+        self._next = next(self._messages, None)
+
+    def until(self, time_ns: int) -> AttitudeSource:
+        """Return the estimate with what was logged up to a time."""
+        config, found = self._config, self._next
+        while found is not None and found.time_ns <= time_ns:
+            if found.topic.type == IMU:
+                sample = imu_sample(found.message)
+                turned = sample.turned(config.imu_roll, config.imu_pitch, config.imu_yaw)
+                self._source.filter.add_imu(turned)
+            else:
+                self._source.filter.add_odometry(odometry_sample(found.message))
+            found = next(self._messages, None)
+        self._next = found
+        return self._source
 
 
 class BagPoses:

@@ -104,7 +104,8 @@ class _ProcessorScorer(Scorer):
             return Result(sample.frame, labels, None, Drivable(), Timings(inference_ms=lap()))
         wanted = self._wanted if sample.metric is None else self._wanted | SCORED_IN_METRES
         ground = FixedGround(sample.ground.projection)
-        return replace(self._pipeline, ground=ground)(sample.frame, wanted)
+        processor = replace(self._pipeline, ground=ground, attitude=sample.attitude)
+        return processor(sample.frame, wanted)
 
 
 def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:

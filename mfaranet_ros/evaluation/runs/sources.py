@@ -22,6 +22,7 @@ from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.data.images import Pair, Pairs, decode_bytes, read_bytes
 from mfaranet_ros.data.labels import LabelReader
 from mfaranet_ros.evaluation.metrics.counts import Labels
+from mfaranet_ros.geometry.attitude_source import AttitudeLookup
 from mfaranet_ros.geometry.ground_source import Ground, GroundSource
 
 
@@ -55,6 +56,7 @@ class Sample:
     ground: under the image, at its size; without a projection where the camera is not calibrated.
     times: of reading and decoding.
     file: the place of the file that it is of in its folder, without suffix; empty in a bag.
+    attitude: estimates the tilt of the vehicle at the frame, None where it is taken for level.
     """
 
     frame: Frame
@@ -63,6 +65,7 @@ class Sample:
     metric: MetricGroundTruth | None = None
     times: ReadTimes = ReadTimes()
     file: str = ''
+    attitude: AttitudeLookup | None = None
 
 
 @dataclass(frozen=True, eq=False)
