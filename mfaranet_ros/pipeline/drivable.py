@@ -293,7 +293,8 @@ class _View:
         far = 4.0 * ground.layout.farthest_m(ground.origin_m)
         at = seen.ray[standing] * far + seen.range_m[standing] + seen.height_m[standing]
         foot = np.searchsorted(feet.ray * far + feet.range_m, at, side='right') - 1
-        known = (foot >= 0) & (feet.ray[np.maximum(foot, 0)] == seen.ray[standing])
+        known = foot >= 0  # none where there is no foot at all, such as beyond a near limit
+        known[known] = feet.ray[foot[known]] == seen.ray[standing[known]]
         xy_m[standing[known]] = feet.xy_m[foot[known]]
         pixel = np.flatnonzero(np.isfinite(xy_m[:, 0]))
         pixel = pixel[ground.within_limit(xy_m[pixel])]

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from mfaranet_ros.benchmark.ground import camera_model, compare, extent_of, mounting_pose
+from mfaranet_ros.benchmark.ground import camera_model, extent_of, mounting_pose
 from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS
 from mfaranet_ros.core.labels import CITYSCAPES
+from mfaranet_ros.evaluation.metrics.ground import count_ground
 from mfaranet_ros.geometry.attitude import Attitude, RangeLimit, metric_range_m, range_std_m
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.pipeline.drivable import find_drivable
@@ -69,10 +70,13 @@ def test_with_the_true_tilt_metres_stay_metres(name):
     ground, finder = project(scene.camera), MetricGroundTruthFinder(scene, extent_of(CONFIG))
     tilts = [abs(scene.body(i).pitch_rad) + abs(scene.body(i).roll_rad) for i in range(200)]
     index = int(np.argmax(tilts))
-    labels, ground_truth = scene.labels(index), finder.at(index)
+    labels, truth = scene.labels(index), finder.at(index)
     after = outputs(labels, ground.seen_from(mounting_pose(scene.camera_at(index))))
+    camera_m = scene.camera.x, scene.camera.y
     scores = [
-        compare(found, ground_truth, scene.camera).between(0.0, 20.0)
+        count_ground(found, ground_truth.grid, ground_truth.boundary_m, camera_m).between(
+            0.0, 20.0
+        )
         for found in (outputs(labels, ground), after)
     ]
     assert scores[0].free_iou < 0.95
@@ -97,3 +101,12 @@ def test_what_is_beyond_the_certain_range_is_unseen():
     assert np.hypot(*(cut.points.xyz_m[:, :2] - ground.origin_m).T).max() <= limit.ahead_m + 1e-3
     assert limit.ahead_m == pytest.approx(metric_range_m(1.4, math.radians(0.2), 0.5))
     assert 2 * range_std_m(limit.ahead_m, 1.4, math.radians(0.2)) == pytest.approx(0.5)
+
+
+def test_nothing_is_known_where_the_tilt_is_not():
+    scene = SyntheticScene(0, camera=resized(270, 480))
+    ground, labels = project(scene.camera), scene.labels(40)
+    blind = Attitude(0.0, 0.0, 0.5, 0.5, 0, 'none')
+    found = outputs(labels, ground.limited(RangeLimit(blind, 1.4, 0.5)))
+    assert (found.grid.cells == -1).all()
+    assert len(found.points.xyz_m) == 0
