@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ class Motion:
 
     def _accelerations(self, count: int) -> NDArray[np.float64]:
         """Return the acceleration at each step; over two blocks speed and place come back."""
-        time = np.arange(count) * STEP_S
+        time: NDArray[Any] = np.arange(count) * STEP_S
         result = np.zeros(count)
         if not self._options.nod_deg:
             return result
@@ -141,13 +142,13 @@ class Motion:
         return pitch, roll
 
 
-def _pulse(time: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pulse(time: NDArray[Any]) -> NDArray[np.float64]:
     """Return 1 for a while from time 0 on, with ramps."""
     whole = _HOLD_S + 2 * _RAMP_S
     return np.clip(np.minimum(time, whole - time) / _RAMP_S, 0, 1)
 
 
-def _hump(place: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hump(place: NDArray[Any]) -> NDArray[np.float64]:
     """Return the height of a bump of height 1 and length BUMP_M along the road."""
     share = np.clip(place / BUMP_M, 0, 1)
     return np.asarray(16 * (share * (1 - share)) ** 2)

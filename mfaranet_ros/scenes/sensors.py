@@ -84,7 +84,7 @@ class Sensors:
         """Constant offsets of the six axes, gyroscope first."""
         chance = generator(self._seed, Purpose.SENSOR, 2)
         drawn = 2 * chance.random(6) - 1
-        return drawn * np.repeat((GYRO_OFFSET_RADPS, ACCELERATION_OFFSET_MPS2), 3)
+        return np.asarray(drawn * np.repeat((GYRO_OFFSET_RADPS, ACCELERATION_OFFSET_MPS2), 3))
 
 
 def _ticks(rate_hz: float, begin_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:

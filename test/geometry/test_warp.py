@@ -74,9 +74,7 @@ def test_with_the_true_tilt_metres_stay_metres(name):
     after = outputs(labels, ground.seen_from(mounting_pose(scene.camera_at(index))))
     camera_m = scene.camera.x, scene.camera.y
     scores = [
-        count_ground(found, ground_truth.grid, ground_truth.boundary_m, camera_m).between(
-            0.0, 20.0
-        )
+        count_ground(found, truth.grid, truth.boundary_m, camera_m).between(0.0, 20.0)
         for found in (outputs(labels, ground), after)
     ]
     assert scores[0].free_iou < 0.95
