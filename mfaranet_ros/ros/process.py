@@ -22,6 +22,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from mfaranet_ros.core.memory import limit_memory_pools
+
 GRACE_S = 1.2
 """Time that a node gets to end by itself; the user is promised 2 seconds."""
 
@@ -97,6 +99,7 @@ def run(module: str, class_name: str, grace_s: float = GRACE_S) -> int:
     and must have `start()`, called before it spins, and `close()`. grace_s: how long it may take
     to end by itself.
     """
+    limit_memory_pools()
     stop = StopSignal(grace_s)
     stop.listen()
     import rclpy
