@@ -115,8 +115,8 @@ def _layout(output: TensorFacts, size: Size | None) -> str:
         if _is_part(second, size[0]) and _is_part(third, size[1]):
             return 'NCHW' if _is_part(third, size[0]) and _is_part(last, size[1]) else 'NHWC'
         return 'NCHW'
-    last, second = shape[3], shape[1]
-    return 'NHWC' if last is not None and (second is None or last < second) else 'NCHW'
+    channels, width = shape[1], shape[3]
+    return 'NHWC' if width is not None and (channels is None or width < channels) else 'NCHW'
 
 
 def _is_part(length: int, side: int) -> bool:
