@@ -112,8 +112,11 @@ def test_each_camera_has_its_own_outputs_and_the_grid_holds_both(vehicle, rig):
         return (cells[:, :18] == -1).all() and (cells[:, 20:] == 0).any()
 
     vehicle.wait_until(silent_rear, 'an unseen sector of the dead camera')
-    names = {status.name for array in diagnostics for status in array.status}
-    assert {'/rig/front: input', '/rig/rear: input', '/rig: grid', '/rig/front/mask'} <= names
+    expected = {'/rig/front: input', '/rig/rear: input', '/rig: grid', '/rig/front/mask'}
+    vehicle.wait_until(
+        lambda: expected <= {status.name for array in diagnostics for status in array.status},
+        'the diagnostics of both cameras',
+    )
 
     def told():
         rig.send('front')
