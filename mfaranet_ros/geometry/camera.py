@@ -209,7 +209,7 @@ class CameraModel:
         for _ in range(20):
             step = (self._radii(angles) - radii) / np.polyval(slopes, angles**2)
             angles = angles - step
-            if not np.nanmax(np.abs(step), initial=0.0) > 1e-14:
+            if not np.fmax.reduce(np.abs(step), axis=None, initial=0.0) > 1e-14:
                 break
         return angles
 
@@ -241,7 +241,7 @@ class CameraModel:
         with np.errstate(all='ignore'):
             for _ in range(50):
                 error = self._distort(flat) - wanted
-                if not np.nanmax(np.abs(error), initial=0.0) > 1e-12:
+                if not np.fmax.reduce(np.abs(error), axis=None, initial=0.0) > 1e-12:
                     break
                 (a, c), (b, d) = (
                     ((self._distort(flat + step) - self._distort(flat - step)) / (2 * h)).T
