@@ -17,8 +17,10 @@ from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.backends import resolve_device
 from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.core.config import PipelineConfig
+from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame, Timings
 from mfaranet_ros.core.labels import LabelSet
+from mfaranet_ros.core.specification import NetworkFile
 from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.models import SegmentationModel
 from mfaranet_ros.pipeline.build import build_processor, prepare
@@ -122,6 +124,11 @@ class Reference:
 
     def __init__(self, config: PipelineConfig, size: tuple[int, int]) -> None:
         network = load_network(config.model)
+        if isinstance(network.model, NetworkFile):
+            raise ConfigError(
+                f'{network.model.path} is a network file, but the benchmark needs the network as '
+                'published: give a name of `mfaranet models` and its weights'
+            )
         self.device = resolve_device(config.runtime.device)
         self.network = cast(SegmentationModel, network.model).to(self.device)
         self.label_set = network.label_set
