@@ -145,7 +145,8 @@ class Motion:
 def _pulse(time: NDArray[Any]) -> NDArray[np.float64]:
     """Return 1 for a while from time 0 on, with ramps."""
     whole = _HOLD_S + 2 * _RAMP_S
-    return np.clip(np.minimum(time, whole - time) / _RAMP_S, 0, 1)
+    pulse: NDArray[np.float64] = np.clip(np.minimum(time, whole - time) / _RAMP_S, 0, 1)
+    return pulse
 
 
 def _hump(place: NDArray[Any]) -> NDArray[np.float64]:
