@@ -65,10 +65,14 @@ def simplify(data: bytes) -> bytes:
 def quantise_graph(data: bytes, inputs: Sequence[Floats], keep: Iterable[str] = ()) -> bytes:
     """Return a float32 ONNX file quantised to INT8: weights by channel, activations symmetric.
 
+    Activations have one scale each: ONNX Runtime runs no convolution whose input has several.
+
     inputs: what it is calibrated on, each as the file's only input takes it. keep: names of nodes
     that stay in float32. Raises ConfigError where NNCF is missing or cannot quantise the graph.
     """
     nncf, onnx = import_nncf(), import_onnx()
+    from nncf.quantization.advanced_parameters import QuantizationParameters
+
     model = onnx.load_from_string(data)
     name = model.graph.input[0].name
     kept = sorted(keep)
@@ -79,6 +83,9 @@ def quantise_graph(data: bytes, inputs: Sequence[Floats], keep: Iterable[str] = 
                 nncf.Dataset(list(inputs), lambda array: {name: array}),
                 subset_size=len(inputs),
                 preset=nncf.QuantizationPreset.PERFORMANCE,
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    activations_quantization_params=QuantizationParameters(per_channel=False)
+                ),
                 ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
             )
     except (RuntimeError, ValueError, nncf.errors.ValidationError) as error:

@@ -9,6 +9,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,14 @@ from mfaranet_ros.quantisation.graph import (
     simplify,
 )
 from mfaranet_ros.quantisation.layers import LayerNoise, at_fault, compare_layers
-from mfaranet_ros.quantisation.measure import Candidates, CheckSet, Measurement, measure, spread
+from mfaranet_ros.quantisation.measure import (
+    Candidates,
+    CheckSet,
+    Measurement,
+    Remembering,
+    measure,
+    spread,
+)
 
 ROUNDS = 3
 """How often it is tried; from the second time on with layers left in float32."""
@@ -196,14 +204,14 @@ def _facts(network: Network, precision: str) -> ExportFacts:
     )
 
 
-@dataclass(frozen=True)
 class _Bench:
     """Runs files of one network on the images they are judged by."""
 
-    request: Request
-    network: Network
-    folder: Path
-    checks: tuple[CheckSet, ...]
+    def __init__(
+        self, request: Request, network: Network, folder: Path, checks: tuple[CheckSet, ...]
+    ) -> None:
+        self.request, self.network = request, network
+        self.folder, self.checks = folder, checks
 
     def write(self, precision: str, data: bytes) -> NetworkFile:
         """Write a file into the folder, as its precision is called, and return it."""
@@ -217,16 +225,22 @@ class _Bench:
     def measure(self, data: bytes) -> Measurement:
         """Compare an INT8 file with the float32 file of the folder."""
         self.write('int8', data)
-        built = [
-            self._processor('float32', 'float32'),
-            self._processor('float32', 'auto'),
-            self._processor('int8', 'auto'),
-        ]
+        int8 = self._processor('int8', 'auto')
         try:
-            return measure(Candidates(*built), self.checks, limit=self.request.limit)
+            candidates = Candidates(self.plain, self.usual, int8)
+            return measure(candidates, self.checks, limit=self.request.limit)
         finally:
-            for processor in built:
-                processor.close()
+            int8.close()
+
+    @cached_property
+    def plain(self) -> Remembering:
+        """The float32 file in float32, run once for each frame."""
+        return Remembering(self._processor('float32', 'float32'))
+
+    @cached_property
+    def usual(self) -> FrameProcessor:
+        """The float32 file as it would run without INT8."""
+        return self._processor('float32', 'auto')
 
     def _processor(self, file: str, precision: str) -> FrameProcessor:
         given = self.request.model

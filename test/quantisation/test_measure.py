@@ -16,6 +16,7 @@ from mfaranet_ros.quantisation.measure import (
     CheckSet,
     ClassScore,
     Measurement,
+    Remembering,
     SetScore,
     measure,
     spread,
@@ -94,7 +95,7 @@ def folder(tmp_path):
 
 def test_losses_are_measured_against_ground_truth(folder):
     given = CheckSet(folder / 'images', folder / 'labels')
-    fakes = Candidates(Fake(), Fake(ms=12.0), Fake(wrong=16, ms=6.0))
+    fakes = Candidates(Remembering(Fake()), Fake(ms=12.0), Fake(wrong=16, ms=6.0))
     found = measure(fakes, [given])
     (score,) = found.sets
     assert (score.frames, score.plain) == (6, 1.0)
@@ -109,7 +110,7 @@ def test_losses_are_measured_against_ground_truth(folder):
 
 
 def test_without_ground_truth_it_is_compared_with_float32(folder):
-    fakes = Candidates(Fake(), Fake(ms=12.0), Fake(wrong=16, ms=6.0))
+    fakes = Candidates(Remembering(Fake()), Fake(ms=12.0), Fake(wrong=16, ms=6.0))
     found = measure(fakes, [CheckSet(folder / 'images')], limit=2)
     assert not found.with_ground_truth
     assert (found.sets[0].frames, found.sets[0].loss) == (2, 0.0)
