@@ -12,7 +12,10 @@ from mfaranet_ros.adaptive.operating_points import operating_points_of
 from mfaranet_ros.core.config import PipelineConfig, replace
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
-PROFILES = sorted(path for path in CONFIG.glob('*.yaml') if path.name != 'segmentation.yaml')
+OTHERS = {'segmentation', 'rig', 'nav2_semantic_layer'}
+"""Files that are no profile of a target."""
+
+PROFILES = sorted(path for path in CONFIG.glob('*.yaml') if path.stem not in OTHERS)
 
 
 def settings(path):

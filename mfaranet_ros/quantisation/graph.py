@@ -42,7 +42,8 @@ def import_nncf() -> Any:
         import nncf
     except ImportError as error:
         raise ConfigError(f'quantising needs NNCF ({error}): {_INSTALL}') from error
-    nncf.set_log_level(logging.ERROR)
+    # Its own set_log_level also changes the handlers of every other logger.
+    logging.getLogger('nncf').setLevel(logging.ERROR)
     return nncf
 
 

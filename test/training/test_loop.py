@@ -450,7 +450,7 @@ def test_full_disk_does_not_end_a_run_before_its_end(
             resume(folder, watcher=watcher)
     assert (folder / CHECKPOINT).read_bytes() == before
     assert [row.epoch for row in watcher.rows] == [1, 2]
-    assert 'the run goes on' in caplog.text
+    assert 'training continues' in caplog.text
     assert resume(folder).finished
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mfaranet_ros.core.errors import ConfigError, OutputError
+from mfaranet_ros.core.files import printable
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part, Results
 from mfaranet_ros.monitoring.monitor import PROCESSING
 
@@ -90,9 +91,19 @@ def _write(
         ]
     )
     try:
-        pq.write_table(pa.Table.from_pylist([*rows], schema), path)
+        with path.open('wb') as file:  # Arrow itself only opens paths that are text
+            pq.write_table(pa.Table.from_pylist([_encodable(row) for row in rows], schema), file)
     except OSError as error:
         raise OutputError(f'cannot write {path}: {error}; free some space') from error
+
+
+def _encodable(value: Any) -> Any:
+    """Return a row or a value of it with valid UTF-8, whatever bytes the names of files hold."""
+    if isinstance(value, dict):
+        return {name: _encodable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(each) for each in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _frame_rows(part: Part) -> list[dict[str, Any]]:
