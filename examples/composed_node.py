@@ -8,7 +8,6 @@ python examples/composed_node.py --ros-args -r image:=/camera/image_raw
 import sys
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from sensor_msgs.msg import Image
 
 from mfaranet_ros.ros.segmentation_node import SegmentationNode
@@ -25,5 +24,7 @@ try:
     rclpy.get_global_executor().add_node(mine)
     segmentation.start()
     rclpy.spin(segmentation)
-except (KeyboardInterrupt, ExternalShutdownException):
-    segmentation.close()
+except (Exception, KeyboardInterrupt):
+    if rclpy.ok():  # otherwise a signal has ended the context, perhaps amid a call
+        raise
+segmentation.close()

@@ -307,7 +307,9 @@ class GroundProjection:
         range_m = np.hypot(ahead[:, 0], ahead[:, 1])
         known = np.isfinite(range_m) & (range_m < 2 * self.layout.farthest_m(self.origin_m))
         begin, end = self.arc_rad
-        bearing = np.remainder(np.arctan2(ahead[:, 1], ahead[:, 0]) - begin, 2 * math.pi)
+        # Older NumPy warns of the remainder of what is not a number.
+        angle = np.where(known, np.arctan2(ahead[:, 1], ahead[:, 0]), 0.0)
+        bearing = np.remainder(angle - begin, 2 * math.pi)
         count = len(self.rays.directions)
         inside = known & (bearing < end - begin)
         ray = np.where(inside, bearing / (end - begin) * count, -1.0)

@@ -206,6 +206,7 @@ class CameraInput:
                     advice = f'set input.transport to {transport}'
                     if self._base + suffix != self.topic:
                         advice += f' and remap {self._base + suffix} to {self.topic}'
+                    break  # images before video, which has the same type
             problems.append(
                 f'{node_of(end)} publishes {end.topic_type} on {self.topic}, but '
                 f'input.transport = {self._transport} asks for {own}: {advice}'

@@ -385,12 +385,12 @@ def test_stamps_in_the_future_and_backward_are_reported(vehicle):
     status = vehicle.wait_until(
         lambda: vehicle.status_of(diagnostics, 'input', 'future'), 'a warning'
     )
-    assert level_of(status) == WARN
+    assert level_of(status) >= WARN  # more where the next image is late on a busy machine
     vehicle.send()
     status = vehicle.wait_until(
         lambda: vehicle.status_of(diagnostics, 'input', 'back in time'), 'another'
     )
-    assert level_of(status) == WARN
+    assert level_of(status) >= WARN
     assert vehicle.values_of(status)['stamp_jumped_back'] == '1'
     vehicle.wait_until(lambda: len(masks) == 2, 'both masks')
 
