@@ -79,7 +79,7 @@ setup(
     ],
     entry_points={'console_scripts': ['mfaranet = mfaranet_ros.cli.main:main']},
     install_requires=[
-        'av>=14',
+        'av>=16',
         'jinja2>=3.0',
         'jsonschema>=4.0',
         'lz4>=4',
