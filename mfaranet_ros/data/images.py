@@ -242,7 +242,3 @@ def walk(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path
 def _listed(texts: Sequence[str], separator: str = ', ') -> str:
     more = f' and {len(texts) - SHOWN} more' if len(texts) > SHOWN else ''
     return separator.join(texts[:SHOWN]) + more
-
-
-def _in_px(size: tuple[int, ...]) -> str:
-    return f'{size[1]}x{size[0]} px'

@@ -35,12 +35,6 @@ class Attitude:
     stamp_ns: int
     source: str
 
-    def std_along_rad(self, bearing_rad: float) -> float:
-        """Return the standard deviation of the tilt along a bearing from x to y."""
-        return math.hypot(
-            math.cos(bearing_rad) * self.pitch_std_rad, math.sin(bearing_rad) * self.roll_std_rad
-        )
-
 
 def range_std_m(range_m: float, height_m: float, tilt_std_rad: float) -> float:
     """Return the standard deviation of a range on the ground, seen from a height, by the tilt."""

@@ -144,7 +144,7 @@ class AttitudeFilter:
             self._begin()
         if not self._states:
             self._states.append(self._first(stamp_ns))
-        since = min(stamp_ns, stamp_ns if self._late_ns is None else self._late_ns)
+        since = min(stamp_ns, self._late_ns or stamp_ns)
         self._late_ns = None
         while len(self._states) > 1 and self._states[-1].stamp_ns >= since:
             self._states.pop()

@@ -154,7 +154,7 @@ def _inert_types() -> list[Any]:
     """Return the types beside tensors that training scripts store and that run nothing."""
     scalar = np.float64(0).__reduce__()[0]
     types = {type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')}
-    if torch.__version__ < (2, 6):  # which knows types by their own names alone
+    if torch.__version__ < '2.6':  # which knows types by their own names alone
         return [argparse.Namespace, np.dtype, *types, scalar]
     older = [(scalar, f'{package}.multiarray.scalar') for package in ('numpy.core', 'numpy._core')]
     return [argparse.Namespace, np.dtype, *types, scalar, *older]

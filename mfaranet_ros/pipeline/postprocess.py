@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.backends.kernels import why_no_kernels
 from mfaranet_ros.core.frame import Geometry
+from mfaranet_ros.pipeline.sampling import interpolation_blocks
 
 _BAND_VALUES = {'cpu': 1_250_000, 'cuda': 20_000_000}
 """Full-resolution logits per band, by device; many small launches slow down a GPU."""
@@ -154,7 +155,7 @@ def _neighbours(axis: _Axis, device: torch.device) -> tuple[torch.Tensor, torch.
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Dense weights (mask pixels, logit pixels) of a stretch of one axis."""
+    """A block of sampling.py on a device."""
 
     target: slice
     source: slice
@@ -164,16 +165,7 @@ class _Block:
 @lru_cache(maxsize=16)
 def _blocks(axis: _Axis, length: int, device: torch.device) -> tuple[_Block, ...]:
     """Return the matrix that interpolates an axis, in blocks of `length` mask pixels."""
-    lower, share = axis.neighbours()
-    upper = np.minimum(lower + 1, axis.coarse - 1)
-    blocks = []
-    for start in range(0, axis.mask, length):
-        target = slice(start, min(start + length, axis.mask))
-        first, last = int(lower[target][0]), int(upper[target][-1])
-        weights = np.zeros((target.stop - start, last + 1 - first), np.float32)
-        index = np.arange(target.stop - start)
-        weights[index, lower[target] - first] += 1 - share[target]
-        weights[index, upper[target] - first] += share[target]
-        tensor = torch.from_numpy(weights).to(device)
-        blocks.append(_Block(target, slice(first, last + 1), tensor))
-    return tuple(blocks)
+    return tuple(
+        _Block(each.target, each.source, torch.from_numpy(each.weights).to(device))
+        for each in interpolation_blocks(*axis.neighbours(), axis.coarse, length)
+    )

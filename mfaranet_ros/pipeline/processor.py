@@ -8,7 +8,7 @@ The live node, the evaluation, the demo and the benchmark call this very object;
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +72,12 @@ class FrameProcessor:
     ) -> tuple[Result, ...]:
         """Segment images, those of one input size in one run of the network; see `__call__`."""
         wanted = frozenset(wanted)
-        answers = process_together([Job(self, image, wanted) for image in images])
-        for answer in answers:
+        results: dict[int, Result] = {}
+        for index, answer in process_together([Job(self, image, wanted) for image in images]):
             if isinstance(answer, Exception):
                 raise answer
-        return tuple(answer for answer in answers if isinstance(answer, Result))
+            results[index] = answer
+        return tuple(results[index] for index in range(len(images)))
 
     def _read(self, image: MessageLike | Frame) -> _Input:
         lap, decode_ms = Laps(), None
@@ -165,28 +166,31 @@ class Job:
     wanted: frozenset[Output]
 
 
-def process_together(jobs: Sequence[Job]) -> tuple[Result | Exception, ...]:
+Answer = tuple[int, Result | Exception]
+"""The index of a job, and its result or its error."""
+
+
+def process_together(jobs: Sequence[Job]) -> Iterator[Answer]:
     """Segment images of several cameras, those of one input size in one run of the network.
 
+    Yields each answer as soon as it is there, so that it is not older by the work for the others.
     The processors of all jobs have the same backend. An image that fails has its error in place
     of a result, and changes nothing for the others: a run that fails is repeated image by image.
     """
-    answers: dict[int, Result | Exception] = {}
     inputs: dict[int, _Input] = {}
     for index, job in enumerate(jobs):
         try:
             inputs[index] = job.processor._read(job.image)
         except Exception as error:
-            answers[index] = error
+            yield index, error
     for indices in _by_input_size(inputs):
-        answers.update(_run(jobs, inputs, indices))
-    return tuple(answers[index] for index in range(len(jobs)))
+        yield from _run(jobs, inputs, indices)
 
 
 def _run(
     jobs: Sequence[Job], inputs: Mapping[int, _Input], indices: Sequence[int]
-) -> dict[int, Result | Exception]:
-    """Return the answers of the jobs with these indices, whose inputs have one size."""
+) -> Iterator[Answer]:
+    """Yield the answers of the jobs with these indices, whose inputs have one size."""
     tensors = [inputs[index].tensor for index in indices]
     lap = Laps()
     try:
@@ -194,18 +198,20 @@ def _run(
         logits = first.backend(tensors[0] if len(tensors) == 1 else first.preprocess.join(tensors))
     except Exception as error:
         if len(indices) == 1:
-            return {indices[0]: error}
-        alone = (_run(jobs, inputs, (index,)) for index in indices)
-        return {index: answer for answers in alone for index, answer in answers.items()}
+            yield indices[0], error
+            return
+        for index in indices:
+            yield from _run(jobs, inputs, (index,))
+        return
     inference_ms = lap()
-    answers: dict[int, Result | Exception] = {}
     for row, index in enumerate(indices):
         job, part = jobs[index], logits[row : row + 1]
+        answer: Result | Exception
         try:
-            answers[index] = job.processor._find(inputs[index], part, inference_ms, job.wanted)
+            answer = job.processor._find(inputs[index], part, inference_ms, job.wanted)
         except Exception as error:
-            answers[index] = error
-    return answers
+            answer = error
+        yield index, answer
 
 
 @dataclass(frozen=True, eq=False)

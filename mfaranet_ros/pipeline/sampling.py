@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ def sample_bands(
 
 
 @dataclass(frozen=True, eq=False)
-class _Block:
+class Block:
     """Dense weights (mask pixels, output pixels) of a stretch of one axis."""
 
     target: slice
@@ -122,17 +123,26 @@ class _Block:
 
 
 @lru_cache(maxsize=32)
-def _blocks(axis: Axis, length: int) -> tuple[_Block, ...]:
-    """Return the matrix that interpolates an axis, in blocks of `length` mask pixels."""
-    lower, share = axis.neighbours()
-    upper = np.minimum(lower + 1, axis.output - 1)
+def _blocks(axis: Axis, length: int) -> tuple[Block, ...]:
+    return interpolation_blocks(*axis.neighbours(), axis.output, length)
+
+
+def interpolation_blocks(
+    lower: NDArray[np.integer[Any]], share: NDArray[np.floating[Any]], output: int, length: int
+) -> tuple[Block, ...]:
+    """Return the matrix that interpolates an axis, in blocks of `length` mask pixels.
+
+    lower, share: of each mask pixel the output pixel before it, and its share of the one after
+    it. output: pixels of the output.
+    """
+    upper = np.minimum(lower + 1, output - 1)
     blocks = []
-    for start in range(0, axis.mask, length):
-        target = slice(start, min(start + length, axis.mask))
+    for start in range(0, len(lower), length):
+        target = slice(start, min(start + length, len(lower)))
         first, last = int(lower[target][0]), int(upper[target][-1])
         weights = np.zeros((target.stop - start, last + 1 - first), np.float32)
         index = np.arange(target.stop - start)
         weights[index, lower[target] - first] += 1 - share[target]
         weights[index, upper[target] - first] += share[target]
-        blocks.append(_Block(target, slice(first, last + 1), weights))
+        blocks.append(Block(target, slice(first, last + 1), weights))
     return tuple(blocks)

@@ -161,13 +161,16 @@ class CameraUnit:
         outputs.publish_times(frame, (now_ns - frame.stamp_ns) / 1e6)
 
     def _report_range(self, drivable: Drivable) -> None:
-        """Keep how far metres are good, and warn of a camera that sits otherwise than said."""
-        if drivable.metric_range_m is None:
-            return
-        self._range = (
-            ('metric_range_m', f'{drivable.metric_range_m:.1f}'),
-            ('metric_range_reason', drivable.range_reason),
-        )
+        """Keep how far metres are good now, and warn of a camera that sits otherwise than said.
+
+        Without a ground under the frame neither is known, and what was said before ends.
+        """
+        self._range = ()
+        if drivable.metric_range_m is not None:
+            self._range = (
+                ('metric_range_m', f'{drivable.metric_range_m:.1f}'),
+                ('metric_range_reason', drivable.range_reason),
+            )
         problem = drivable.mount_problem
         condition = Condition(Level.WARN, problem) if problem else None
         self.monitor.set_condition('input', 'mount', condition)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -130,9 +131,10 @@ class CamerasNode(LifecycleNode):
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
         self._clock_watch = ClockWatch(self, self._clock_jumped)
 
+    @abstractmethod
     def _camera_settings(self) -> Iterator[tuple[str, CameraSettings]]:
         """Yield name and settings of each camera."""
-        raise NotImplementedError
+        ...
 
     def _make_consumers(self) -> Iterator[Consumer]:
         """Yield what else uses the results."""
@@ -311,12 +313,13 @@ class CamerasNode(LifecycleNode):
         pipeline = configured(self._pipeline)
         with pipeline.frame() as processor:
             jobs = [camera.job(processor, messages[camera], wanted[camera]) for camera in served]
-            answers = process_together(jobs)
-            for camera, job, answer in zip(served, jobs, answers, strict=True):
-                self._serve(camera, answer, job.processor.config, elapsed_ms)
-            ran = [each for each in answers if isinstance(each, Result | StaleFrame)]
-            if ran:
-                pipeline.account(ran[-1].frame, ran[-1].timings, elapsed_ms())
+            last: Result | StaleFrame | None = None
+            for index, answer in process_together(jobs):
+                self._serve(served[index], answer, jobs[index].processor.config, elapsed_ms)
+                if isinstance(answer, Result | StaleFrame):
+                    last = answer
+            if last is not None:
+                pipeline.account(last.frame, last.timings, elapsed_ms())
         for consumer in self._consumers:
             consumer.end_round()
 

@@ -186,10 +186,10 @@ def test_a_round_serves_each_camera_by_its_own_settings_and_one_bad_image_harms_
     late = dataclasses.replace(toy, now_ns=lambda: 10**12)
     first, second = random_frame(1), random_frame(2)
     broken = dataclasses.replace(message_of(first), encoding='32FC1')
-    answers = process_together([
+    answers = dict(process_together([
         Job(front, first, metric), Job(toy, broken, MASK), Job(late, second, MASK),
         Job(toy, second, MASK),
-    ])  # fmt: skip
+    ]))  # fmt: skip
     np.testing.assert_array_equal(answers[0].labels, toy(first).labels)
     assert answers[0].drivable.grid is not None
     assert isinstance(answers[1], DecodeError)
@@ -203,6 +203,19 @@ def test_a_run_that_fails_is_repeated_image_by_image():
     backend = MockBackend(11, fail=lambda number: InferenceError('once') if not number else None)
     processor = build_processor(MOCK, backend=backend)
     jobs = [Job(processor, random_frame(seed), MASK) for seed in range(2)]
-    answers = process_together(jobs)
-    assert [answer.labels.shape for answer in answers] == [SIZE, SIZE]
+    answers = dict(process_together(jobs))
+    assert [answers[index].labels.shape for index in range(2)] == [SIZE, SIZE]
     assert backend.frames == 3
+
+
+def test_an_answer_is_given_before_the_work_for_the_others(toy):
+    steps = []
+
+    def postprocess(*arguments, **options):
+        steps.append('postprocess')
+        return toy.postprocess(*arguments, **options)
+
+    slow = dataclasses.replace(toy, postprocess=postprocess)
+    for index, _ in process_together([Job(slow, random_frame(seed), MASK) for seed in range(2)]):
+        steps.append(f'answer {index}')
+    assert steps == ['postprocess', 'answer 0', 'postprocess', 'answer 1']

@@ -108,13 +108,13 @@ class RigCameras:
             )
             for name, config in self._configs.items()
         ]
-        found = {}
-        for name, answer in zip(self._configs, process_together(jobs), strict=True):
+        names, evidence = list(self._configs), {}
+        for number, answer in process_together(jobs):
             if isinstance(answer, Exception):
                 raise answer
             if answer.drivable.evidence is not None:
-                found[name] = answer.drivable.evidence
-        return found
+                evidence[names[number]] = answer.drivable.evidence
+        return evidence
 
     def _of_labels(self, name: str, index: int) -> GroundEvidence:
         scene, config = self._rig.scenes[name], self._configs[name]
@@ -175,11 +175,11 @@ def score_rig(
     before: tuple[EgoPose, FusedGrid, RigGroundTruth] | None = None
     for index, fused in fused_frames(rig, cameras, config, fusion, frames):
         ground_truth, extent = rig.ground_truth(index), rig.extent
-        found = fused.grid.cells
+        cells = fused.grid.cells
         in_sight = ground_truth.cells != UNSEEN
-        judged = in_sight | (ground_truth.hidden & (found == FREE))  # what is remembered is not
+        judged = in_sight | (ground_truth.hidden & (cells == FREE))  # what is remembered is not
         counts += count_grid(
-            np.where(judged, found, UNSEEN).astype(np.int8),
+            np.where(judged, cells, UNSEEN).astype(np.int8),
             ground_truth.cells,
             resolution_m=extent.resolution_m,
             corner_m=(extent.x_min_m, extent.y_min_m),
