@@ -11,6 +11,7 @@ from mfaranet_ros.cli import (
     benchmark_ground,
     benchmark_network,
     benchmark_rig,
+    benchmark_rig_grid,
     benchmark_transport,
 )
 
@@ -20,6 +21,7 @@ BENCHMARKS = {
     'ground': benchmark_ground,
     'drawing': benchmark_drawing,
     'rig': benchmark_rig,
+    'rig-grid': benchmark_rig_grid,
 }
 
 DEFAULT = 'network'
