@@ -159,6 +159,7 @@ def test_images_arrive_without_message_info_and_diagnostics_say_what_is_missing(
     camera = humble('camera_input').CameraInput(
         node,
         'raw',
+        on_message=print,
         on_image=images.append,
         on_camera_info=print,
         on_lost=lost.append,

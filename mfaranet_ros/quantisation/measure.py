@@ -125,6 +125,16 @@ class Measurement:
 
     def problems(self) -> tuple[str, ...]:
         """Return why the INT8 file must not be used; nothing where it may."""
+        found = self.losses()
+        if self.speedup <= 1:
+            found += (
+                f'it is not faster: {self.int8_ms:.1f} ms a frame, without INT8 '
+                f'{self.plain_ms:.1f} ms',
+            )
+        return found
+
+    def losses(self) -> tuple[str, ...]:
+        """Return where accuracy suffers more than is allowed, whatever the speed."""
         found = [
             f'{each.name}: mean IoU {each.plain:.4f} becomes {each.int8:.4f}, a loss of '
             f'{100 * each.loss:.2f} points where {100 * MAX_LOSS:g} are allowed'
@@ -145,11 +155,6 @@ class Measurement:
             for each in self.classes
             if each.critical and each.pixels >= MIN_PIXELS and each.loss > limit
         ]
-        if self.speedup <= 1:
-            found.append(
-                f'it is not faster: {self.int8_ms:.1f} ms a frame, without INT8 '
-                f'{self.plain_ms:.1f} ms'
-            )
         return tuple(found)
 
 

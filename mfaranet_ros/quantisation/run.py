@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
@@ -140,21 +139,16 @@ def quantise(request: Request, on_step: OnStep = lambda step: None) -> Quantised
             first_noise = first_noise or noise
             if not measured.problems():
                 break
-            if attempt == ROUNDS - 1 or (measured.speedup <= 1 and not _harms(measured)):
+            if attempt == ROUNDS - 1 or not measured.losses():
                 raise QuantisationRefusedError(measured, kept, first_noise)
             kept += at_fault(noise)
         on_step('measuring the variant for TensorRT')
         signed = for_tensorrt(data)
-        harmless = not _harms(bench.measure(signed))
+        harmless = not bench.measure(signed).losses()
     facts = _facts(network, 'int8')
     return Quantised(
         data, signed if harmless else None, network, facts, measured, tuple(kept), first_noise
     )
-
-
-def _harms(measured: Measurement) -> bool:
-    """Return whether accuracy suffers, whatever the speed."""
-    return bool(dataclasses.replace(measured, plain_ms=2.0, int8_ms=1.0).problems())
 
 
 def calibration_frames(paths: Sequence[Path], count: int) -> list[Frame]:

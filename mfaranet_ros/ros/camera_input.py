@@ -73,6 +73,7 @@ class CameraInput:
     """Subscribes to a camera for as long as it is open.
 
     prefix: what precedes the names `image` and `camera_info`, such as `front/`.
+    on_message(message): an image or a packet of a video as it comes, before anything is done.
     on_image(message), on_camera_info(message): the messages as they come.
     on_lost(count): images that were published but never arrived, by their sequence numbers.
     on_error(error): a picture of a video that is left out. Of a video, frames are passed to
@@ -86,6 +87,7 @@ class CameraInput:
         transport: str,
         prefix: str = '',
         *,
+        on_message: Callable[[Any], None],
         on_image: Callable[[Any], None],
         on_camera_info: Callable[[Any], None],
         on_lost: Callable[[int], None],
@@ -93,6 +95,7 @@ class CameraInput:
         video_device: str = 'cpu',
     ) -> None:
         self._node = node
+        self._on_message = on_message
         self._on_image = on_image
         self._on_lost = on_lost
         self._gaps = Gaps(lambda: self.publishers == 1)
@@ -218,16 +221,17 @@ class CameraInput:
             self._on_lost(missed)
             if self._video is not None:
                 self._video.lost()
+        self._on_message(message)
         if self._video is None:
             self._on_image(message)
         else:
             self._video.put(message)
 
-    def close(self) -> None:
-        """Unsubscribe."""
-        if self._video is not None:
-            self._video.close()
+    def close(self) -> int:
+        """Unsubscribe; return how many packets of a video were taken and not decoded."""
+        left = 0 if self._video is None else self._video.close()
         if self._latched is not None:
             self._node.destroy_subscription(self._latched)
         self._node.destroy_subscription(self._camera_info)
         self._node.destroy_subscription(self._image)
+        return left

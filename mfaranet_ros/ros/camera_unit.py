@@ -95,6 +95,7 @@ class CameraUnit:
             self._node,
             self.settings.transport,
             self._prefix,
+            on_message=self._received,
             on_image=on_image,
             on_camera_info=configured(self.ground).take_camera_info,
             on_lost=lambda count: self.monitor.frames_lost(count, self._now_ns()),
@@ -105,7 +106,8 @@ class CameraUnit:
     def unsubscribe(self) -> None:
         """Receive no more images."""
         if self._input is not None:
-            self._input.close()
+            for _ in range(self._input.close()):
+                self.drop('deactivated')
             self._input = None
 
     def enter(self, state: str) -> None:
@@ -125,10 +127,9 @@ class CameraUnit:
 
     # -- one frame ---------------------------------------------------------------------------
 
-    def received(self, message: Any) -> None:
-        """Count an image, or a frame of a video; runs in the thread that received it."""
-        stamp_ns = message.stamp_ns if isinstance(message, Frame) else stamp_of(message)
-        self.monitor.frame_received(stamp_ns, self._now_ns())
+    def _received(self, message: Any) -> None:
+        """Count an image or a packet of a video, each of which gets a result or a reason."""
+        self.monitor.frame_received(stamp_of(message), self._now_ns())
 
     def wanted(self) -> frozenset[Output]:
         """Return what the subscribers of this camera's topics need."""

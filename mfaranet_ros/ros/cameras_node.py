@@ -295,7 +295,6 @@ class CamerasNode(LifecycleNode):
 
     def _receive(self, camera: CameraUnit, message: Any) -> None:
         """Take the newest image; runs in the executor's thread and does next to nothing."""
-        camera.received(message)
         if configured(self._worker).put(camera, message) is not None:
             camera.drop('replaced')
 

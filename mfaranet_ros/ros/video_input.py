@@ -49,30 +49,38 @@ class VideoInput:
 
     def put(self, message: Any) -> None:
         """Take the next message of the stream; returns at once."""
-        dropped = 0
         with self._changed:
-            if len(self._waiting) >= WAITING_PACKETS:
-                dropped = len(self._waiting)
-                self._waiting.clear()
-                self._is_broken = True
+            is_full = len(self._waiting) >= WAITING_PACKETS
+            dropped = self._interrupt() if is_full else 0
             self._waiting.append(message)
             self._changed.notify()
-        for _ in range(dropped):
-            self._on_error(DecodeError('video', 'packets come faster than they can be decoded'))
+        self._refuse(dropped, 'packets come faster than they can be decoded')
 
     def lost(self) -> None:
         """Take note that messages are missing before the next one."""
         with self._changed:
-            self._waiting.clear()
-            self._is_broken = True
+            dropped = self._interrupt()
+        self._refuse(dropped, 'packets after it are missing')
 
-    def close(self) -> None:
-        """Decode no more."""
+    def _interrupt(self) -> int:
+        """Drop what waits, up to a break in the stream; return how much that was."""
+        dropped = len(self._waiting)
+        self._waiting.clear()
+        self._is_broken = True
+        return dropped
+
+    def _refuse(self, count: int, why: str) -> None:
+        for _ in range(count):
+            self._on_error(DecodeError('video', why))
+
+    def close(self) -> int:
+        """Decode no more; return how many packets were taken and have no frame."""
         with self._changed:
             self._is_closed = True
-            self._waiting.clear()
+            left = self._interrupt()
             self._changed.notify()
         self._thread.join(STOP_S)
+        return left if self._thread.is_alive() else left + len(self._decoder.end())
 
     def _work(self) -> None:
         while True:

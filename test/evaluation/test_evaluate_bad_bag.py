@@ -235,6 +235,15 @@ def test_an_existing_folder_is_kept(street, tmp_path, refused, run_mock):
     }  # fmt: skip
 
 
+def test_tables_of_an_evaluation_before_do_not_stay(street, tmp_path, run_mock, monkeypatch):
+    bag, out = street.bag(tmp_path / 'bag', ground_truth=False), tmp_path / 'out'
+    out.mkdir()
+    (out / 'frames.parquet').write_text('of another evaluation')
+    monkeypatch.setattr('mfaranet_ros.cli.evaluate.has_parquet', lambda: False)
+    assert run_mock('--bag', bag, '--out', out, '--overwrite')[0] == 0
+    assert not list(out.glob('*.parquet'))
+
+
 def test_only_the_same_evaluation_is_gone_on_with(street, tmp_path, refused, run_mock):
     bag, out = street.bag(tmp_path / 'bag', ground_truth=False), tmp_path / 'out'
     assert 'leave out --resume' in refused('--bag', bag, '--out', out, '--resume')

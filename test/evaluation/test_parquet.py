@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from mfaranet_ros.evaluation.report.parquet import BAG_COLUMNS, BAGS, FRAME_COLUMNS, FRAMES
+from mfaranet_ros.evaluation.report.parquet import BAG_COLUMNS, FRAME_COLUMNS
+from mfaranet_ros.evaluation.runs.run import BAG_TABLE, FRAME_TABLE
 
 pq = pytest.importorskip('pyarrow.parquet', reason='pyarrow is not installed')
 
@@ -22,7 +23,7 @@ def bags(street, tmp_path_factory):
 def test_tables_hold_what_the_report_says(bags, evaluate, tmp_path):
     given = ('--bag', *bags, '--ground-truth-topic', '/truth/labels', '--out', tmp_path / 'out')
     _, _, found = evaluate(*given, *MOCK, json_to=tmp_path / 'a.json')
-    frames = pq.read_table(tmp_path / 'out' / FRAMES)
+    frames = pq.read_table(tmp_path / 'out' / FRAME_TABLE)
     assert frames.column_names == list(FRAME_COLUMNS)
     rows = frames.to_pylist()
     assert [(row['source'], row['number'], row['name'], row['mean_iou']) for row in rows] == [
@@ -31,7 +32,7 @@ def test_tables_hold_what_the_report_says(bags, evaluate, tmp_path):
     ]
     assert rows[0]['flicker'] is None
     assert rows[1]['flicker'] is not None
-    tables = pq.read_table(tmp_path / 'out' / BAGS)
+    tables = pq.read_table(tmp_path / 'out' / BAG_TABLE)
     assert tables.column_names == list(BAG_COLUMNS)
     for row, part in zip(tables.to_pylist(), found['parts'], strict=True):
         assert row['source'] == part['name']

@@ -111,13 +111,17 @@ def test_video_is_decoded_in_order_and_a_lost_packet_costs_what_follows_it(vehic
                 'the refusal',
             )
     assert [mask.header.stamp for mask in masks] == stamps[:4] + stamps[7:]
+    vehicle.wait_until(lambda: not node.monitor.snapshot(0).pending, 'every packet to be counted')
+    counts = node.monitor.snapshot(0)
+    assert (counts.received, counts.processed) == (len(stamps), len(masks))
     assert (masks[0].height, masks[0].width) == (128, 192)
 
 
 def test_transport_whose_messages_are_not_installed_is_refused(vehicle):
     with pytest.raises(ConfigError, match='foxglove_msgs, which is not installed: apt install'):
         CameraInput(
-            vehicle.node, 'foxglove', on_image=print, on_camera_info=print, on_lost=print,
+            vehicle.node, 'foxglove', on_message=print, on_image=print,
+            on_camera_info=print, on_lost=print,
             on_error=print,
         )  # fmt: skip
 
@@ -127,6 +131,7 @@ def test_device_that_cannot_decode_is_refused(vehicle):
         pytest.skip('there is a GPU')
     with pytest.raises(ConfigError, match=r'cannot be decoded on cuda.*set input.video_device'):
         CameraInput(
-            vehicle.node, 'video', on_image=print, on_camera_info=print, on_lost=print,
+            vehicle.node, 'video', on_message=print, on_image=print,
+            on_camera_info=print, on_lost=print,
             on_error=print, video_device='cuda',
         )  # fmt: skip

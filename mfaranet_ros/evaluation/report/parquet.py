@@ -15,9 +15,8 @@ from typing import Any
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.files import printable
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part, Results
+from mfaranet_ros.evaluation.runs.run import BAG_TABLE, FRAME_TABLE
 from mfaranet_ros.monitoring.monitor import PROCESSING
-
-FRAMES, BAGS = 'frames.parquet', 'bags.parquet'
 
 INSTALL = "pip install 'mfaranet_ros[parquet]'"
 
@@ -59,8 +58,8 @@ BAG_COLUMNS = {
 def write_tables(results: Results, folder: Path) -> None:
     """Write both tables into a folder that exists; raises OutputError, and ConfigError."""
     frames = [row for part in results.parts for row in _frame_rows(part)]
-    _write(folder / FRAMES, frames, FRAME_COLUMNS)
-    _write(folder / BAGS, [_bag_row(part) for part in results.parts], BAG_COLUMNS)
+    _write(folder / FRAME_TABLE, frames, FRAME_COLUMNS)
+    _write(folder / BAG_TABLE, [_bag_row(part) for part in results.parts], BAG_COLUMNS)
 
 
 def has_parquet() -> bool:

@@ -46,6 +46,7 @@ Labels = NDArray[np.uint8]
 PathLike = str | Path
 
 FRAME_LOG, REPORT, PAGE = 'frames.jsonl', 'report.json', 'report.html'
+FRAME_TABLE, BAG_TABLE = 'frames.parquet', 'bags.parquet'
 """The files in the folder of an evaluation."""
 
 
@@ -156,7 +157,7 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
     """Make the folder; in an existing one only files of an evaluation are replaced."""
     try:
         folder.mkdir(parents=True, exist_ok=overwrite)
-        for name in (FRAME_LOG, REPORT, PAGE):
+        for name in (FRAME_LOG, REPORT, PAGE, FRAME_TABLE, BAG_TABLE):
             (folder / name).unlink(missing_ok=True)
     except FileExistsError as error:
         raise OutputError(
@@ -239,9 +240,9 @@ def evaluate(
     try:
         specs: list[Spec]
         if images:
-            truth = Path(ground_truth) if ground_truth else None
-            pairs = find_pairs(Path(images), truth)
-            specs = [check_folder(Path(images), truth, pairs, processor.label_set)]
+            labels = Path(ground_truth) if ground_truth else None
+            pairs = find_pairs(Path(images), labels)
+            specs = [check_folder(Path(images), labels, pairs, processor.label_set)]
         else:
             choice = BagChoice(ground_truth=ground_truth_topic or ground_truth or None)
             specs = bag_specs([Path(bag) for bag in bags], choice)
