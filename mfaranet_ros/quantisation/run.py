@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,8 +127,10 @@ def quantise(request: Request, on_step: OnStep = lambda step: None) -> Quantised
     checks = request.checks or tuple(CheckSet(path) for path in request.calibration)
     kept: list[str] = []
     first_noise: tuple[LayerNoise, ...] = ()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(request, network, Path(folder), checks)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(_Bench(request, network, Path(folder), checks)) as bench,
+    ):
         plain_file = bench.write('float32', plain)
         inputs = _inputs(plain_file, frames)
         for attempt in range(ROUNDS):
@@ -206,6 +209,11 @@ class _Bench:
     ) -> None:
         self.request, self.network = request, network
         self.folder, self.checks = folder, checks
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        """Free the networks that all attempts share."""
+        self._open.close()
 
     def write(self, precision: str, data: bytes) -> NetworkFile:
         """Write a file into the folder, as its precision is called, and return it."""
@@ -229,12 +237,17 @@ class _Bench:
     @cached_property
     def plain(self) -> Remembering:
         """The float32 file in float32, run once for each frame."""
-        return Remembering(self._processor('float32', 'float32'))
+        return Remembering(self._kept('float32'))
 
     @cached_property
     def usual(self) -> FrameProcessor:
         """The float32 file as it would run without INT8."""
-        return self._processor('float32', 'auto')
+        return self._kept('auto')
+
+    def _kept(self, precision: str) -> FrameProcessor:
+        processor = self._processor('float32', precision)
+        self._open.callback(processor.close)
+        return processor
 
     def _processor(self, file: str, precision: str) -> FrameProcessor:
         given = self.request.model

@@ -48,12 +48,12 @@ class Task:
 class Done:
     """What became of a task: its events, or the reason why the bag cannot be evaluated.
 
-    fatal: the reason holds for every bag.
+    fatal: the error to raise where the reason holds for every bag, None where it does not.
     """
 
     events: tuple[Event, ...] = ()
     reason: str = ''
-    fatal: bool = False
+    fatal: type[MfaranetError] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,16 @@ class BagWorker:
                 self._processor = _build(self._plan)
             return Done(tuple(run_spec(self._processor, task.spec, self._plan, task.point)))
         except MfaranetError as error:
-            return Done(reason=str(error), fatal=not isinstance(error, OF_THE_BAG))
+            return Done(reason=str(error), fatal=_fatal(error))
         except OSError as error:
             return Done(reason=f'{type(error).__name__}: {error}')
+
+
+def _fatal(error: MfaranetError) -> type[MfaranetError] | None:
+    """Return the error to raise for one that would come with every bag."""
+    if isinstance(error, OF_THE_BAG):
+        return None
+    return OutputError if isinstance(error, OutputError) else ConfigError
 
 
 def _build(plan: RunConfig) -> FrameProcessor:
@@ -141,9 +148,8 @@ def run_fleet(
 def _events(task: Task, outcome: Done | WorkerLost) -> Sequence[Event]:
     if isinstance(outcome, Done) and not outcome.reason:
         return outcome.events
-    if isinstance(outcome, Done) and outcome.fatal:
-        error = OutputError if 'cannot write' in outcome.reason else ConfigError
-        raise error(f'a worker cannot evaluate {task.spec.name}: {outcome.reason}')
+    if isinstance(outcome, Done) and outcome.fatal is not None:
+        raise outcome.fatal(f'a worker cannot evaluate {task.spec.name}: {outcome.reason}')
     reason = outcome.reason
     if isinstance(outcome, WorkerLost):
         reason = f'its worker ended {task.attempt} times: {reason}'
