@@ -80,12 +80,15 @@ def summarise(folder):
         return 2
     rows = samples.read_samples(path)
     problems = samples.judge(rows)
+    judged = samples.is_memory_judged(rows)
+    unjudged = [] if judged else ['memory is not judged: the run was too short for it']
     text = log.read_text(encoding='utf-8') if log.exists() else ''
     violations = [line for line in text.splitlines() if line.startswith('violation: ')]
     lines = [
         *samples.curve(rows),
         _totals(rows[-1]) if rows else 'no samples',
         *(f'problem: {problem}' for problem in problems),
+        *unjudged,
         f'{len(violations)} violations',
         *violations[:20],
     ]  # fmt: skip

@@ -10,6 +10,9 @@ from pathlib import Path
 WARM_UP = 0.1
 """Share of the run after which memory is compared."""
 
+LEAST_JUDGED_S = 300.0
+"""Memory is judged over at least this time: the first configure cycles fill what stays."""
+
 MAX_GROWTH_MB_PER_H = 20.0
 
 
@@ -87,22 +90,35 @@ def read_samples(path):
 
 def judge(samples):
     """Return a line for each resource that grew, from the settled samples after the warm-up."""
-    end_s = samples[-1].elapsed_s if samples else 0.0
-    settled = [s for s in samples if s.settled and s.elapsed_s >= WARM_UP * end_s]
+    settled = _settled(samples)
     if len(settled) < 2:
         return []
     problems = []
     part = max(1, len(settled) // 5)
     first, last = settled[:part], settled[-part:]
-    hours = max(1.0, (settled[-1].elapsed_s - settled[0].elapsed_s) / 3600)
+    hours = max(1.0, _span_s(settled) / 3600)
     growth_mb = _median(last, 'own_mb') - _median(first, 'own_mb')
-    if growth_mb > MAX_GROWTH_MB_PER_H * hours:
+    if is_memory_judged(samples) and growth_mb > MAX_GROWTH_MB_PER_H * hours:
         problems.append(f'memory grew by {growth_mb:.1f} MB in {hours:.2f} h')
     for name in ('descriptors', 'threads'):
         values = [getattr(sample, name) for sample in settled]
         if _median(last, name) > _median(first, name):
             problems.append(f'{name} grew from {min(values)} to {max(values)}')
     return problems
+
+
+def is_memory_judged(samples):
+    """Say whether the settled samples span enough time to judge memory by."""
+    return _span_s(_settled(samples)) >= LEAST_JUDGED_S
+
+
+def _settled(samples):
+    end_s = samples[-1].elapsed_s if samples else 0.0
+    return [s for s in samples if s.settled and s.elapsed_s >= WARM_UP * end_s]
+
+
+def _span_s(settled):
+    return settled[-1].elapsed_s - settled[0].elapsed_s if settled else 0.0
 
 
 def _median(samples, name):

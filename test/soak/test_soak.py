@@ -27,6 +27,7 @@ def test_short_soak_passes(tmp_path, capfd):
     assert code == 0, said.out + said.err
     assert '2 configures' in said.out
     assert '0 violations' in said.out
+    assert 'memory is not judged' in said.out
     assert main(['--report', '--out', str(tmp_path)]) == 0
 
 
