@@ -209,6 +209,8 @@ def make_table(run: LiveRun, accuracy: AccuracyCounter, written: Iterable[str]) 
         )
     )
     found = accuracy.accuracy()
+    if accuracy.not_scored:
+        rows.append(('not scored', accuracy.not_scored))
     if found is not None and found.miou is not None:
         road = 'n/a' if found.drivable_iou is None else f'{found.drivable_iou:.3f}'
         rows.append(

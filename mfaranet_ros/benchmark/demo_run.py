@@ -34,6 +34,7 @@ from mfaranet_ros.core.errors import (
     SourceError,
 )
 from mfaranet_ros.core.files import hash_files
+from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.processes import (
     Child,
     Children,
@@ -45,6 +46,7 @@ from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.bags.recorder import RecordingStatus
 from mfaranet_ros.data.image_sources import Source
 from mfaranet_ros.data.synthetic_source import SceneSource
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 
 CAMERA_INFO = '/camera_info'
 
@@ -65,7 +67,10 @@ COMPARED = 25
 
 @dataclass(frozen=True)
 class Play:
-    """One demo, checked: what is played, and the parameters of the processes."""
+    """One demo, checked: what is played, and the parameters of the processes.
+
+    comparison: of the predictions with labels beside the images; None where they are not scored.
+    """
 
     source: Source
     kind: str
@@ -73,6 +78,7 @@ class Play:
     player: dict[str, Value]
     config: PipelineConfig
     grid_note: str
+    comparison: Comparison | None = None
 
     @property
     def scene(self) -> SceneSource | None:
@@ -205,8 +211,7 @@ def write(play: Play, target: Target, recording: Path) -> None:
             raise ProcessError(f'no mask was published: {_why_nothing(run)}')
         config, scene = play.config, play.scene
         label_set = None if config.output.class_remap else run.label_set
-        same_labels = label_set and (not scene or scene.scene.label_set == label_set.name)
-        accuracy = AccuracyCounter(label_set if same_labels else None)
+        accuracy = AccuracyCounter(_comparison(play, label_set))
         metric = None
         if scene is not None:
             numbers = choose_numbers(run, COMPARED)
@@ -219,6 +224,14 @@ def write(play: Play, target: Target, recording: Path) -> None:
             if metric is not None:
                 metric.add(frame)
         output.finish(_about(play), accuracy, metric)
+
+
+def _comparison(play: Play, label_set: LabelSet | None) -> Comparison | None:
+    """Return how masks of a label set are scored; None where they cannot be."""
+    if label_set is None or play.scene is None:
+        return None if label_set is None else play.comparison
+    same = play.scene.scene.label_set == label_set.name
+    return Comparison.of(label_set) if same else None
 
 
 def _hash(files: tuple[Path, ...]) -> str | None:

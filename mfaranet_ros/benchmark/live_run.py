@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mfaranet_ros.benchmark.ground import extent_of
 from mfaranet_ros.core.config import GroundConfig
-from mfaranet_ros.core.errors import UnknownNameError
+from mfaranet_ros.core.errors import SourceError, UnknownNameError
 from mfaranet_ros.core.frame import Drivable, GroundGrid
 from mfaranet_ros.core.labels import LabelSet, get_label_set
 from mfaranet_ros.data.bags.playback import header_stamp_ns
@@ -23,6 +23,7 @@ from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.evaluation.metrics.ground import count_ground
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.evaluation.report.contact_sheet import Pixels, View
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
@@ -214,32 +215,45 @@ class LiveRun:
 class AccuracyCounter:
     """Compares masks with ground truth.
 
-    label_set: of both; None where they cannot be compared.
+    comparison: of the two; None where they cannot be compared.
     """
 
-    def __init__(self, label_set: LabelSet | None) -> None:
-        self._label_set = label_set
-        self._matrix = None if label_set is None else ConfusionMatrix(len(label_set))
+    def __init__(self, comparison: Comparison | None) -> None:
+        self._comparison = comparison
         self._frames = 0
+        self.not_scored = ''
+        """Why ground truth that is there was not compared; empty where it was."""
+        if comparison is not None:
+            codes = comparison.codes
+            self._matrix = ConfusionMatrix(len(codes.label_set), codes.sets)
+            self._read = comparison.reader()
 
     def add(self, frame: LiveFrame) -> None:
         """Count a frame, where it has a mask and a ground truth of one size."""
         mask, ground_truth = frame.view.labels, frame.ground_truth
-        if self._matrix is None or mask is None or ground_truth is None:
+        if mask is None or ground_truth is None or mask.shape != ground_truth.shape:
             return
-        if mask.shape == ground_truth.shape:
-            self._matrix.update(mask, ground_truth)
-            self._frames += 1
+        if self._comparison is None:
+            self.not_scored = 'give --labels, --merge or --table to score the ground truth'
+            return
+        try:
+            ids = self._read.ids_of('a frame', ground_truth, mask.shape)
+        except SourceError as error:
+            self.not_scored = str(error)
+            return
+        self._matrix.update(self._comparison.convert(mask), ids)
+        self._frames += 1
 
     def accuracy(self) -> Accuracy | None:
         """Return the agreement, None where nothing was compared."""
-        if self._matrix is None or self._label_set is None or not self._frames:
+        if self._comparison is None or not self._frames:
             return None
-        named = zip(self._label_set.names, self._matrix.iou(), strict=True)
+        label_set = self._comparison.label_set
+        named = zip(label_set.names, self._matrix.iou(), strict=True)
         return Accuracy(
             self._frames,
             _number(self._matrix.mean_iou()),
-            _number(self._matrix.drivable(self._label_set).iou),
+            _number(self._matrix.drivable(label_set).iou),
             {name: _number(iou) for name, iou in named},
         )
 

@@ -16,9 +16,8 @@ from mfaranet_ros.benchmark.subjects import Pipeline, Reference, Row, Subject
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.images import Pairs
-from mfaranet_ros.data.labels import GroundTruthReader
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.run import score_labels
 from mfaranet_ros.models.macs import count_macs
 
@@ -28,8 +27,7 @@ class GroundTruth:
     """Images with ground truth, for the mean IoU of every row."""
 
     pairs: Pairs
-    read: GroundTruthReader
-    label_set: LabelSet
+    comparison: Comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +155,7 @@ def _result(
 def _mean_iou(subject: Subject, ground_truth: GroundTruth) -> float | None:
     try:
         result = score_labels(
-            lambda frame: subject(frame)[0],
-            ground_truth.pairs,
-            ground_truth.read,
-            ground_truth.label_set,
+            lambda frame: subject(frame)[0], ground_truth.pairs, ground_truth.comparison
         )
     except (InferenceError, torch.OutOfMemoryError):
         return None

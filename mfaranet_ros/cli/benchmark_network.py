@@ -26,6 +26,7 @@ from mfaranet_ros.benchmark.measure import empty_stage_us
 from mfaranet_ros.benchmark.operating_points_file import choose_operating_points, to_yaml
 from mfaranet_ros.benchmark.report import describe, figures
 from mfaranet_ros.benchmark.run import Benchmark, GroundTruth, run_benchmark
+from mfaranet_ros.cli.comparison_arguments import add_comparison_arguments, read_comparison
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config, parse_size
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
@@ -34,7 +35,6 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.progress import Progress
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.data.images import check_pairs, find_pairs, read_frame
-from mfaranet_ros.data.labels import GroundTruthReader
 
 OPERATING_POINTS = '1,2,3,4 1,2 2 1'
 SIZE = '512x1024'
@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='their class ids, for the mean IoU of each row',
     )
+    add_comparison_arguments(parser)
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='default: 5')
     parser.add_argument(
         '--turn', type=int, default=4, metavar='N', help='frames of a row in a round; default: 4'
@@ -164,9 +165,9 @@ def _ground_truth(args: argparse.Namespace, base: PipelineConfig) -> GroundTruth
         return None
     pairs = find_pairs(args.images, args.ground_truth)
     label_set = load_network(base.model).label_set
-    read = GroundTruthReader(label_set, pairs.layout)
-    check_pairs(pairs, read)
-    return GroundTruth(pairs, read, label_set)
+    comparison = read_comparison(args, label_set, has_ground_truth=True)
+    check_pairs(pairs, comparison.reader(pairs.layout))
+    return GroundTruth(pairs, comparison)
 
 
 def _heading(

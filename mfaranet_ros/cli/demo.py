@@ -13,14 +13,21 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from mfaranet_ros.backends.network import load_network
 from mfaranet_ros.benchmark.demo_output import Target
 from mfaranet_ros.benchmark.demo_run import Play, run_demo
+from mfaranet_ros.cli.comparison_arguments import (
+    add_comparison_arguments,
+    is_comparison_given,
+    read_comparison,
+)
 from mfaranet_ros.cli.setting_arguments import add_model_arguments, model_config
 from mfaranet_ros.core.config import PipelineConfig, Value, replace
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.data.image_sources import ImageFolder, Source
 from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings
 from mfaranet_ros.data.video import VideoFile
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
 """What can be played, by the name of its argument and of the player's setting."""
@@ -46,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f'of the synthetic scene, as in --{name} {example} (may be given several times)',
         )  # fmt: skip
     add_model_arguments(parser)
+    add_comparison_arguments(parser)
     parser.add_argument(
         '--calibration', metavar='FILE', help='YAML of camera_calibration; default: a nominal one'
     )
@@ -105,11 +113,27 @@ def prepare(args: argparse.Namespace) -> Play:
     if args.calibration:
         player['calibration'] = str(Path(args.calibration).expanduser().absolute())
     config = _node_config(args, rate_hz, NOMINAL_POSE)
-    return Play(source, kind, rate_hz, player, config, _grid_note(args, config))
+    comparison = _comparison(args, config, source)
+    return Play(source, kind, rate_hz, player, config, _grid_note(args, config), comparison)
+
+
+def _comparison(
+    args: argparse.Namespace, config: PipelineConfig, source: Source
+) -> Comparison | None:
+    """Return how labels beside the images are compared; None where nothing says what they mean."""
+    if not is_comparison_given(args):
+        return None
+    network = load_network(config.model).label_set
+    return read_comparison(args, network, has_ground_truth=source.has_ground_truth)
 
 
 def _prepare_scene(args: argparse.Namespace) -> Play:
     """Return the demo of the synthetic scene, whose camera is known."""
+    if is_comparison_given(args):
+        raise ConfigError(
+            '--merge, --table, --labels: the synthetic scene has its own ground truth, leave them '
+            'out'
+        )
     if args.calibration:
         raise ConfigError(
             '--calibration: the synthetic scene brings its own, change it with --camera NAME=VALUE'

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
-from mfaranet_ros.cli.evaluate_cross import add_cross_arguments, is_cross, run_cross
+from mfaranet_ros.cli.comparison_arguments import add_comparison_arguments, read_comparison
 from mfaranet_ros.cli.setting_arguments import (
     add_model_arguments,
     model_config,
@@ -41,6 +41,7 @@ from mfaranet_ros.evaluation.report.parquet import has_parquet, write_tables
 from mfaranet_ros.evaluation.report.sinks import MakeVideo, make_submission
 from mfaranet_ros.evaluation.report.text import describe_results, heading
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.jobs import MakeSink, RunConfig
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.parts import Results
@@ -52,7 +53,6 @@ from mfaranet_ros.evaluation.runs.run import (
     open_frame_log,
     run_evaluation,
 )
-from mfaranet_ros.evaluation.runs.score import Scorer
 from mfaranet_ros.evaluation.runs.sources import Selection
 from mfaranet_ros.evaluation.runs.specs import (
     FolderSpec,
@@ -114,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--test-time-scales', metavar='LIST', help='enlargements to add up, as 0.5,1,1.5'
     )
     parser.add_argument('--flip', action='store_true', default=None, help='mirror each, too')
-    add_cross_arguments(parser)
+    add_comparison_arguments(parser)
     _add_output_arguments(parser)
 
 
@@ -181,22 +181,25 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Check everything, run the network, print the scores and write what is asked for."""
     _check(args)
-    cross = is_cross(args)
     config, method = _config(args), _method(args)
     selection, ignored = Selection.parse(args.frames), _ignored(args.ignore)
     pairs = find_pairs(args.images, args.ground_truth) if args.images else None
     pipeline = build_processor(config, label=str(OperatingPoint.of(config)))
     try:
-        if cross and pairs is not None:
-            return run_cross(args, pipeline, pairs)
+        comparison = read_comparison(
+            args,
+            pipeline.label_set,
+            has_ground_truth=bool(args.ground_truth or args.ground_truth_topic),
+        )
         also = outputs_in_bag() if args.write_bag else frozenset[Output]()
         plan = RunConfig(
-            config, method, also=also, step=selection.step, sinks=_sinks(args, pipeline)
-        )
+            config, method, also=also, step=selection.step, sinks=_sinks(args, pipeline),
+            comparison=comparison,
+        )  # fmt: skip
         if pairs is None:
             specs = _bags(args, selection, ignored)
         else:
-            specs = [_folder(args, pairs, pipeline, selection, ignored)]
+            specs = [_folder(args, pairs, comparison, selection, ignored)]
         results = _run(args, pipeline, specs, plan)
     finally:
         pipeline.close()
@@ -211,7 +214,7 @@ def _run(
     args: argparse.Namespace, pipeline: FrameProcessor, specs: Sequence[Spec], plan: RunConfig
 ) -> Results:
     """Run the evaluation with a progress bar, print the scores and write the reports."""
-    total = 0 if args.ray else count_frames(specs, pipeline)
+    total = 0 if args.ray else count_frames(specs, pipeline, plan.compared(pipeline))
     model = dict(prepare(pipeline))
     log = open_frame_log(
         pipeline, specs, plan, args.out, overwrite=args.overwrite, resume=args.resume
@@ -237,7 +240,7 @@ def _run(
             on_frame=(lambda: None) if args.ray else progress.update,
             on_source=on_bag if args.ray else (lambda summary: None),
         )  # fmt: skip
-    facts = about(pipeline, model, specs, results, speed, plan.method)
+    facts = about(pipeline, model, specs, results, speed, plan)
     print(heading(facts, results), describe_results(results, facts.budget_ms), sep='\n')
     if args.json is not None:
         write_json(args.json, report(facts, results))
@@ -247,7 +250,7 @@ def _run(
 
         # The bags of a cluster may be out of reach here.
         chosen = () if args.ray else choose(results.together)
-        shown = show(chosen, specs, pipeline, Scorer.of(pipeline, plan.method))
+        shown = show(chosen, specs, pipeline, plan)
         write_json(args.out / REPORT, report(facts, results))
         if has_parquet():
             write_tables(results, args.out)
@@ -354,7 +357,7 @@ def _check(args: argparse.Namespace) -> None:
 def _folder(
     args: argparse.Namespace,
     pairs: Pairs,
-    pipeline: FrameProcessor,
+    comparison: Comparison,
     selection: Selection,
     ignored: tuple[int, ...],
 ) -> FolderSpec:
@@ -365,7 +368,7 @@ def _folder(
         read_camera_info(camera_info)  # refuses what describes no camera before anything is run
     with Progress(len(pairs), 'image', 'checking') as progress:
         return check_folder(
-            args.images, args.ground_truth, pairs, pipeline.label_set, selection=selection,
+            args.images, args.ground_truth, pairs, comparison, selection=selection,
             ignored=ignored, camera_info=camera_info, metric=args.metric, on_pair=progress.update,
         )  # fmt: skip
 

@@ -9,8 +9,10 @@ import pytest
 from live_recording import S, boundary, grid, image, status, write_run
 
 from mfaranet_ros.benchmark.live_run import AccuracyCounter, LiveRun, choose_numbers
-from mfaranet_ros.core.labels import CAMVID
+from mfaranet_ros.core.labels import CAMVID, CITYSCAPES
 from mfaranet_ros.data.bags.reader import open_bag
+from mfaranet_ros.data.label_table import parse_table
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_scores_compare_what_has_the_same_stamp(read):
         status('segmentation: model', 5, label_set='camvid'),
     )  # fmt: skip
     assert run.label_set is CAMVID
-    counter = AccuracyCounter(run.label_set)
+    counter = AccuracyCounter(Comparison.of(run.label_set))
     for frame in run.frames():
         counter.add(frame)
     found = counter.accuracy()
@@ -91,7 +93,24 @@ def test_what_cannot_be_compared_is_not_scored(read):
     for frame in run.frames():
         counter.add(frame)
     assert counter.accuracy() is None
-    assert AccuracyCounter(CAMVID).accuracy() is None
+    assert counter.not_scored == 'give --labels, --merge or --table to score the ground truth'
+    assert AccuracyCounter(Comparison.of(CAMVID)).accuracy() is None
+
+
+def test_ground_truth_of_another_label_set_is_compared_by_tables(read):
+    run = read(
+        image('truth', 1, 3), image('mask', 1, 0), image('overlay', 1),
+        image('truth', 2, 77), image('mask', 2, 0), image('overlay', 2),
+    )  # fmt: skip
+    merge = parse_table(
+        [f'{number} : {3 if number == 0 else 0}' for number in range(19)], CAMVID, 'm'
+    )
+    counter = AccuracyCounter(Comparison.between(CITYSCAPES, CAMVID, merge=merge))
+    for frame in run.frames():
+        counter.add(frame)
+    found = counter.accuracy()
+    assert (found.frames, found.class_iou['Road'], found.drivable_iou) == (1, 1.0, 1.0)
+    assert counter.not_scored.startswith('a frame holds the values 77, which are not of camvid')
 
 
 def filled():

@@ -255,7 +255,7 @@ class TestWhole:
     def test_it_plays_all_and_leaves_everything_behind(self, images, weights, tmp_path):
         process = start(
             '--images', images, '--weights', weights, '--scales', '2', '--rate', '4',
-            '--out', tmp_path, '--json', tmp_path / 'f.json',
+            '--labels', 'camvid', '--out', tmp_path, '--json', tmp_path / 'f.json',
         )  # fmt: skip
         out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
@@ -288,8 +288,9 @@ class TestWhole:
         children = children_of(process)
         assert len(children) == 3
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE_S)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130, err
+        assert 'not scored' in out  # nothing says what the ids beside the images mean
         assert not any(map(is_running, children))
         assert {'demo.mp4', 'overlay_1.png', 'figures.json'} <= {
             path.name for path in tmp_path.iterdir()

@@ -11,6 +11,7 @@ import pytest
 
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.errors import OutputError, SourceError
+from mfaranet_ros.evaluation.metrics.counts import Counts
 from mfaranet_ros.evaluation.runs.frame_log import FrameLog
 from mfaranet_ros.evaluation.runs.sources import Selection
 
@@ -259,7 +260,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path):
     log_file = tmp_path / 'frames.jsonl'
     log_file.symlink_to('/dev/full')
     with pytest.raises(OutputError, match=r'frames\.jsonl: No space left.*--resume'):
-        FrameLog.begin(log_file, {}, 11)
+        FrameLog.begin(log_file, {}, Counts.none(11))
 
 
 @pytest.mark.parametrize(

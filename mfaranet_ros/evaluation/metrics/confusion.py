@@ -120,7 +120,16 @@ class ConfusionMatrix:
         return _ratio(int(self.counts.trace()) + inside, self.pixels)
 
     def binary(self, positive: NDArray[np.bool_]) -> BinaryScores:
-        """Return the scores of a group of classes against all others.
+        """Return the scores of a group of classes against all others; see `area`."""
+        hits, ground_truth, found = self.area(positive)
+        return BinaryScores(
+            iou=_ratio(hits, ground_truth + found - hits),
+            precision=_ratio(hits, found),
+            recall=_ratio(hits, ground_truth),
+        )
+
+    def area(self, positive: NDArray[np.bool_]) -> tuple[int, int, int]:
+        """Return the pixels of a group of classes that are hit, true, and predicted.
 
         positive: bool (C,), the classes of the group. Within the group nothing is confused. A
         partial label counts where all of it lies inside or outside the group.
@@ -139,11 +148,7 @@ class ConfusionMatrix:
         found = int(
             self.counts[:, positive].sum() + self.partial[inside | outside][:, positive].sum()
         )
-        return BinaryScores(
-            iou=_ratio(hits, ground_truth + found - hits),
-            precision=_ratio(hits, found),
-            recall=_ratio(hits, ground_truth),
-        )
+        return hits, ground_truth, found
 
     def drivable(self, label_set: LabelSet) -> BinaryScores:
         """Return the scores of the drivable area: the classes whose role is drivable."""

@@ -9,7 +9,7 @@ of the frames and however many processes counted them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.evaluation.metrics.metric import BANDS_M, MetricCounts
 
 Ints = NDArray[np.int64]
+Sets = tuple[tuple[int, ...], ...]
 Labels = NDArray[np.uint8]
 
 NOWHERE = len(BANDS_M)
@@ -33,28 +34,32 @@ CONFIDENCES = 256
 class Counts:
     """The counts of one frame, or with `+` those of several.
 
-    pixels: int64 (K + 1, C + 1, C + 1) by band of distance, ground truth and label. The last band
-        is NOWHERE, the last ground truth void (or not known), the last label unlabeled.
+    pixels: int64 (K + 1, C + P + 1, C + 1) by band of distance, ground truth and label. The last
+        band is NOWHERE, the last label unlabeled, the last ground truth void (or not known).
+        Before it come the P partial labels.
     calibration: int64 (K + 1, 256, 2), pixels with ground truth by band and confidence: all of
         them, and those that are correct.
     flicker: int64 (K + 1, 2, 2), by band, pixels compared with the frame before, and those of
         another label; first where both frames have the same true class, then all.
     metric: what was counted in metres.
+    sets: the classes that each partial label may be.
     """
 
     pixels: Ints
     calibration: Ints
     flicker: Ints
     metric: MetricCounts
+    sets: Sets = ()
 
     @classmethod
-    def none(cls, classes: int) -> Counts:
-        """Return the counts of no frame."""
+    def none(cls, classes: int, sets: Sets = ()) -> Counts:
+        """Return the counts of no frame; sets: the partial labels."""
         return cls(
-            np.zeros((NOWHERE + 1, classes + 1, classes + 1), np.int64),
+            np.zeros((NOWHERE + 1, classes + len(sets) + 1, classes + 1), np.int64),
             np.zeros((NOWHERE + 1, CONFIDENCES, 2), np.int64),
             np.zeros((NOWHERE + 1, 2, 2), np.int64),
             MetricCounts(),
+            sets,
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -63,19 +68,23 @@ class Counts:
             self.calibration + other.calibration,
             self.flicker + other.flicker,
             self.metric + other.metric,
+            self.sets,
         )
 
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return int(self.pixels.shape[1]) - 1
+        return int(self.pixels.shape[2]) - 1
 
     def matrix(self, band: int | None = None) -> ConfusionMatrix:
         """Return the confusion matrix of one band of distance, or of all pixels."""
         pixels = self.pixels.sum(axis=0) if band is None else self.pixels[band]
-        matrix = ConfusionMatrix(self.classes)
-        matrix.counts += pixels[:-1, :-1]
-        matrix.unlabeled += pixels[:-1, -1]
+        matrix = ConfusionMatrix(self.classes, self.sets)
+        certain, partial = pixels[: self.classes], pixels[self.classes : -1]
+        matrix.counts += certain[:, :-1]
+        matrix.unlabeled += certain[:, -1]
+        matrix.partial += partial[:, :-1]
+        matrix.partial_unlabeled += partial[:, -1]
         return matrix
 
     @property
@@ -85,39 +94,33 @@ class Counts:
         return found
 
 
-def total(counts: Iterable[Counts], classes: int) -> Counts:
-    """Return the sum of many counts."""
-    result = Counts.none(classes)
-    for each in counts:
-        result += each
-    return result
-
-
 class PixelCounter:
-    """Counts images of a label set with this number of classes."""
+    """Counts images of a label set with this number of classes, and of partial labels."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, partial: int = 0) -> None:
         self._classes = classes
-        self._type = np.uint16 if (NOWHERE + 1) * (classes + 1) ** 2 < 2**16 else np.uint32
+        self._rows = classes + partial
+        places = (NOWHERE + 1) * (self._rows + 1) * (classes + 1)
+        self._type = np.uint16 if places < 2**16 else np.uint32
 
     def pixels(self, labels: Labels, ground_truth: Labels | None, bands: Labels | None) -> Ints:
         """Count pixels by band, ground truth and label, all uint8 (H, W); see Counts.
 
-        ground_truth: ids, 255 for void; None where it is not known. bands: None where it is not
-        known.
+        ground_truth: ids, then partial labels, 255 for void; None where it is not known. bands:
+        None where it is not known.
         """
-        side = self._classes + 1
+        side, rows = self._classes + 1, self._rows + 1
         code = np.minimum(labels, self._classes).astype(self._type)
         if ground_truth is None:
-            code += self._type(self._classes * side)
+            code += self._type(self._rows * side)
         else:
-            code += np.minimum(ground_truth, self._classes) * self._type(side)
+            code += np.minimum(ground_truth, self._rows) * self._type(side)
         if bands is None:
-            code += self._type(NOWHERE * side * side)
+            code += self._type(NOWHERE * rows * side)
         else:
-            code += bands * self._type(side * side)
-        counts = np.bincount(code.reshape(-1), minlength=(NOWHERE + 1) * side * side)
-        return counts.reshape(NOWHERE + 1, side, side)
+            code += bands * self._type(rows * side)
+        counts = np.bincount(code.reshape(-1), minlength=(NOWHERE + 1) * rows * side)
+        return counts.reshape(NOWHERE + 1, rows, side)
 
     def calibration(
         self, confidence: Labels, labels: Labels, ground_truth: Labels, bands: Labels | None
@@ -171,18 +174,18 @@ def to_plain(counts: Counts) -> dict[str, Any]:
     return {name: _sparse(array) for name, array in _arrays(counts).items()}
 
 
-def from_plain(plain: Mapping[str, Any], classes: int) -> Counts:
-    """Return the counts that `to_plain` wrote.
+def from_plain(plain: Mapping[str, Any], none: Counts) -> Counts:
+    """Return the counts that `to_plain` wrote; none: those of no frame.
 
     Raises KeyError, ValueError or TypeError for anything else.
     """
-    empty = _arrays(Counts.none(classes))
+    empty = _arrays(none)
     found = {name: _dense(plain[name], array.shape) for name, array in empty.items()}
     metric: dict[str, Any] = {
         field.name: found.pop(f'metric.{field.name}') for field in dataclasses.fields(MetricCounts)
     }
     metric['outside'] = int(metric['outside'])
-    return Counts(**found, metric=MetricCounts(**metric))
+    return Counts(**found, metric=MetricCounts(**metric), sets=none.sets)
 
 
 def _arrays(counts: Counts) -> dict[str, Ints]:

@@ -17,6 +17,8 @@ from mfaranet_ros.evaluation.metrics.confusion import BinaryScores, Scores
 from mfaranet_ros.evaluation.metrics.measures import Spread, flicker, reliability
 from mfaranet_ros.evaluation.metrics.metric import BANDS, MetricCounts
 from mfaranet_ros.evaluation.report.tables import plain
+from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.jobs import RunConfig
 from mfaranet_ros.evaluation.runs.method import Method
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part, Results
 from mfaranet_ros.evaluation.runs.run import Speed
@@ -33,7 +35,7 @@ class About:
     """Model, settings, input and speed of an evaluation; the mappings hold JSON values.
 
     model: what `prepare` returned. given: the images or bags, and their hash. config: every
-    setting.
+    setting. comparison: the label set in which predictions and ground truth are compared.
     """
 
     model: Mapping[str, str]
@@ -43,6 +45,7 @@ class About:
     config: Mapping[str, Any]
     speed: Speed
     budget_ms: float
+    comparison: Comparison
 
 
 def about(
@@ -51,7 +54,7 @@ def about(
     specs: Sequence[Spec],
     results: Results,
     speed: Speed,
-    method: Method,
+    plan: RunConfig,
 ) -> About:
     """Return what a report says of an evaluation; model: what `prepare` returned."""
     summaries = results.together.summaries
@@ -63,7 +66,10 @@ def about(
     }
     config = processor.config
     budget_ms = config.latency.budget_ms
-    return About(model, method, given, versions(), values_of(config), speed, budget_ms)
+    comparison = plan.compared(processor)
+    return About(
+        model, plan.method, given, versions(), values_of(config), speed, budget_ms, comparison
+    )
 
 
 def report(about: About, results: Results) -> dict[str, Any]:
@@ -77,6 +83,10 @@ def report(about: About, results: Results) -> dict[str, Any]:
         'schema': {'name': SCHEMA, 'version': VERSION},
         'model': dict(about.model),
         'method': asdict(about.method),
+        'comparison': {
+            'label_set': about.comparison.label_set.name,
+            'notes': list(about.comparison.notes),
+        },
         'input': dict(about.given),
         'versions': dict(about.versions),
         'config': dict(about.config),
@@ -213,8 +223,22 @@ def figures(evaluation: Scores) -> dict[str, Any]:
             'rows_are_ground_truth': matrix.counts.tolist(),
             'unlabeled': matrix.unlabeled.tolist(),
         },
+        'partial_labels': _partial_labels(evaluation),
         'images': [plain(asdict(image)) for image in evaluation.images],
     }
+
+
+def _partial_labels(evaluation: Scores) -> list[dict[str, Any]]:
+    matrix, names = evaluation.matrix, evaluation.label_set.names
+    rows = zip(matrix.members, matrix.partial, matrix.partial_unlabeled, strict=True)
+    return [
+        {
+            'classes': [names[number] for number in np.flatnonzero(members)],
+            'pixels': int(counts.sum() + unlabeled),
+            'inside': int(counts[members].sum()),
+        }
+        for members, counts, unlabeled in rows
+    ]
 
 
 def class_scores(evaluation: Scores) -> list[BinaryScores]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mfaranet_ros.core.errors import OutputError
 from mfaranet_ros.core.frame import Result, Timings
 from mfaranet_ros.evaluation.metrics.counts import Labels
+from mfaranet_ros.evaluation.runs.jobs import RunConfig
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part
 from mfaranet_ros.evaluation.runs.score import Scorer
 from mfaranet_ros.evaluation.runs.sources import Sample
@@ -55,14 +56,14 @@ def show(
     chosen: Sequence[tuple[str, FrameScores]],
     specs: Iterable[Spec],
     pipeline: FrameProcessor,
-    scorer: Scorer,
+    plan: RunConfig,
 ) -> list[Shown]:
     """Run the chosen frames once more and draw them, in the order given."""
     drawn: dict[tuple[str, int], tuple[bytes, bytes]] = {}
     for spec in specs:
         numbers = {frame.number for _, frame in chosen if frame.source == spec.name}
         if numbers:
-            found = _draw_source(spec, numbers, pipeline, scorer)
+            found = _draw_source(spec, numbers, pipeline, plan)
             drawn |= {(spec.name, number): pair for number, pair in found.items()}
     return [
         Shown(kind, frame, *drawn[frame.source, frame.number])
@@ -72,17 +73,20 @@ def show(
 
 
 def _draw_source(
-    spec: Spec, numbers: set[int], pipeline: FrameProcessor, scorer: Scorer
+    spec: Spec, numbers: set[int], pipeline: FrameProcessor, plan: RunConfig
 ) -> Mapping[int, tuple[bytes, bytes]]:
     drawn = {}
-    config = pipeline.config.output
-    style = Style(pipeline.label_set, None, config.palette, config.overlay_alpha)
-    source = spec.open(pipeline)
+    config, comparison = pipeline.config.output, plan.compared(pipeline)
+    scorer = Scorer.of(pipeline, plan.method)
+    style = Style(comparison.label_set, None, config.palette, config.overlay_alpha)
+    source = spec.open(pipeline, comparison)
     try:
         for entry in source.entries(min(numbers)):
             if entry.number in numbers:
                 sample = entry.load()
-                drawn[entry.number] = draw_pair(sample, scorer.run(sample), style)
+                result = scorer.run(sample)
+                result = replace(result, labels=comparison.convert(result.labels))
+                drawn[entry.number] = draw_pair(sample, result, style)
             if len(drawn) == len(numbers):
                 break
     finally:

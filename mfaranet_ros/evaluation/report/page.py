@@ -346,6 +346,8 @@ def _facts(about: About, results: Results) -> Table:
     rows = [
         *about.model.items(),
         ('method', about.method),
+        ('compared in', about.comparison.label_set.name),
+        *(('labels', note) for note in about.comparison.notes),
         *((f'given: {name}', value) for name, value in about.given.items() if name != 'sources'),
         *((f'run: {name}', value) for name, value in run.items()),
         ('run: seconds', f'{seconds:.1f}'),

@@ -26,8 +26,17 @@ def heading(about: About, results: Results) -> str:
         f'{model["name"]}, scales {model["scales"]}, {model["label_set"]}, {model["precision"]} '
         f'on {model["device"]}\n{model["weights"]} (sha256 {model["weights_sha256"][:12]})\n'
         f'{len(results.together.frames)} images, {about.method}, '
-        f'{about.speed.frames_per_s or 0:.2f} images/s\n'
+        f'{about.speed.frames_per_s or 0:.2f} images/s\n{_comparison(about)}'
     )
+
+
+def _comparison(about: About) -> str:
+    """Return what was merged and what is partial; empty where neither is."""
+    compared = about.comparison
+    lines = [f'compared in {compared.label_set.name}', *compared.notes] if compared.notes else []
+    if compared.codes.sets:
+        lines.append('a prediction inside a partial label counts as right for the pixel accuracy')
+    return ''.join(f'{line}\n' for line in lines)
 
 
 def describe_results(results: Results, budget_ms: float) -> str:

@@ -22,7 +22,7 @@ from mfaranet_ros.data.bags.cameras import choose_camera
 from mfaranet_ros.data.bags.reader import IMAGES, Bag, open_bag
 from mfaranet_ros.data.bags.transforms import static_transforms
 from mfaranet_ros.data.ground_truth import GroundTruth, PairingReport, read_labels
-from mfaranet_ros.data.labels import GroundTruthReader
+from mfaranet_ros.data.labels import LabelReader
 from mfaranet_ros.data.pairing import Pairing, Shot
 from mfaranet_ros.evaluation.runs.sources import (
     Entry,
@@ -80,7 +80,7 @@ class BagSource:
         name: str,
         paths: Sequence[Path],
         choice: BagChoice,
-        read_ground_truth: GroundTruthReader,
+        read_ground_truth: LabelReader,
         selection: Selection,
         ground: GroundConfig,
     ) -> None:

@@ -105,8 +105,11 @@ def to_line(record: Record) -> str:
     return json.dumps(plain, separators=(',', ':'))
 
 
-def from_line(line: str, classes: int) -> Record:
-    """Return the record of a line; raises ValueError, KeyError or TypeError for anything else."""
+def from_line(line: str, none: Counts) -> Record:
+    """Return the record of a line; none: the counts of no frame.
+
+    Raises ValueError, KeyError or TypeError for anything else.
+    """
     plain = json.loads(line)
     place = str(plain['source']), int(plain['number']), str(plain['name'])
     if 'why' in plain:
@@ -117,7 +120,7 @@ def from_line(line: str, classes: int) -> Record:
         int(plain['stamp_ns']),
         (int(height), int(width)),
         bool(plain['ground_truth']),
-        from_plain(plain['counts'], classes),
+        from_plain(plain['counts'], none),
         FrameTimes.of(plain['ms']),
     )
 
@@ -152,16 +155,16 @@ class FrameLog:
     Its first line says what is evaluated and how: only the same evaluation can be resumed.
     """
 
-    def __init__(self, path: Path | None, file: IO[str], classes: int) -> None:
+    def __init__(self, path: Path | None, file: IO[str], none: Counts) -> None:
         self._path = path
         self._file = file
-        self._classes = classes
+        self._none = none
 
     @classmethod
-    def begin(cls, path: Path | None, about: Mapping[str, Any], classes: int) -> FrameLog:
+    def begin(cls, path: Path | None, about: Mapping[str, Any], none: Counts) -> FrameLog:
         """Begin a new file, or one that vanishes when it is closed.
 
-        about: plain values. classes: of the label set. Raises OutputError.
+        about: plain values. none: the counts of no frame. Raises OutputError.
         """
         try:
             if path is None:
@@ -170,12 +173,12 @@ class FrameLog:
                 file = path.open('w+', encoding='utf-8')
         except OSError as error:
             raise _failed(path, error) from error
-        frame_log = cls(path, file, classes)
+        frame_log = cls(path, file, none)
         frame_log._write(_head(about))
         return frame_log
 
     @classmethod
-    def go_on(cls, path: Path, about: Mapping[str, Any], classes: int) -> FrameLog:
+    def go_on(cls, path: Path, about: Mapping[str, Any], none: Counts) -> FrameLog:
         """Open a file to append to it; a last line that was cut off is taken away.
 
         Raises SourceError where there is none or it is broken, and ConfigError, which names what
@@ -187,7 +190,7 @@ class FrameLog:
             raise SourceError(
                 f'{path} cannot be read: {error.strerror}; leave out --resume'
             ) from error
-        frame_log = cls(path, file, classes)
+        frame_log = cls(path, file, none)
         try:
             frame_log._check(path, about)
         except BaseException:
@@ -239,7 +242,7 @@ class FrameLog:
 
     def _read(self, line: str) -> Record:
         try:
-            return from_line(line, self._classes)
+            return from_line(line, self._none)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise SourceError(
                 f'{self._path or "the record"} is broken ({error}): leave out --resume'

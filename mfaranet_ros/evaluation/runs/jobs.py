@@ -22,6 +22,7 @@ from mfaranet_ros.core.errors import (
     SourceError,
 )
 from mfaranet_ros.core.frame import Output
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.frame_log import Record, ResumePoint
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
@@ -55,6 +56,7 @@ class RunConfig:
     threads: of the network in each process; 0: as many as torch has. They do
     not depend on the number of processes: a sum over more threads may differ in its last bit.
     also: outputs that sinks want. step: by how much the numbers of consecutive frames differ.
+    comparison: None where the ground truth has the label set of the network.
     """
 
     config: PipelineConfig
@@ -63,6 +65,11 @@ class RunConfig:
     also: frozenset[Output] = frozenset()
     step: int = 1
     sinks: tuple[MakeSink, ...] = ()
+    comparison: Comparison | None = None
+
+    def compared(self, processor: FrameProcessor) -> Comparison:
+        """Return how predictions and ground truth are compared."""
+        return self.comparison or Comparison.of(processor.label_set)
 
 
 Event = Record | SourceSummary
@@ -166,7 +173,8 @@ def run_spec(
     pipeline: FrameProcessor, spec: Spec, order: RunConfig, point: ResumePoint
 ) -> Iterator[Event]:
     """Run one source from a point on; the events are records, then its summary."""
-    source = spec.open(pipeline)
+    comparison = order.compared(pipeline)
+    source = spec.open(pipeline, comparison)
     sinks: list[Sink] = []
 
     def on_outcome(outcome: Outcome) -> None:
@@ -176,7 +184,7 @@ def run_spec(
     try:
         for make in order.sinks:
             sinks.append(make(spec.name, pipeline))
-        scorer = Scorer.of(pipeline, order.method, order.also)
+        scorer = Scorer.of(pipeline, order.method, order.also, comparison)
         yield from run_source(
             source, scorer, start=point.next, again=point.last, step=order.step,
             on_outcome=on_outcome,

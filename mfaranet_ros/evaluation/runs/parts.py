@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from mfaranet_ros.core.labels import LabelSet, Role
+from mfaranet_ros.data.label_table import LabelCodes
 from mfaranet_ros.evaluation.metrics.confusion import ImageScore, Scores, score_image
 from mfaranet_ros.evaluation.metrics.counts import NOWHERE, Counts
 from mfaranet_ros.evaluation.metrics.measures import (
@@ -132,19 +131,22 @@ class Results:
 
 
 def assemble(
-    records: Iterable[Record], summaries: Sequence[SourceSummary], label_set: LabelSet
+    records: Iterable[Record], summaries: Sequence[SourceSummary], codes: LabelCodes
 ) -> Results:
-    """Return the results of records in any order; summaries: in the order of the report."""
-    sums = {summary.name: _Sum(label_set) for summary in summaries}
+    """Return the results of records in any order.
+
+    summaries: in the order of the report. codes: the classes and partial labels of the counts.
+    """
+    sums = {summary.name: _Sum(codes) for summary in summaries}
     for record in records:
         sums[record.source].add(record)
     parts = tuple(sums[summary.name].part(summary) for summary in summaries)
-    counts = Counts.none(len(label_set))
+    counts = Counts.none(len(codes.label_set), codes.sets)
     for part in parts:
         counts += part.counts
     together = Part(
         'all',
-        label_set,
+        codes.label_set,
         counts,
         tuple(frame for part in parts for frame in part.frames),
         tuple(frame for part in parts for frame in part.skipped),
@@ -156,9 +158,9 @@ def assemble(
 class _Sum:
     """The results of one source so far."""
 
-    def __init__(self, label_set: LabelSet) -> None:
-        self._label_set = label_set
-        self._counts = Counts.none(len(label_set))
+    def __init__(self, codes: LabelCodes) -> None:
+        self._label_set = codes.label_set
+        self._counts = Counts.none(len(codes.label_set), codes.sets)
         self._frames: list[FrameScores] = []
         self._skipped: list[Skipped] = []
 
@@ -180,10 +182,9 @@ class _Sum:
 def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
     """Return what reports say of a frame."""
     matrix = record.counts.matrix()
-    hits, found = matrix.counts.diagonal(), matrix.counts.sum(axis=0)
+    hits, found = matrix.counts.diagonal(), matrix.counts.sum(axis=0) + matrix.outside
     ground_truth = matrix.counts.sum(axis=1) + matrix.unlabeled
     road = label_set.roles[: len(label_set)] == Role.DRIVABLE
-    inside = matrix.counts[np.ix_(road, road)].sum()
     return FrameScores(
         record.source,
         record.number,
@@ -192,7 +193,7 @@ def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
         record.size,
         score_image(record.name, matrix, label_set) if record.ground_truth else None,
         (tuple(hits.tolist()), tuple(ground_truth.tolist()), tuple(found.tolist())),
-        (int(inside), int(ground_truth[road].sum()), int(found[road].sum())),
+        matrix.area(road),
         flicker_share(record),
         record.times,
     )

@@ -20,9 +20,10 @@ from mfaranet_ros.core.errors import ConfigError, OutputError, SourceError, Unkn
 from mfaranet_ros.core.frame import Drivable, Frame, Result, Timings
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.images import Pairs, find_pairs
-from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.metrics.confusion import Scores
+from mfaranet_ros.evaluation.metrics.counts import Counts
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.fleet import Cluster, run_fleet
 from mfaranet_ros.evaluation.runs.frame_log import FrameLog
 from mfaranet_ros.evaluation.runs.jobs import Event, RunConfig, run_apart, run_here
@@ -110,7 +111,7 @@ def run_evaluation(
         run_here(processor, specs, plan, resumed.places, take)
     seconds = time.monotonic() - begun_s
     ordered = [summaries[spec.name] for spec in specs]
-    results = assemble(frame_log.records(), ordered, processor.label_set)
+    results = assemble(frame_log.records(), ordered, plan.compared(processor).codes)
     _check_frames(results)
     peak_kb = max(
         resource.getrusage(who).ru_maxrss
@@ -136,21 +137,22 @@ def open_frame_log(
     resume: continue the log in the folder. Raises OutputError where nothing can be written, and
     ConfigError to resume another evaluation.
     """
-    weights = processor.network.weights
+    weights, comparison = processor.network.weights, plan.compared(processor)
     identity = {
         'config': values_of(processor.config),
         'method': asdict(plan.method),
         'weights': weights.sha256 if weights else None,
         'label_set': processor.label_set.name,
+        'comparison': comparison.identity(),
         'sources': {spec.name: spec.identity() for spec in specs},
     }
-    classes = len(processor.label_set)
+    none = Counts.none(len(comparison.label_set), comparison.codes.sets)
     if folder is None:
-        return FrameLog.begin(None, identity, classes)
+        return FrameLog.begin(None, identity, none)
     if resume:
-        return FrameLog.go_on(folder / FRAME_LOG, identity, classes)
+        return FrameLog.go_on(folder / FRAME_LOG, identity, none)
     _make_folder(folder, overwrite)
-    return FrameLog.begin(folder / FRAME_LOG, identity, classes)
+    return FrameLog.begin(folder / FRAME_LOG, identity, none)
 
 
 def _make_folder(folder: Path, overwrite: bool) -> None:
@@ -176,11 +178,11 @@ def _check_frames(results: Results) -> None:
         raise SourceError(f'no frame of {names} can be scored{why}')
 
 
-def count_frames(specs: Sequence[Spec], processor: FrameProcessor) -> int:
+def count_frames(specs: Sequence[Spec], processor: FrameProcessor, comparison: Comparison) -> int:
     """Open every source once, so that problems are reported before anything is run."""
     frames = 0
     for spec in specs:
-        source = spec.open(processor)
+        source = spec.open(processor, comparison)
         frames += source.frames
         source.close()
     return frames
@@ -216,6 +218,9 @@ def evaluate(
     bags: Sequence[PathLike] = (),
     ground_truth_topic: str = '',
     method: str = 'whole',
+    labels: str = '',
+    merge: PathLike | None = None,
+    table: PathLike | None = None,
     **settings: Any,
 ) -> EvaluationResult:
     """Score a network on a folder of images or on bags, as `mfaranet evaluate` does.
@@ -224,6 +229,9 @@ def evaluate(
     images, ground_truth: folders of images and of PNG class ids with the same names.
     bags: recordings, with `ground_truth_topic` or the folder `ground_truth` of PNG files.
     method: one of `mfaranet evaluate --method`, such as whole or multi-scale.
+    labels: the label set that is compared, where it is not that of the network. merge: table with
+        its class for each class of the network. table: table with its classes that each id of the
+        ground truth may be. Their format: data/label_table.py.
     settings: any field of PipelineConfig, its dot written as an underscore, as for `Segmenter`:
         runtime_device='cpu', model_scales=(2,).
 
@@ -238,15 +246,16 @@ def evaluate(
         raise UnknownNameError('method', method, METHODS)
     processor = build_processor(make_config(model, weights, settings))
     try:
+        comparison = Comparison.read(processor.label_set, labels, merge, table)
         specs: list[Spec]
         if images:
-            labels = Path(ground_truth) if ground_truth else None
-            pairs = find_pairs(Path(images), labels)
-            specs = [check_folder(Path(images), labels, pairs, processor.label_set)]
+            folder = Path(ground_truth) if ground_truth else None
+            pairs = find_pairs(Path(images), folder)
+            specs = [check_folder(Path(images), folder, pairs, comparison)]
         else:
             choice = BagChoice(ground_truth=ground_truth_topic or ground_truth or None)
             specs = bag_specs([Path(bag) for bag in bags], choice)
-        plan = RunConfig(processor.config, METHODS[method])
+        plan = RunConfig(processor.config, METHODS[method], comparison=comparison)
         with open_frame_log(processor, specs, plan) as frame_log:
             results, _ = run_evaluation(processor, specs, plan, frame_log)
     finally:
@@ -273,22 +282,21 @@ def _summary(results: Results) -> EvaluationResult:
 def score_labels(
     find_labels: Callable[[Frame], Labels],
     pairs: Pairs,
-    read_ground_truth: GroundTruthReader,
-    label_set: LabelSet,
+    comparison: Comparison,
 ) -> Scores:
     """Score whatever labels frames, such as a row of the benchmark, on images with ground truth.
 
-    find_labels: returns uint8 (H, W) class ids at the size of the frame. Raises InferenceError,
-    which names the image, if it fails; SourceError if a file cannot be read.
+    find_labels: returns uint8 (H, W) class ids of the network at the size of the frame.
+    Raises InferenceError, which names the image, if it fails, and SourceError for broken files.
     """
 
     def run(sample: Sample) -> Result:
         return Result(sample.frame, find_labels(sample.frame), None, Drivable(), Timings())
 
-    source = FolderSource('images', pairs, read_ground_truth, Selection())
-    records = run_source(source, Scorer(run, len(label_set)))
+    source = FolderSource('images', pairs, comparison.reader(pairs.layout), Selection())
+    records = run_source(source, Scorer(run, comparison))
     summary = SourceSummary('images', (), '', len(pairs), len(pairs))
-    scores = assemble(records, [summary], label_set).together.scores
+    scores = assemble(records, [summary], comparison.codes).together.scores
     if scores is None:
         raise SourceError('no image has ground truth: give a folder of PNG class ids')
     return scores

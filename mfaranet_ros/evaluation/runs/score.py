@@ -13,6 +13,7 @@ from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.evaluation.metrics.counts import Counts, Labels, PixelCounter
 from mfaranet_ros.evaluation.metrics.ground import band_image, count_ground
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, FrameTimes, Record, Skipped
 from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
 from mfaranet_ros.evaluation.runs.sources import Entry, Sample, Source
@@ -41,15 +42,17 @@ OnOutcome = Callable[[Outcome], object]
 class Scorer:
     """Runs samples and counts what comes of them; it remembers the last ground, but no frame.
 
-    run: segments a sample. classes: number of classes of the label set.
+    run: segments a sample. comparison: how its labels and the ground truth are compared.
     """
 
-    def __init__(self, run: Callable[[Sample], Result], classes: int) -> None:
+    def __init__(self, run: Callable[[Sample], Result], comparison: Comparison) -> None:
+        codes = comparison.codes
         self.run = run
-        self.classes = classes
+        self.none = Counts.none(len(codes.label_set), codes.sets)
+        self._convert = comparison.convert
         self._projection: GroundProjection | None = None
         self._bands: Labels | None = None
-        self._counter = PixelCounter(classes)
+        self._counter = PixelCounter(len(codes.label_set), len(codes.sets))
 
     @classmethod
     def of(
@@ -57,26 +60,29 @@ class Scorer:
         processor: FrameProcessor,
         method: Method = METHODS['whole'],
         also: frozenset[Output] = frozenset(),
+        comparison: Comparison | None = None,
     ) -> Scorer:
         """Return the scorer of a processor that is run by a method.
 
-        also: outputs that are wanted besides those that are scored.
+        also: outputs that are wanted besides those that are scored. comparison: None where the
+        ground truth has the label set of the network.
         """
-        return _ProcessorScorer(processor, method, also)
+        comparison = comparison or Comparison.of(processor.label_set)
+        return _ProcessorScorer(processor, method, also, comparison)
 
     def count(self, sample: Sample, result: Result, before: Outcome | None) -> Counts:
         """Compare a result with the ground truth, and with the frame before where there is one."""
-        labels, ground_truth = result.labels, sample.ground_truth
+        labels, ground_truth = self._convert(result.labels), sample.ground_truth
         bands = self._bands_of(sample.ground.projection)
         pixels = self._counter.pixels(labels, ground_truth, bands)
-        none = Counts.none(self.classes)
-        calibration, flicker = none.calibration, none.flicker
+        calibration, flicker = self.none.calibration, self.none.flicker
         if result.confidence is not None and ground_truth is not None:
             calibration = self._counter.calibration(result.confidence, labels, ground_truth, bands)
         if before is not None:
-            then = before.result.labels, before.sample.ground_truth
+            then = self._convert(before.result.labels), before.sample.ground_truth
             flicker = self._counter.flicker((labels, ground_truth), then, bands)
-        return Counts(pixels, calibration, flicker, _count_metric(sample, result.drivable))
+        metric = _count_metric(sample, result.drivable)
+        return Counts(pixels, calibration, flicker, metric, self.none.sets)
 
     def _bands_of(self, projection: GroundProjection | None) -> Labels | None:
         """Return the band of distance of each pixel, computed once per calibration."""
@@ -89,8 +95,14 @@ class Scorer:
 class _ProcessorScorer(Scorer):
     """Runs the processor of the node, or its network by another method."""
 
-    def __init__(self, processor: FrameProcessor, method: Method, also: frozenset[Output]) -> None:
-        super().__init__(self._segment, len(processor.label_set))
+    def __init__(
+        self,
+        processor: FrameProcessor,
+        method: Method,
+        also: frozenset[Output],
+        comparison: Comparison,
+    ) -> None:
+        super().__init__(self._segment, comparison)
         self._pipeline = processor
         self._whole = method == METHODS['whole']
         self._runner = Runner(processor, method)

@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 from mfaranet_ros.core.errors import ConfigError, SourceError
 from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.core.frame import MessageLike
-from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.data.bags.files import find_files
 from mfaranet_ros.data.ground_truth import SourceReport
 from mfaranet_ros.data.images import Layout, Pairs, check_pairs
-from mfaranet_ros.data.labels import GroundTruthReader
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
+from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.sources import FolderSource, Selection
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
@@ -82,9 +81,9 @@ class FolderSpec:
         }
         return {'sha256': self.sha256, **more, **asdict(self.selection)}
 
-    def open(self, pipeline: FrameProcessor) -> FolderSource:
+    def open(self, pipeline: FrameProcessor, comparison: Comparison) -> FolderSource:
         """Return the images; raises ConfigError for ground truth of another label set."""
-        read = GroundTruthReader(pipeline.label_set, self.pairs.layout, self.ignored)
+        read = comparison.reader(self.pairs.layout, self.ignored)
         return FolderSource(
             self.name, self.pairs, read, self.selection, self.camera_info, pipeline.config.ground,
             self.metric,
@@ -123,9 +122,9 @@ class BagSpec:
         choice = {name: str(value) for name, value in asdict(self.choice).items()}
         return {'files': sizes, **choice, 'ignored': self.ignored, **asdict(self.selection)}
 
-    def open(self, pipeline: FrameProcessor) -> BagSource:
+    def open(self, pipeline: FrameProcessor, comparison: Comparison) -> BagSource:
         """Open the bag; raises SourceError for what is none, or lacks a topic."""
-        read = GroundTruthReader(pipeline.label_set, Layout(), self.ignored)
+        read = comparison.reader(Layout(), self.ignored)
         return BagSource(
             self.name, self.paths, self.choice, read, self.selection, pipeline.config.ground
         )
@@ -170,12 +169,12 @@ class RemoteBagSpec:
         more = {'ignored': self.bag.ignored, **asdict(self.bag.selection)}
         return {'url': self.url, **choice, **more}
 
-    def open(self, pipeline: FrameProcessor) -> BagSource:
+    def open(self, pipeline: FrameProcessor, comparison: Comparison) -> BagSource:
         """Copy and open the bag; raises SourceError where it cannot be had."""
         scratch = TemporaryDirectory(prefix='mfaranet_bag_')
         try:
             path = fetch(self.url, Path(scratch.name))
-            source = replace(self.bag, paths=(path,)).open(pipeline)
+            source = replace(self.bag, paths=(path,)).open(pipeline, comparison)
         except BaseException:
             scratch.cleanup()
             raise
@@ -222,7 +221,7 @@ def check_folder(
     images: Path,
     ground_truth: Path | None,
     pairs: Pairs,
-    label_set: LabelSet,
+    comparison: Comparison,
     *,
     selection: Selection = ALL,
     ignored: tuple[int, ...] = (),
@@ -234,7 +233,7 @@ def check_folder(
 
     Raises SourceError, which names the files, for those that are broken or do not fit.
     """
-    read = GroundTruthReader(label_set, pairs.layout, ignored)
+    read = comparison.reader(pairs.layout, ignored)
     sha256 = check_pairs(pairs, read, on_pair)
     return FolderSpec(images, ground_truth, pairs, sha256, selection, ignored, camera_info, metric)
 
