@@ -184,7 +184,7 @@ class GroundConfig:
         choices=('none', 'warn', 'correct'),
     )
     max_error: float = setting(
-        0.5, 'error of a range that 95 % stay below; beyond, cells are unseen with '
+        1.0, 'error of a range that 95 % stay below; beyond, cells are unseen with '
         'ground.attitude = correct', unit='m', low=0.01, high=100.0, live=True,
     )  # fmt: skip
     pitch_std_deg: float = setting(
@@ -192,7 +192,7 @@ class GroundConfig:
         low=0.01, high=20.0,
     )  # fmt: skip
     roll_std_deg: float = setting(
-        0.2, 'standard deviation of the roll of the body while nothing observes it', unit='deg',
+        0.3, 'standard deviation of the roll of the body while nothing observes it', unit='deg',
         low=0.01, high=20.0,
     )  # fmt: skip
     imu_roll: float = setting(

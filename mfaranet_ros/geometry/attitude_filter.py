@@ -35,7 +35,8 @@ JUMP_NS = 5_000_000_000
 """A frame farther from the last one begins the filter again."""
 
 OUTLIER = 5.0
-"""Standard deviations beyond which a pitch that was seen is doubted once, not twice."""
+"""Standard deviations beyond which a pitch that was seen is a surprise. One that an IMU did not
+feel is ignored; a second one in a row is believed."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,22 @@ class Tuning:
     """How the body moves and how sensors err; angles in radians.
 
     pitch_std, roll_std: of the body about its rest position. body_s: how fast it moves without
-    an IMU watching. drift: of a tilt that only gyroscopes follow, per square root of s.
-    offset_std, offset_drift: of the mounting. gyro_std: of gyroscope offsets, rad/s.
+    an IMU watching. settle_s: how long it stays on one side of its rest position. drift: of a
+    tilt that only gyroscopes follow, per square root of s. offset_std, offset_drift: of the
+    mounting. gyro_std: of gyroscope offsets, rad/s.
     """
 
     pitch_std: float = math.radians(1.0)
-    roll_std: float = math.radians(0.2)
+    roll_std: float = math.radians(0.3)
     body_s: float = 0.25
-    rest_s: float = 100.0
-    drift: float = math.radians(0.05)
+    settle_s: float = 1.0
+    drift: float = math.radians(0.03)
     calm_s: float = 8.0
     calm_std: float = math.radians(0.05)
     offset_std: float = math.radians(0.3)
     offset_drift: float = math.radians(0.02)
     gyro_std: float = math.radians(1.0)
-    gyro_drift: float = math.radians(0.005)
+    gyro_drift: float = math.radians(0.001)
     felt_std: float = math.radians(2.0)
     felt_drift: float = math.radians(0.2)
     felt_pitch_noise: float = math.radians(1.5)
@@ -67,12 +69,16 @@ class Tuning:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """The filter at one time: mean (7,), covariance (7, 7), and how far pitch lately went."""
+    """The filter at one time: mean (7,), covariance (7, 7), and how far pitch lately went.
+
+    surprised: whether the last pitch that was seen was ignored.
+    """
 
     stamp_ns: int
     mean: Floats
     covariance: Floats
     lively: float
+    surprised: bool = False
 
 
 class AttitudeFilter:
@@ -178,6 +184,7 @@ class AttitudeFilter:
         mean, covariance = self._predict(state, dt_s, covered_s, span.turned_rad)
         if covered_s > 0:
             used.append('imu')
+            self._rest(mean, covariance, covered_s)
             speed = self.odometry.span(state.stamp_ns, stamp_ns)
             yaw_rate = span.turned_rad[2] / span.covered_s
             self._feel(mean, covariance, span.force_mps2, speed, float(yaw_rate))
@@ -185,29 +192,30 @@ class AttitudeFilter:
                 used.append('odometry')
         tuning = self.tuning
         lively = max(state.lively * math.exp(-dt_s / tuning.calm_s), tuning.calm_std)
-        seen = self._seen.get(stamp_ns)
+        seen, surprised = self._seen.get(stamp_ns), state.surprised
         if seen is not None:
-            used.append('vision')
             apart = abs(seen.pitch_rad - mean[OFFSET])
-            lively = max(lively, min(apart, 2 * tuning.pitch_std))
             row = _row(PITCH, OFFSET)
             expected = float(row @ covariance @ row) + seen.std_rad**2
             surprise = abs(seen.pitch_rad - float(row @ mean)) / math.sqrt(expected)
-            if surprise > OUTLIER:  # the body moved more than was assumed
-                covariance[PITCH, PITCH] += apart**2
-            _correct(mean, covariance, row, seen.pitch_rad, seen.std_rad)
-        return _State(stamp_ns, mean, covariance, lively), '+'.join(used)
+            surprised = surprise > OUTLIER and covered_s > 0 and not state.surprised
+            if not surprised:
+                used.append('vision')
+                lively = max(lively, min(apart, 2 * tuning.pitch_std))
+                if surprise > OUTLIER:  # the body moved more than was assumed
+                    covariance[PITCH, PITCH] += apart**2
+                _correct(mean, covariance, row, seen.pitch_rad, seen.std_rad)
+        return _State(stamp_ns, mean, covariance, lively, surprised), '+'.join(used)
 
     def _predict(
         self, state: _State, dt_s: float, covered_s: float, turned: Floats
     ) -> tuple[Floats, Floats]:
         tuning, mean = self.tuning, state.mean.copy()
         blind_s = dt_s - covered_s
-        kept = math.exp(-covered_s / tuning.rest_s - blind_s / tuning.body_s)
+        kept = math.exp(-blind_s / tuning.body_s)
         move = np.eye(STATES)
         noise = np.zeros(STATES)
         forgotten = 1 - math.exp(-2 * blind_s / tuning.body_s)
-        slow = 1 - math.exp(-2 * covered_s / tuning.rest_s)
         pitch_std = state.lively if covered_s <= 0 else tuning.pitch_std
         share = covered_s / dt_s if dt_s > 0 else 0.0
         for angle, rate, std, sign in (
@@ -219,13 +227,20 @@ class AttitudeFilter:
             move[angle, angle] = kept
             move[angle, rate] = -covered_s
             move[angle, other] += sign * turned[2] * share
-            noise[angle] = std**2 * (forgotten + slow) + tuning.drift**2 * covered_s
+            noise[angle] = std**2 * forgotten + tuning.drift**2 * covered_s
             noise[rate] = tuning.gyro_drift**2 * dt_s
             mean_turn = turned[axis] * (1.0 if covered_s > 0 else 0.0)
             mean[angle] += 0.0 if covered_s <= 0 else mean_turn / kept
         noise[OFFSET] = tuning.offset_drift**2 * dt_s
         noise[[FELT_PITCH, FELT_ROLL]] = tuning.felt_drift**2 * dt_s
         return move @ mean, move @ state.covariance @ move.T + np.diag(noise)
+
+    def _rest(self, mean: Floats, covariance: Floats, covered_s: float) -> None:
+        """Use that springs pull the body back, so that its tilt is small in the long run."""
+        tuning = self.tuning
+        for angle, std in ((PITCH, tuning.pitch_std), (ROLL, tuning.roll_std)):
+            spread = std * math.sqrt(2 * tuning.settle_s / covered_s)
+            _correct(mean, covariance, _row(angle), 0.0, spread)
 
     def _feel(
         self,

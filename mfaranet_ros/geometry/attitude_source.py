@@ -82,7 +82,8 @@ class AttitudeSource:
         if config.attitude == 'none' or projection is None:
             return ground
         pose = projection.image_pose
-        seen = see_pitch(labels, roles, projection.camera, pose)
+        roll_rad = self.filter.at(frame.stamp_ns, None).roll_rad
+        seen = see_pitch(labels, roles, projection.camera, pose.tilted(roll_rad, 0.0))
         attitude = self.filter.at(frame.stamp_ns, seen)
         limit = RangeLimit(attitude, pose.position_m[2], config.max_error)
         if config.attitude == 'correct':

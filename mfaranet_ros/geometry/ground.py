@@ -240,6 +240,14 @@ class GroundProjection:
         """
         return image if self._places is None else self._places.resample(image, outside)
 
+    def touched(self, mask: Bytes) -> Bytes:
+        """Return which pixels of `rows` touch a pixel that is set, uint8, not 0 where one does.
+
+        mask: uint8, 0 or 255, the `image_rows` of a mask. Nearest pixels alone would put what
+        stands up to half a pixel too far, and free ground under it.
+        """
+        return mask if self._places is None else self._places.touched(mask)
+
     def image_index(self, pixels: Indices) -> Indices:
         """Return the indices in a whole mask, row by row, of pixel indices of the tables."""
         if self._places is None:

@@ -34,6 +34,7 @@ LEAST_EDGES = 8
 """Least number of edges on each side."""
 
 _STEPS = 8
+_COURSE_STEPS = 3
 _FINE_RAD = 1e-7
 _DERIVATIVE_RAD = 1e-5
 _HUBER_PX = 1.0
@@ -159,13 +160,16 @@ class _Fit:
         x, y = place[use].T
         gain = self.focal_px / np.hypot(x, y)
         moved = self._ground(pitch + _DERIVATIVE_RAD)[use]
-        shape = np.column_stack((
-            self.sides[use] == 0, self.sides[use] == 1, x, (x / 10) ** 2, (x / 10) ** 3,
-        )).astype(np.float64)  # fmt: skip
+        powers = np.column_stack((x, (x / 10) ** 2, (x / 10) ** 3))
+        sides = np.column_stack((self.sides[use] == 0, self.sides[use] == 1)).astype(np.float64)
+        slope = np.zeros(len(x))
+        for _ in range(_COURSE_STEPS):
+            # Edges are parallel along the normal of the road, not along y.
+            shape = np.column_stack((sides * np.hypot(1, slope)[:, None], powers))
+            course = np.linalg.lstsq(shape * gain[:, None], y * gain, rcond=None)[0]
+            slope = course[2] + course[3] * x / 50 + course[4] * 3 * x**2 / 1000
         by_pitch = (moved[:, 1] - y) / _DERIVATIVE_RAD
         by_range = (moved[:, 0] - x) / _DERIVATIVE_RAD
-        course = np.linalg.lstsq(shape * gain[:, None], y * gain, rcond=None)[0]
-        slope = course[2] + course[3] * x / 50 + course[4] * 3 * x**2 / 1000
         derivative = by_pitch - slope * by_range
         jacobian = np.column_stack((derivative, shape)) * gain[:, None]
         return jacobian, y * gain

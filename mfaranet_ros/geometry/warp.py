@@ -105,6 +105,16 @@ class Places:
         )  # fmt: skip
         return np.asarray(found, np.uint8)
 
+    def touched(self, mask: Bytes) -> Bytes:
+        """Return where any of the four pixels around a place is set: uint8, not 0 where one is.
+
+        mask: uint8, 0 or 255, the rows of an image.
+        """
+        found = cv2.remap(
+            mask, self.pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
+        return np.asarray(found, np.uint8)
+
     def index(self, pixels: NDArray[np.int64], height: int) -> NDArray[np.int64]:
         """Return the indices in a whole image, row by row, of pixel indices of the tables."""
         width = self.pixels.shape[1]

@@ -227,7 +227,11 @@ class _View:
         image: Bytes = cv2.LUT(self._labels[rows], table[self._roles])
         if self._confidence is not None:
             cv2.bitwise_and(image, _sure(self._confidence[rows], self._least), dst=image)
-        result[:-1] = ground.resampled(image, _OUTSIDE).reshape(-1)
+        seen = ground.resampled(image, _OUTSIDE)
+        if ground.is_resampled:
+            stands = ground.touched(cv2.compare(image, _STANDS, cv2.CMP_EQ))
+            seen[stands > 0] = _STANDS
+        result[:-1] = seen.reshape(-1)
         return result
 
     def grid(self) -> GroundGrid:

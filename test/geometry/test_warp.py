@@ -83,6 +83,16 @@ def test_with_the_true_tilt_metres_stay_metres(name):
     assert scores[1].occluded_free == 0
 
 
+def test_nothing_is_free_under_the_foot_of_an_obstacle():
+    """Nearest pixels of a tilted image would put a foot up to half a pixel too far."""
+    scene = SyntheticScene(1, preset('nod'), resized(360, 480))
+    ground, finder = project(scene.camera), MetricGroundTruthFinder(scene, extent_of(CONFIG))
+    labels, truth = scene.labels(89), finder.at(89)
+    found = outputs(labels, ground.seen_from(mounting_pose(scene.camera_at(89))))
+    counts = count_ground(found, truth.grid, None, (scene.camera.x, scene.camera.y))
+    assert counts.between(0.0, 20.0).occluded_free == 0
+
+
 def test_what_is_beyond_the_certain_range_is_unseen():
     scene = SyntheticScene(0, camera=resized(270, 480))
     ground, labels = project(scene.camera), scene.labels(40)
