@@ -47,7 +47,7 @@ class OnnxFileBackend:
     def __init__(self, config: RuntimeConfig, file: NetworkFile) -> None:
         self.device = resolve_device(config.device)
         available_providers(import_onnxruntime(), self.device)
-        held = _precision_of(file)
+        held = precision_of(file)
         if config.precision not in ('auto', held):
             raise ConfigError(
                 f'runtime.precision = {config.precision!r}, but {file.path} is in {held}: set it '
@@ -108,7 +108,7 @@ class OpenVinoFileBackend:
         openvino = import_openvino()
         core = openvino.Core()
         target = openvino_target(core, config.device)
-        held = _precision_of(file)
+        held = precision_of(file)
         if config.precision == 'int8' and held != 'int8':
             raise ConfigError(
                 f"runtime.precision = 'int8', but {file.path} is in {held}: quantise it with "
@@ -201,7 +201,8 @@ def batched(file: NetworkFile, arrays: list[NDArray[Any]]) -> FileOutputs:
     )
 
 
-def _precision_of(file: NetworkFile) -> str:
+def precision_of(file: NetworkFile) -> str:
+    """Return the precision in which a file computes, as `runtime.precision` names it."""
     export = file.specification.export
     if export is not None:
         return export.precision

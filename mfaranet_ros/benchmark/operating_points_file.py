@@ -23,8 +23,9 @@ def choose_operating_points(benchmark: Benchmark) -> list[Result]:
         raise ConfigError(
             'no operating point could be measured, so there are none to write: see above'
         )
-    costly = max(ours, key=lambda result: result.gmac)
-    quickest = min((r for r in ours if r.gmac == costly.gmac), key=_ms)
+    costly = max(ours, key=lambda result: (result.gmac or 0.0, _ms(result)))
+    same = [r for r in ours if r.row.operating_point == costly.row.operating_point]
+    quickest = min(same, key=_ms)
     kind = quickest.row.backend, quickest.row.precision
     operating_points = sorted(
         (r for r in ours if (r.row.backend, r.row.precision) == kind), key=_ms, reverse=True

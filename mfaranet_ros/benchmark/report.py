@@ -45,8 +45,8 @@ def _cells(result: Result) -> tuple[str, ...]:
         f'{result.network_ratio:.2f}',
         f'{result.agreement:.2%}',
         '' if result.mean_iou is None else f'{result.mean_iou:.4f}',
-        f'{result.gmac:.1f}',
-        f'{result.floor_ms:.1f}',
+        '' if result.gmac is None else f'{result.gmac:.1f}',
+        '' if result.floor_ms is None else f'{result.floor_ms:.1f}',
         f'{measured.memory_mb:.0f}',
     )
 

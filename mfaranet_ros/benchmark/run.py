@@ -12,7 +12,7 @@ import torch
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.backends import resolve_precision
 from mfaranet_ros.benchmark.measure import Measured, agreement, measure, peak_gmacs
-from mfaranet_ros.benchmark.subjects import Pipeline, Reference, Row, Subject
+from mfaranet_ros.benchmark.subjects import Pipeline, Row, Subject, make_reference
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError
 from mfaranet_ros.core.frame import Frame
@@ -36,8 +36,9 @@ class Result:
 
     ratio: speed relative to the reference in this run, camera bytes to labels;
     network_ratio: of the networks alone. agreement: share of pixels with the reference's label.
-    gmac: 10^9 multiply-accumulates of the convolutions. floor_ms: what they take at the pace of
-    a large matrix product on this machine. mean_iou: None where no ground truth was given.
+    gmac: 10^9 multiply-accumulates of the convolutions, None of a network file. floor_ms: what
+    they take at the pace of a large matrix product on this machine; None without gmac, and in
+    INT8. mean_iou: None where no ground truth was given.
     """
 
     row: Row
@@ -46,8 +47,8 @@ class Result:
     ratio: float
     network_ratio: float
     agreement: float
-    gmac: float
-    floor_ms: float
+    gmac: float | None
+    floor_ms: float | None
     mean_iou: float | None
 
 
@@ -77,7 +78,7 @@ def run_benchmark(
     ground_truth: GroundTruth | None = None,
     tell: Callable[[str], object] = lambda text: None,
 ) -> Benchmark:
-    """Measure the pipeline of every config against the network of the base as published.
+    """Measure the pipeline of every config against the network of the base as it is given.
 
     configs: one or more, of any networks with the label set of the base; their inputs have a
     height and a width. frames: camera images of one size. tell(text): is called with
@@ -87,7 +88,7 @@ def run_benchmark(
     """
     size = frames[0].size
     tell('building the reference')
-    reference = Reference(base, size)
+    reference = make_reference(base, size)
     subjects: list[Subject] = [reference]
     failures = []
     try:
@@ -123,11 +124,11 @@ def _measured(
     results = []
     for subject, found in zip(subjects, measured, strict=True):
         kind = str(subject.device), subject.row.precision
-        if kind not in peaks:
-            dtype = resolve_precision(subject.row.precision, subject.device)
+        if kind not in peaks and subject.network is not None and kind[1] != 'int8':
+            dtype = resolve_precision(kind[1], subject.device)
             peaks[kind] = peak_gmacs(subject.device, dtype)
         tell(f'scoring {subject.row.name}')
-        results.append(_result(subject, found, measured[0], peaks[kind], ground_truth))
+        results.append(_result(subject, found, measured[0], peaks.get(kind), ground_truth))
     return Benchmark(tuple(results), tuple(failures))
 
 
@@ -135,10 +136,11 @@ def _result(
     subject: Subject,
     found: Measured,
     reference: Measured,
-    peak: float,
+    peak: float | None,
     ground_truth: GroundTruth | None,
 ) -> Result:
-    gmac = count_macs(subject.network, *subject.input_size) / 1e9
+    network = subject.network
+    gmac = None if network is None else count_macs(network, *subject.input_size) / 1e9
     return Result(
         row=subject.row,
         detail=subject.detail,
@@ -147,7 +149,7 @@ def _result(
         network_ratio=reference.ms.inference.p50 / found.ms.inference.p50,
         agreement=agreement(found.labels, reference.labels),
         gmac=gmac,
-        floor_ms=1e3 * gmac / peak,
+        floor_ms=None if gmac is None or peak is None else 1e3 * gmac / peak,
         mean_iou=None if ground_truth is None else _mean_iou(subject, ground_truth),
     )
 
@@ -162,7 +164,7 @@ def _mean_iou(subject: Subject, ground_truth: GroundTruth) -> float | None:
     return result.matrix.mean_iou()
 
 
-def _build(config: PipelineConfig, row: Row, reference: Reference) -> Subject:
+def _build(config: PipelineConfig, row: Row, reference: Subject) -> Subject:
     """Return a pipeline that labels as the reference does; raises ConfigError for another one."""
     pipeline = Pipeline(config, row.operating_point)
     if pipeline.label_set != reference.label_set:

@@ -1,6 +1,6 @@
 # Copyright 2026 The mfaranet_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: a pipeline as the node runs it, and the network as its authors publish it."""
+"""What is measured: a pipeline as the node runs it, and the network as its authors give it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from torch import Tensor
 
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.backends import resolve_device
-from mfaranet_ros.backends.network import load_network
-from mfaranet_ros.core.config import PipelineConfig
-from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.backends.network import Network, load_network
+from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.frame import Frame, Timings
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.specification import NetworkFile
@@ -28,7 +27,7 @@ from mfaranet_ros.pipeline.build import build_processor, prepare
 Labels = NDArray[np.uint8]
 
 REFERENCE = 'reference'
-"""The name of the network as published among the rows."""
+"""The backend, among the rows, of the network that all are compared with."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ class Subject(Protocol):
         """Device that the network runs on."""
 
     @property
-    def network(self) -> SegmentationModel:
-        """The network under test."""
+    def network(self) -> SegmentationModel | None:
+        """The network under test; None for a network file."""
 
     @property
     def label_set(self) -> LabelSet:
@@ -102,7 +101,7 @@ class Pipeline:
         self.row = Row(config.model.name, operating_point, info.precision, info.name)
         self.detail = info.detail
         self.device = self._pipeline.backend.device
-        self.network = cast(SegmentationModel, self._pipeline.network.model)
+        self.network = _torch_network(self._pipeline.network)
         self.label_set = self._pipeline.label_set
         self.input_size = config.input.height, config.input.width
 
@@ -116,19 +115,50 @@ class Pipeline:
         self._pipeline.close()
 
 
+def make_reference(config: PipelineConfig, size: tuple[int, int]) -> Subject:
+    """Return what all rows are compared with, for images of a height and width.
+
+    It is the network as published, or a network file in ONNX Runtime on the CPU.
+    Raises ConfigError, WeightsError or InferenceError for what does not fit or run.
+    """
+    network = load_network(config.model)
+    if isinstance(network.model, NetworkFile):
+        return FileReference(config, network.model)
+    return Reference(config, network, size)
+
+
+class FileReference(Pipeline):
+    """A network file on the CPU: ONNX in ONNX Runtime in its own precision, IR in OpenVINO.
+
+    IR runs in float32.
+    """
+
+    def __init__(self, config: PipelineConfig, file: NetworkFile) -> None:
+        onnx = file.path.suffix == '.onnx'
+        values = {
+            'runtime.backend': 'onnx' if onnx else 'openvino',
+            'runtime.precision': 'auto' if onnx else 'float32',
+            'runtime.device': 'cpu',
+        }
+        config = replace(config, values)
+        super().__init__(config, str(OperatingPoint.of(config)))
+        self.detail = f'the file itself: {self.detail}'
+        self.row = dataclasses.replace(self.row, backend=REFERENCE)
+
+
+def _torch_network(network: Network) -> SegmentationModel | None:
+    if isinstance(network.model, NetworkFile):
+        return None
+    return cast(SegmentationModel, network.model)
+
+
 class Reference:
     """The network as published: plain float32, eager, logits at full resolution, the largest one.
 
     Images go through it at their own size. Nothing of ours is used but the network itself.
     """
 
-    def __init__(self, config: PipelineConfig, size: tuple[int, int]) -> None:
-        network = load_network(config.model)
-        if isinstance(network.model, NetworkFile):
-            raise ConfigError(
-                f'{network.model.path} is a network file, but the benchmark needs the network as '
-                'published: give a name of `mfaranet models` and its weights'
-            )
+    def __init__(self, config: PipelineConfig, network: Network, size: tuple[int, int]) -> None:
         self.device = resolve_device(config.runtime.device)
         self.network = cast(SegmentationModel, network.model).to(self.device)
         self.label_set = network.label_set

@@ -33,6 +33,7 @@ from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 from mfaranet_ros.core.files import write_file, write_json, write_text
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.progress import Progress
+from mfaranet_ros.core.specification_file import is_network_file
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.data.images import check_pairs, find_pairs, read_frame
 
@@ -45,9 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the network, the rows, the images, how often, and what is written."""
     add_model_arguments(parser, FLAGS)
     parser.add_argument(
-        '--operating-points', default=OPERATING_POINTS, metavar='LIST',
+        '--operating-points', metavar='LIST',
         help=f'kept scales or other networks, each with @HEIGHTxWIDTH if the input differs, as in '
-        f'"1,2,3,4 2@360x480 eseg_lite_s=FILE"; default: "{OPERATING_POINTS}"',
+        f'"1,2,3,4 2@360x480 eseg_lite_s=FILE net.onnx"; default: "{OPERATING_POINTS}", of a '
+        'network file the file itself',
     )  # fmt: skip
     parser.add_argument(
         '--precisions', default='auto', metavar='LIST', help='as float32,bfloat16; default: auto'
@@ -145,15 +147,28 @@ def _configs(
         if backend not in list_backends():
             raise UnknownNameError('backend', backend, list_backends())
     configs = []
-    for text in args.operating_points.split():
+    for text in _operating_points(args, base):
         operating_point = parse_operating_point(text)
-        if operating_point.size is None:
+        file = operating_point.model or _network_file(base)
+        if operating_point.size is None and not is_network_file(file):
             operating_point = dataclasses.replace(operating_point, size=camera)
         for backend in backends:
             for precision in args.precisions.split(','):
                 values = {'runtime.backend': backend, 'runtime.precision': precision}
                 configs.append(operating_point.applied_to(replace(base, values)))
     return configs
+
+
+def _operating_points(args: argparse.Namespace, base: PipelineConfig) -> list[str]:
+    if args.operating_points:
+        return list(args.operating_points.split())
+    file = _network_file(base)
+    return [file] if file else OPERATING_POINTS.split()
+
+
+def _network_file(base: PipelineConfig) -> str:
+    """Return the network file of a configuration, empty where it has none."""
+    return next(filter(is_network_file, (base.model.name, base.model.weights)), '')
 
 
 def _all_backends() -> list[str]:

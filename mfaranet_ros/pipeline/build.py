@@ -20,6 +20,7 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.specification import NetworkFile
 from mfaranet_ros.geometry.ground_source import GroundLookup
 from mfaranet_ros.models import get_model_entry, list_models
+from mfaranet_ros.pipeline.file_choice import choose_file_backend
 from mfaranet_ros.pipeline.file_postprocess import FilePostprocess
 from mfaranet_ros.pipeline.file_preprocess import FilePreprocess
 from mfaranet_ros.pipeline.int8 import choose_precision
@@ -46,6 +47,7 @@ def build_processor(
     mock = config.runtime.backend == 'mock' or backend is not None
     if not mock:
         config = choose_precision(config, build_as_given)
+        config = choose_file_backend(config, build_as_given)
     return build_as_given(config, backend=backend, label=label, ground=ground, now_ns=now_ns)
 
 

@@ -8,25 +8,17 @@ holds the sha256 of that file, and no other one is accepted.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import statistics
-from collections.abc import Callable
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from mfaranet_ros.backends.cache import CACHE_ADVICE, cache_folder
-from mfaranet_ros.backends.device import cpu_flags, cpu_name
-from mfaranet_ros.backends.stored_frame import stored_frame
+from mfaranet_ros.backends.device import cpu_flags
 from mfaranet_ros.core.config import ModelConfig, PipelineConfig, replace
-from mfaranet_ros.core.errors import ConfigError, MfaranetError, WeightsError
-from mfaranet_ros.core.files import hash_files, write_file
-from mfaranet_ros.core.frame import Timings
+from mfaranet_ros.core.errors import ConfigError, WeightsError
+from mfaranet_ros.core.files import hash_files
 from mfaranet_ros.core.specification import NetworkFile
 from mfaranet_ros.core.specification_file import is_network_file, open_network_file
+from mfaranet_ros.pipeline.trial import Build, why_not_faster
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +31,7 @@ LEAST_GAIN = 1.3
 _MULTIPLIES = frozenset({'avx512_vnni', 'avx_vnni', 'amx_int8'})
 """Instruction sets that multiply in INT8; without any of them nothing is gained."""
 
-_RUNS = 7
-
 _SHIPPED = Path(__file__).resolve().parents[1] / 'weights'
-
-Build = Callable[[PipelineConfig], Any]
-"""Makes the processor of exactly this configuration."""
 
 
 def choose_precision(config: PipelineConfig, build: Build) -> PipelineConfig:
@@ -69,7 +56,10 @@ def choose_precision(config: PipelineConfig, build: Build) -> PipelineConfig:
     chosen = _with_file(config, network)
     if asked:
         return chosen
-    why_not = _why_not(config, network) or _gain(config, chosen, network, build)
+    why_not = _why_not(config, network) or why_not_faster(
+        replace(config, {'runtime.backend': 'openvino'}), chosen, least_gain=LEAST_GAIN,
+        facts=(network.sha256, 'int8'), build=build,
+    )  # fmt: skip
     if why_not:
         logger.info('runtime.precision auto: not int8, since %s', why_not)
         return config
@@ -150,47 +140,4 @@ def _why_not(config: PipelineConfig, file: NetworkFile) -> str:
         return 'this CPU does not multiply in it'
     if find_spec('openvino') is None:
         return 'openvino is not installed'
-    return ''
-
-
-def _gain(config: PipelineConfig, chosen: PipelineConfig, file: NetworkFile, build: Build) -> str:
-    """Return why INT8 does not pay here, '' if it does; measured once and then remembered."""
-    size = config.input.height, config.input.width
-    facts = (file.sha256, cpu_name(), version('openvino'), str(size), str(config.runtime.threads))
-    key = hashlib.sha256('\0'.join(facts).encode()).hexdigest()[:32]
-    path = cache_folder('int8') / f'{key}.json'
-    try:
-        answer: str = json.loads(path.read_text(encoding='utf-8'))['why_not']
-    except (OSError, ValueError, KeyError, TypeError):
-        answer = _measured_gain(config, chosen, build)
-        write_file(path, json.dumps({'why_not': answer}), advice=CACHE_ADVICE)
-    return answer
-
-
-def _frame_ms(timings: Timings) -> float:
-    """Return the time from pixels to labels; what stands around the network differs, too."""
-    stages = timings.preprocess_ms, timings.inference_ms, timings.postprocess_ms
-    return sum(stage for stage in stages if stage is not None)
-
-
-def _measured_gain(config: PipelineConfig, chosen: PipelineConfig, build: Build) -> str:
-    from mfaranet_ros.backends.file_selftest import run_file_self_test
-
-    usual = replace(config, {'runtime.backend': 'openvino'})
-    times: list[list[float]] = [[], []]
-    built = []
-    try:
-        built = [build(usual), build(chosen)]
-        run_file_self_test(built[1].backend, built[1].network.model, built[1])
-        for _ in range(_RUNS):
-            for processor, taken in zip(built, times, strict=True):
-                taken.append(_frame_ms(processor(stored_frame()).timings))
-    except MfaranetError as error:
-        return str(error)
-    finally:
-        for processor in built:
-            processor.close()
-    gain = statistics.median(times[0]) / statistics.median(times[1])
-    if gain < LEAST_GAIN:
-        return f'it is {gain:.2f} times as fast here, and {LEAST_GAIN} are needed'
     return ''

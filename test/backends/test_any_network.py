@@ -19,6 +19,8 @@ import yaml
 from fixtures.tiny_onnx import tiny_network
 from PIL import Image
 
+from mfaranet_ros.backends import presets
+from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.frame import Frame, Output
 from mfaranet_ros.pipeline.build import build_processor, prepare
@@ -222,6 +224,59 @@ def test_every_habit_gives_the_labels_of_a_plain_script(number, tmp_path):
         result = processor(Frame(image, 'rgb8', 0, 'camera'))
         agreement = np.mean(result.labels == expected)
         assert agreement >= 0.999, (agreement, c)
+
+
+PLAIN = {
+    'layout': 'NCHW', 'type': 'float32', 'channels': 'rgb', 'values': 'imagenet',
+    'resize': 'stretch', 'align': 'top_left', 'padding': 114, 'interpolation': 'linear',
+    'kind': 'logits', 'out_layout': 'NCHW', 'stride': 1, 'between': 'bilinear', 'ids': 'all',
+}  # fmt: skip
+PRESETS = {
+    'segformer_huggingface': {'names': ('pixel_values', 'logits'), 'classes': 19, 'stride': 4,
+                              'interpolation': 'antialias', 'opset': 14},
+    'mmsegmentation': {'names': ('input', 'output'), 'classes': 19, 'kind': 'labels',
+                       'between': 'nearest', 'fixed': (512, 1024), 'opset': 11},
+    'yolo_semantic': {'names': ('images', 'output0'), 'classes': 19, 'kind': 'labels',
+                      'out_layout': 'NHW', 'values': 'unit', 'resize': 'letterbox',
+                      'align': 'center', 'between': 'nearest', 'opset': 12},
+    'torchvision': {'names': ('input', 'out'), 'classes': 21, 'interpolation': 'antialias',
+                    'opset': 17},
+    'smp_binary': {'names': ('input', 'output'), 'classes': 1, 'ids': 'binary', 'opset': 13},
+    'nav2_tutorial': {'names': ('input', 'output'), 'classes': 3, 'opset': 11},
+}  # fmt: skip
+"""What each kind of export writes, with sizes that follow the camera where none is fixed."""
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_a_preset_runs_what_its_exporter_writes(preset, tmp_path, capsys):
+    c = {**PLAIN, **PRESETS[preset]}
+    path = tmp_path / 'net.onnx'
+    tiny_network(
+        path, classes=c['classes'], size=c.get('fixed'), kind=c['kind'], stride=c['stride'],
+        out_layout=c['out_layout'], opset=c['opset'], names=c['names'], batch='batch_size',
+    )  # fmt: skip
+    assert main(['inspect', str(path), '--preset', preset]) == 0
+    capsys.readouterr()
+    assert main(['inspect', str(path)]) == 0
+    assert 'fits the file' in capsys.readouterr().out
+    image = cv2.resize(street(), (96, 64), interpolation=cv2.INTER_CUBIC)
+    size = c.get('fixed', (64, 96))
+    wanted = {} if 'fixed' in c else {'input.height': size[0], 'input.width': size[1]}
+    processor = build_processor(config(path, c['kind'], **wanted))
+    assert float(dict(prepare(processor))['self_test_agreement']) > 0.99
+    labels = processor(Frame(image, 'rgb8', 0, 'camera')).labels
+    if c['ids'] == 'binary':
+        logit = onnxruntime.InferenceSession(str(path)).run(None, {
+            'input': script_input(image, c, size)[0]
+        })[0][0, 0]  # fmt: skip
+        assert np.mean(labels == (logit > 0)) >= 0.999
+    else:
+        assert np.mean(labels == script_labels(path, c, image, size)) >= 0.999
+
+
+def test_every_preset_is_run():
+    folder = Path(presets.__path__[0])
+    assert {path.stem for path in folder.glob('*.yaml')} == set(PRESETS)
 
 
 def test_the_matrix_holds_every_pair_of_choices():

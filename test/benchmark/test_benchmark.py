@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from fixtures.tiny_onnx import tiny_network
 
 from mfaranet_ros.benchmark import run
 from mfaranet_ros.benchmark.chart import plot, to_png
@@ -25,7 +27,7 @@ from mfaranet_ros.benchmark.measure import (
 from mfaranet_ros.benchmark.operating_points_file import choose_operating_points, to_yaml
 from mfaranet_ros.benchmark.report import describe, figures
 from mfaranet_ros.benchmark.run import Benchmark, Failure, Result, run_benchmark
-from mfaranet_ros.benchmark.subjects import REFERENCE, Reference, Row
+from mfaranet_ros.benchmark.subjects import REFERENCE, Row, make_reference
 from mfaranet_ros.cli.main import main
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
@@ -116,7 +118,7 @@ def config_of(weights, **values):
 def test_the_reference_is_the_network_as_published(weights, encoding):
     random = np.random.default_rng(0)
     rgb = random.integers(0, 256, (33, 50, 3)).astype(np.uint8)
-    reference = Reference(config_of(weights), (33, 50))
+    reference = make_reference(config_of(weights), (33, 50))
     model = create_model('mfaranet_resnet18', classes=11, weights=weights).eval()
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -297,6 +299,34 @@ def test_the_image_has_a_point_for_each_row(iou):
 def test_bad_arguments_are_one_line(capsys, arguments, words):
     assert main(['benchmark', *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_network_file_is_compared_with_itself_on_the_cpu(tmp_path, capsys):
+    path = tiny_network(tmp_path / 'net.onnx', kind='probabilities')
+    assert main(['inspect', str(path)]) == 0
+    given = [
+        'benchmark',
+        '--weights',
+        str(path),
+        '--size',
+        '48x64',
+        '--rounds',
+        '1',
+        '--turn',
+        '1',
+    ]
+    assert main([*given, '--backends', 'onnx,openvino,torch', '--json', str(tmp_path / 'a.json'),
+                 '--write-config', str(tmp_path / 'a.yaml')]) == 0  # fmt: skip
+    out = capsys.readouterr().out
+    assert 'a network file, which' in out  # the row of torch
+    results = json.loads((tmp_path / 'a.json').read_text())['results']
+    assert [one['backend'] for one in results] == ['reference', 'onnx', 'openvino']
+    assert 'the file itself: ' in results[0]['detail']
+    assert results[1]['agreement'] == 1.0
+    assert results[2]['agreement'] > 0.98
+    assert {one['gmac'] for one in results} == {None}
+    values = yaml.safe_load((tmp_path / 'a.yaml').read_text())['/**']['ros__parameters']
+    assert values['latency']['operating_points'] == [str(path)]
 
 
 def test_the_verb_measures_and_writes(weights, tmp_path, capsys, monkeypatch):
