@@ -118,7 +118,7 @@ def _load_file(config: ModelConfig, path: Path) -> Network:
 
 def _check_export(config: ModelConfig, file: NetworkFile) -> None:
     export = file.specification.export
-    if export is None:
+    if export is None or not export.scales:  # a network of others, perhaps in INT8
         if config.scales != ModelConfig().scales:
             raise WeightsError(
                 f'model.scales is {list(config.scales)}, but {file.path} cannot leave any out: '

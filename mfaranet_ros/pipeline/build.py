@@ -157,7 +157,7 @@ def _scales(network: Network, given: ModelConfig) -> str:
     """Return the kept scales; a network that cannot leave any out has all."""
     if isinstance(network.model, NetworkFile):
         export = network.model.specification.export
-        return ','.join(map(str, export.scales)) if export else 'all'
+        return ','.join(map(str, export.scales)) if export and export.scales else 'all'
     partial = given.name not in list_models() or get_model_entry(given.name).has_scales
     return ','.join(map(str, given.scales)) if partial else 'all'
 

@@ -130,6 +130,18 @@ def for_tensorrt(data: bytes) -> bytes:
     return result
 
 
+def is_quantised(data: bytes) -> bool:
+    """Return whether an ONNX file holds operators that round to integers."""
+    graph = import_onnx().load_from_string(data).graph
+    return any(node.op_type == 'QuantizeLinear' for node in graph.node)
+
+
+def opset_of(data: bytes) -> int:
+    """Return the version of the standard operators of an ONNX file."""
+    imports = import_onnx().load_from_string(data).opset_import
+    return max(int(one.version) for one in imports if one.domain in ('', 'ai.onnx'))
+
+
 def layers_of(data: bytes) -> list[str]:
     """Return the names of the nodes with weights, in the order in which they run."""
     graph = import_onnx().load_from_string(data).graph

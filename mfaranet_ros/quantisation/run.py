@@ -8,20 +8,21 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from mfaranet_ros.backends.export import specify
+from mfaranet_ros.backends.file_backend import precision_of
 from mfaranet_ros.backends.network import Network, load_network
 from mfaranet_ros.backends.onnx_graph import OPSET, make_graph
 from mfaranet_ros.core.config import ModelConfig, PipelineConfig, RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, SourceError
 from mfaranet_ros.core.files import write_files
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.core.specification import ExportFacts, NetworkFile
+from mfaranet_ros.core.specification import ExportFacts, NetworkFile, Specification
 from mfaranet_ros.core.specification_file import dump_specification, specification_path
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.pipeline.build import build_processor
@@ -31,6 +32,8 @@ from mfaranet_ros.quantisation.graph import (
     Floats,
     for_tensorrt,
     import_nncf,
+    is_quantised,
+    opset_of,
     quantise_graph,
     simplify,
 )
@@ -72,14 +75,14 @@ class Request:
 class Quantised:
     """An INT8 file that passed, as bytes, and what was measured.
 
-    kept: layers left in float32. noise: of the quantised layers, the worst first.
-    tensorrt: the variant for TensorRT; None where that one did not pass.
+    specification: of the file, without its hash. kept: layers left in float32. noise: of the
+    quantised layers, the worst first. tensorrt: the variant for TensorRT; None where that one did
+    not pass.
     """
 
     data: bytes
     tensorrt: bytes | None
-    network: Network
-    facts: ExportFacts
+    specification: Specification
     measured: Measurement
     kept: tuple[str, ...]
     noise: tuple[LayerNoise, ...]
@@ -116,14 +119,10 @@ def quantise(request: Request, on_step: OnStep = lambda step: None) -> Quantised
     """
     import_nncf()
     network = load_network(request.model)
-    if isinstance(network.model, NetworkFile) or network.model is None:
-        raise ConfigError(
-            f'{request.model.weights or request.model.name} is no float network of this package: '
-            'give .safetensors or .pth weights'
-        )
+    check_source(network, request.model)
     frames = calibration_frames(request.calibration, request.images)
     on_step('exporting')
-    plain = simplify(make_graph(network.model, precision='float32', outputs='logits', size=None))
+    plain = simplify(_float_graph(network))
     checks = request.checks or tuple(CheckSet(path) for path in request.calibration)
     kept: list[str] = []
     first_noise: tuple[LayerNoise, ...] = ()
@@ -148,10 +147,42 @@ def quantise(request: Request, on_step: OnStep = lambda step: None) -> Quantised
         on_step('measuring the variant for TensorRT')
         signed = for_tensorrt(data)
         harmless = not bench.measure(signed).losses()
-    facts = _facts(network, 'int8')
+    specification = _specify(network, 'int8')
     return Quantised(
-        data, signed if harmless else None, network, facts, measured, tuple(kept), first_noise
+        data, signed if harmless else None, specification, measured, tuple(kept), first_noise
     )
+
+
+def check_source(network: Network, given: ModelConfig) -> None:
+    """Raise ConfigError for a network that cannot be quantised."""
+    model, name = network.model, given.weights or given.name
+    if model is None:
+        raise ConfigError(f'{name} has no weights to quantise: give the name of a network')
+    if not isinstance(model, NetworkFile):
+        return
+    if model.path.suffix != '.onnx' or model.specification.input.type != 'float32':
+        raise ConfigError(
+            f'{name} cannot be quantised: give an .onnx file with an input of float32, or '
+            '.safetensors or .pth weights'
+        )
+    if precision_of(model) == 'int8' or is_quantised(model.path.read_bytes()):
+        raise ConfigError(f'{name} is quantised already: give the float32 file it was made of')
+
+
+def _float_graph(network: Network) -> bytes:
+    """Return a network in float32 as ONNX."""
+    if isinstance(network.model, NetworkFile):
+        return network.model.path.read_bytes()
+    assert network.model is not None
+    return make_graph(network.model, precision='float32', outputs='logits', size=None)
+
+
+def _specify(network: Network, precision: str) -> Specification:
+    """Return the specification of a file made of a network, without its hash."""
+    facts = _facts(network, precision)
+    if isinstance(network.model, NetworkFile):
+        return replace(network.model.specification, export=facts, sha256='')
+    return specify(network, facts, None, '')
 
 
 def calibration_frames(paths: Sequence[Path], count: int) -> list[Frame]:
@@ -194,7 +225,7 @@ def _facts(network: Network, precision: str) -> ExportFacts:
         scales=tuple(getattr(model, 'scales', ())),
         precision=precision,
         outputs='logits',
-        opset=OPSET,
+        opset=opset_of(model.path.read_bytes()) if isinstance(model, NetworkFile) else OPSET,
         weights=weights.path.name,
         weights_sha256=weights.sha256,
         versions=tuple((name, str(version)) for name, version in versions().items()),
@@ -219,7 +250,7 @@ class _Bench:
         """Write a file into the folder, as its precision is called, and return it."""
         path = self.folder / f'{precision}.onnx'
         digest = hashlib.sha256(data).hexdigest()
-        specification = specify(self.network, _facts(self.network, precision), None, digest)
+        specification = replace(_specify(self.network, precision), sha256=digest)
         text = dump_specification(specification, file=path.name)
         write_files({path: data, specification_path(path): text})
         return NetworkFile(path, specification, digest)
@@ -270,7 +301,7 @@ def save(made: Quantised, out: Path) -> tuple[Path, ...]:
         if data is None:
             continue
         digest = hashlib.sha256(data).hexdigest()
-        specification = specify(made.network, made.facts, None, digest)
+        specification = replace(made.specification, sha256=digest)
         contents[path] = data
         contents[specification_path(path)] = dump_specification(specification, file=path.name)
     write_files(contents, parents=True, advice='give another --out')

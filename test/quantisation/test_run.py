@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fixtures.tiny_onnx import tiny_network
 
 pytest.importorskip('nncf', reason='NNCF is not installed')
 pytest.importorskip('openvino', reason='OpenVINO is not installed')
@@ -156,10 +157,39 @@ def test_wrong_arguments_are_refused(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_file_that_is_quantised_already_is_refused(images, tmp_path, monkeypatch):
-    use(monkeypatch, tmp_path, Toy())
+def test_a_network_without_weights_is_refused(images, monkeypatch):
     monkeypatch.setattr(
         run, 'load_network', lambda config: Network(NAME, None, CAMVID, (), (), None)
     )
-    with pytest.raises(ConfigError, match='is no float network of this package'):
+    with pytest.raises(ConfigError, match='has no weights to quantise'):
         quantise(Request(ModelConfig(), (images,), 4))
+
+
+def test_a_network_file_of_others_is_quantised_by_its_own_specification(
+    images, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    timed(monkeypatch, 2.0, 1.0)
+    path = tiny_network(tmp_path / 'net.onnx', names=('pixels', 'scores'), opset=13)
+    assert main(['inspect', str(path)]) == 0
+    made = quantise(Request(ModelConfig(weights=str(path)), (images,), 4))
+    out = tmp_path / 'net_int8.onnx'
+    save(made, out)
+    file = open_network_file(out)
+    export = file.specification.export
+    assert (export.precision, export.weights, export.opset) == ('int8', 'net.onnx', 13)
+    assert file.specification.input.name == 'pixels'
+    config = replace(PipelineConfig(), {'model.weights': str(out), 'runtime.device': 'cpu'})
+    processor = build_processor(config)
+    facts = dict(prepare(processor))
+    processor.close()
+    assert (facts['precision'], facts['scales']) == ('int8', 'all')
+    with pytest.raises(ConfigError, match='is quantised already'):
+        quantise(Request(ModelConfig(weights=str(out)), (images,), 4))
+
+
+def test_a_file_whose_input_is_not_float32_is_refused(images, tmp_path):
+    path = tiny_network(tmp_path / 'net.onnx', dtype='uint8')
+    assert main(['inspect', str(path)]) == 0
+    with pytest.raises(ConfigError, match='with an input of float32'):
+        quantise(Request(ModelConfig(weights=str(path)), (images,), 4))
