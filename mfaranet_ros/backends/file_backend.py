@@ -216,5 +216,5 @@ def _explain(error: Exception, file: NetworkFile, one: NDArray[Any]) -> Inferenc
     shape = 'x'.join(map(str, one.shape))
     return InferenceError(
         f'{file.path} failed on an input of {shape} {one.dtype}: {first_line_of(error)}; check '
-        'input.size, input.layout and input.type of its specification'
+        'input.size, input.multiple and input.layout of its specification'
     )

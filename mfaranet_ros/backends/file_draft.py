@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfaranet_ros.backends.file_facts import FileFacts, TensorFacts
-from mfaranet_ros.backends.file_fit import image_input
+from mfaranet_ros.backends.file_fit import has_stride, image_input, sides
 from mfaranet_ros.core.errors import UnknownNameError, WeightsError
 from mfaranet_ros.core.labels import (
     MAX_CLASSES,
@@ -65,6 +65,16 @@ def draft(facts: FileFacts, name: str) -> Draft:
     label_set, outputs = _combine(heads, counts, name)
     said += [f'output {head.name}: {head.kind}, {head.layout}' for head in outputs]
     told = ['labels: the classes, their order and their roles']
+    if (
+        form.size is None
+        and facts.inputs[0].shape
+        and any(sides(form.layout, facts.inputs[0].shape))
+    ):
+        told.append('input.size: both sides, of which the file fixes one only')
+    used = {head.name for head in outputs}
+    left = [output.name for output in facts.outputs if output.name not in used]
+    if left:
+        told.append(f'outputs: {outputs[0].name} is used, {", ".join(left)} left out')
     if form.type != 'uint8':
         told.append('input.range, input.mean and input.std: the values the network was trained on')
     told += [
@@ -82,6 +92,8 @@ def _draft_input(given: TensorFacts) -> tuple[InputForm, list[str]]:
     layout = next((name for name, count in planes.items() if count in (1, 3)), '')
     if not layout:
         raise WeightsError(f'input: {given} has no axis of 3 colours, or of 1 for gray')
+    if shape[0] not in (None, 1):
+        raise WeightsError(f'input: {given}, but it must take one image: export a batch of 1')
     gray = planes[layout] == 1
     height, width = shape[2:] if layout == 'NCHW' else shape[1:3]
     if given.type not in ('float32', 'float16', 'uint8'):
@@ -108,29 +120,45 @@ def _layout(output: TensorFacts, size: Size | None) -> str:
     size: of the input, None where it is open.
     """
     shape = output.shape
-    if len(shape) != 4:
-        return {3: 'NHW', 2: 'HW'}.get(len(shape), '')
-    if size is not None and None not in shape:
-        _, second, third, last = (length or 0 for length in shape)
-        if _is_part(second, size[0]) and _is_part(third, size[1]):
-            return 'NCHW' if _is_part(third, size[0]) and _is_part(last, size[1]) else 'NHWC'
+    if not shape:  # open: what most exporters write
         return 'NCHW'
-    channels, width = shape[1], shape[3]
-    return 'NHWC' if width is not None and (channels is None or width < channels) else 'NCHW'
+    layouts = _LAYOUTS.get(len(shape), ())
+    otherwise = layouts[:1] if size is None or None in shape else ()
+    fitting = [layout for layout in layouts if _fits(layout, shape, size)]
+    return next(iter((*fitting, *otherwise)), '')
 
 
-def _is_part(length: int, side: int) -> bool:
-    return length > 0 and side // length >= 1 and side % length == 0
+_LAYOUTS = {4: ('NCHW', 'NHWC'), 3: ('NHW', 'CHW', 'HWC'), 2: ('HW',)}
+"""Layouts by the number of axes, the most frequent first."""
+
+
+def _fits(layout: str, shape: tuple[int | None, ...], size: Size | None) -> bool:
+    """Return whether an output of this shape can be laid out so, for an input of this size."""
+    axes = dict(zip(layout, shape, strict=True))
+    if axes.get('N', 1) not in (None, 1):
+        return False
+    height, width = axes['H'], axes['W']
+    if size is None or height is None or width is None:
+        return height is None and width is None
+    return has_stride((height, width), size)
 
 
 def _ids(output: TensorFacts, layout: str) -> int:
     """Return how many ids an output tells apart, 0 where that is open."""
+    if output.ids or _gives_labels(output):
+        return output.ids or 0
+    if not output.shape:
+        return 0
     channels = output.shape[layout.index('C')] if 'C' in layout else 1
     return 2 if channels == 1 else channels or 0
 
 
+def _gives_labels(output: TensorFacts) -> bool:
+    return output.made_by in ('ArgMax', 'TopK') or not output.type.startswith('float')
+
+
 def _draft_head(output: TensorFacts, layout: str) -> Head:
-    if output.made_by in ('ArgMax', 'TopK') or not output.type.startswith('float'):
+    if _gives_labels(output):
         return Head(output.name, 'labels', layout)
     kind = 'probabilities' if output.made_by in ('Softmax', 'SoftMax', 'Sigmoid') else 'logits'
     return Head(output.name, kind, layout)
@@ -145,7 +173,7 @@ def _combine(heads: list[Head], counts: list[int], name: str) -> tuple[LabelSet,
             for number, head in enumerate(heads)
         ]
         return _classes(names, name), outputs
-    count = counts[0] if heads[0].kind != 'labels' else 0
+    count = counts[0]
     if count > MAX_CLASSES:
         raise WeightsError(
             f'outputs: {heads[0].name} has {count} classes, but a mask holds {MAX_CLASSES}: write '

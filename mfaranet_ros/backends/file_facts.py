@@ -29,8 +29,11 @@ _MAX_ELEMENTS = 2**31
 """Nodes of a graph, and values of a tensor; networks for images have far fewer."""
 
 
-_UNCHANGING = ('Identity', 'Transpose', 'Squeeze', 'Cast', 'Reshape')
-"""Operators that change the order of values or their type, not what they are."""
+_UNCHANGING = (
+    'Identity', 'Transpose', 'Squeeze', 'Unsqueeze', 'Cast', 'Reshape', 'Resize', 'Upsample',
+    'Slice',
+)  # fmt: skip
+"""Operators that change the place of values or their type, not what they are."""
 
 _WIDTHS = {
     'FLOAT': 4, 'UINT8': 1, 'INT8': 1, 'UINT16': 2, 'INT16': 2, 'INT32': 4, 'INT64': 8, 'BOOL': 1,
@@ -44,13 +47,14 @@ class TensorFacts:
     """One input or output.
 
     shape: None for a length that is open. type: such as float32. made_by: the operator that gives
-    it, empty for an input.
+    it, empty for an input. ids: among how many channels an ArgMax chose, None where that is open.
     """
 
     name: str
     shape: tuple[int | None, ...]
     type: str
     made_by: str = ''
+    ids: int | None = None
 
     def __str__(self) -> str:
         lengths = 'x'.join('?' if length is None else str(length) for length in self.shape)
@@ -144,10 +148,9 @@ def _read_onnx_facts(path: Path, max_mb: float) -> FileFacts:
     _check_size(path, path.stat().st_size + external, max_mb)
     given = {tensor.name for tensor in graph.initializer}
     inputs = [_tensor_facts(onnx, value) for value in graph.input if value.name not in given]
-    outputs = [
-        _tensor_facts(onnx, value, _made_by(graph, value.name))
-        for value in _with_shapes(onnx, model)
-    ]
+    makers = {value.name: _maker(graph, value.name) for value in graph.output}
+    shaped = _with_shapes(onnx, model, [node for node in makers.values() if node is not None])
+    outputs = [_tensor_facts(onnx, value, makers[value.name], shaped) for value in shaped.output]
     for each in (*inputs, *outputs):
         check_side(path, each)
     opsets = [entry.version for entry in model.opset_import if entry.domain in ('', 'ai.onnx')]
@@ -161,25 +164,41 @@ def _read_onnx_facts(path: Path, max_mb: float) -> FileFacts:
     )
 
 
-def _with_shapes(onnx: Any, model: Any) -> Any:
-    """Return the outputs of a model, with the shapes that can be inferred where it says none."""
-    if all(value.type.tensor_type.shape.dim for value in model.graph.output):
-        return model.graph.output
+def _with_shapes(onnx: Any, model: Any, makers: list[Any]) -> Any:
+    """Return the graph of a model, with shapes that can be inferred where they are needed.
+
+    makers: the nodes that give the outputs.
+    """
+    is_known = all(value.type.tensor_type.shape.dim for value in model.graph.output)
+    if is_known and all(node.op_type != 'ArgMax' for node in makers):
+        return model.graph
     try:
-        return onnx.shape_inference.infer_shapes(model).graph.output
+        return onnx.shape_inference.infer_shapes(model).graph
     except Exception:  # what it raises has no common base; the run will show the shapes
-        return model.graph.output
+        return model.graph
 
 
-def _made_by(graph: Any, name: str) -> str:
-    """Return the operator that gives an output, looking through those that change nothing."""
+def _maker(graph: Any, name: str) -> Any:
+    """Return the node that gives an output, looking through those that change nothing."""
     nodes = {given: node for node in graph.node for given in node.output}
     for _ in range(len(nodes)):
         node = nodes.get(name)
         if node is None or node.op_type not in _UNCHANGING:
             break
         name = node.input[0]
-    return nodes[name].op_type if name in nodes else ''
+    return nodes.get(name)
+
+
+def _chosen_among(graph: Any, maker: Any) -> int | None:
+    """Return among how many channels an ArgMax chooses, None where that is open."""
+    if maker is None or maker.op_type != 'ArgMax':
+        return None
+    axis = next((each.i for each in maker.attribute if each.name == 'axis'), 0)
+    for value in (*graph.value_info, *graph.output, *graph.input):
+        dims = value.type.tensor_type.shape.dim
+        if value.name == maker.input[0] and -len(dims) <= axis < len(dims):
+            return dims[axis].dim_value or None
+    return None
 
 
 def _import_onnx() -> Any:
@@ -258,7 +277,7 @@ def _check_external(path: Path, tensor: Any) -> int:
     return length
 
 
-def _tensor_facts(onnx: Any, value: Any, made_by: str = '') -> TensorFacts:
+def _tensor_facts(onnx: Any, value: Any, maker: Any = None, graph: Any = None) -> TensorFacts:
     kind = value.type.tensor_type
     shape = tuple(
         dim.dim_value if dim.HasField('dim_value') and dim.dim_value > 0 else None
@@ -266,4 +285,6 @@ def _tensor_facts(onnx: Any, value: Any, made_by: str = '') -> TensorFacts:
     )
     name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
     name = {'float': 'float32', 'double': 'float64'}.get(name, name)
-    return TensorFacts(value.name, shape, name, made_by)
+    if maker is None:
+        return TensorFacts(value.name, shape, name)
+    return TensorFacts(value.name, shape, name, maker.op_type, _chosen_among(graph, maker))

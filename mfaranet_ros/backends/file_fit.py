@@ -80,10 +80,10 @@ def _fit_input(form: InputForm, facts: FileFacts) -> InputForm:
             f'input.layout: the file takes {batch} images at a time, but one is given: export it '
             'for a batch of 1'
         )
-    planes, size = _planes_and_size(form.layout, given.shape)
+    planes, size = _planes(form.layout, given.shape), sides(form.layout, given.shape)
     if planes not in (None, len(form.mean)):
         other = 'NHWC' if form.layout == 'NCHW' else 'NCHW'
-        if _planes_and_size(other, given.shape)[0] == len(form.mean):
+        if _planes(other, given.shape) == len(form.mean):
             raise WeightsError(
                 f'input.layout: {form.layout}, but the input of the file is {given}: give {other}'
             )
@@ -117,12 +117,13 @@ def _fit_size(
     return form
 
 
-def _planes_and_size(
-    layout: str, shape: Sequence[int | None]
-) -> tuple[int | None, tuple[int | None, int | None]]:
-    if layout == 'NCHW':
-        return shape[1], (shape[2], shape[3])
-    return shape[3], (shape[1], shape[2])
+def _planes(layout: str, shape: Sequence[int | None]) -> int | None:
+    return shape[layout.index('C')]
+
+
+def sides(layout: str, shape: Sequence[int | None]) -> tuple[int | None, int | None]:
+    """Return height and width of a shape, each None where it is open."""
+    return shape[layout.index('H')], shape[layout.index('W')]
 
 
 def _fit_output(head: Head, number: int, facts: FileFacts, form: InputForm, labels: int) -> Head:
@@ -210,19 +211,21 @@ def _check_size(head: Head, field: str, output: Size, size: Size, text: str) -> 
                 f'of {size[0]}x{size[1]}'
             )
         return
-    if any(
-        all(_strides(have, of, stride) for have, of in zip(output, size, strict=True))
-        for stride in range(1, 257)
-    ):
+    if has_stride(output, size):
         return
-    turned = any(
-        all(_strides(have, of, stride) for have, of in zip(output[::-1], size, strict=True))
-        for stride in range(1, 257)
-    )
+    turned = has_stride((output[1], output[0]), size)
     advice = ': are height and width swapped?' if turned else ': no stride makes one of the other'
     raise WeightsError(
         f'{field}.layout: {head.layout}, but output {head.name!r} is {text} for an input of '
         f'{size[0]}x{size[1]}{advice}'
+    )
+
+
+def has_stride(output: Size, size: Size) -> bool:
+    """Return whether an output of this size has a stride for an input of that size."""
+    return any(
+        all(_strides(have, of, stride) for have, of in zip(output, size, strict=True))
+        for stride in range(1, 257)
     )
 
 

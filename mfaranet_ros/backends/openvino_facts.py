@@ -31,7 +31,9 @@ def read_openvino_facts(path: Path) -> FileFacts:
     if root.tag != 'net' or not layers:
         raise WeightsError(f'{path} is no OpenVINO network: it holds no layers')
     weights = path.with_suffix('.bin')
-    size = weights.stat().st_size if weights.is_file() else 0
+    if not weights.is_file():
+        raise WeightsError(f'{weights} does not exist: OpenVINO needs it beside {path}')
+    size = weights.stat().st_size
     for layer in layers.values():
         _check_layer(path, layer, size)
     sources = {

@@ -35,8 +35,8 @@ SEGMENTATION_ARGUMENTS = {
         'parameter file, also the name of one of the package, as in small_device.yaml; '
         'empty: segmentation.yaml of the package',
     ),
-    'model': ('', 'network; empty: as in the config file'),
-    'weights': ('', 'weights file; empty: as in the config file'),
+    'model': ('', 'network, or a network file; empty: as in the config file'),
+    'weights': ('', 'weights or network file; empty: as in the config file'),
     'labels': (
         '',
         'label set of weights that do not name it (published .pth: cityscapes); empty: as in the '
