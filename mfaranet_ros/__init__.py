@@ -12,9 +12,10 @@ change in any release. Importing this module is quick: a name is imported when i
 and neither torch nor rclpy nor OpenCV before that.
 """
 
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mfaranet_ros.core.lazy import lazy_names
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does the same
     from mfaranet_ros.core.config import PipelineConfig
@@ -147,22 +148,9 @@ _MODULES = {
 }  # fmt: skip
 """Where each public name is defined."""
 
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
 # Before torch is imported anywhere: its OpenMP threads otherwise spin while they wait, which on
 # a CPU that other nodes share too makes a frame many times slower.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    value = getattr(importlib.import_module(f'{__name__}.{_MODULE_OF[name]}'), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """Return what the module has, the names that are not imported yet included."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.specification_file import is_network_file
-from mfaranet_ros.models import ALL_SCALES, check_scales, get_model_entry, list_models
+from mfaranet_ros.models.scales import ALL_SCALES, check_scales
 
 FORM = (
     '[MODEL[=FILE]:]SCALES[@HEIGHTxWIDTH], as in 1,2,3,4@512x1024, 2, mfaranet_resnet18:2@360x480 '
@@ -109,6 +109,8 @@ def parse_operating_point(text: str) -> OperatingPoint:
     scales = None
     try:
         if found['model']:
+            from mfaranet_ros.models import get_model_entry
+
             get_model_entry(found['model'])
         if found['scales']:
             scales = check_scales(int(scale) for scale in found['scales'].split(','))
@@ -158,6 +160,8 @@ def _check_scales(operating_point: OperatingPoint, config: PipelineConfig, given
 
 def has_scales(model: str) -> bool:
     """Return whether a network can run with some of its scales; unknown ones are refused later."""
+    from mfaranet_ros.models import get_model_entry, list_models
+
     return model not in list_models() or get_model_entry(model).has_scales
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
-import torch
 
 from mfaranet_ros.adaptive.operating_points import (
     OperatingPoint,
@@ -162,7 +161,8 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     A backend raises an error with its own message for torch's, so these count as well.
     """
     while error is not None:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        # That of torch is known by its name: a network file runs without torch.
+        if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':
             return True
         if isinstance(error, MfaranetError) and 'out of memory' in str(error):
             return True

@@ -9,18 +9,16 @@ its answer belongs in here, never in the model's own file.
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from mfaranet_ros.backends.compiled import CompiledBackend
-from mfaranet_ros.backends.cuda_graph import has_graphs
-from mfaranet_ros.backends.device import cpu_flags, resolve_device, resolve_precision
+from mfaranet_ros.backends.device import (
+    cpu_flags,
+    plain_device,
+    resolve_device,
+    resolve_precision,
+)
 from mfaranet_ros.backends.file_backend import OnnxFileBackend, OpenVinoFileBackend
-from mfaranet_ros.backends.mock import MockBackend
-from mfaranet_ros.backends.onnx_backend import OnnxBackend
-from mfaranet_ros.backends.openvino_backend import OpenVinoBackend
 from mfaranet_ros.backends.openvino_runtime import why_no_openvino
-from mfaranet_ros.backends.program import why_no_compiler
 from mfaranet_ros.backends.protocol import Backend, BackendInfo
 from mfaranet_ros.backends.registry import (
     BACKENDS,
@@ -29,10 +27,19 @@ from mfaranet_ros.backends.registry import (
     Choice,
     register_backend,
 )
-from mfaranet_ros.backends.torch_backend import TorchBackend
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.lazy import lazy_names
 from mfaranet_ros.core.specification import NetworkFile
+
+if TYPE_CHECKING:  # at run time they are imported when they are first used, and torch with them
+    from torch import nn
+
+    from mfaranet_ros.backends.compiled import CompiledBackend
+    from mfaranet_ros.backends.mock import MockBackend
+    from mfaranet_ros.backends.onnx_backend import OnnxBackend
+    from mfaranet_ros.backends.openvino_backend import OpenVinoBackend
+    from mfaranet_ros.backends.torch_backend import TorchBackend
 
 __all__ = [
     'Backend',
@@ -75,7 +82,7 @@ def create_backend(
     Raises UnknownNameError (a ConfigError) for a backend, device or precision that does not
     exist, ConfigError for one that this machine does not have.
     """
-    check_runtime(config)
+    check_runtime(config, model)
     request = BackendRequest(config, model, classes, size)
     entry = BACKENDS[config.backend] if config.backend != 'auto' else _choose(request)
     if not entry.can_run(model):
@@ -112,10 +119,11 @@ def _choose(request: BackendRequest) -> BackendEntry:
     raise ConfigError(f'no backend runs this network: {"; ".join(refused)}')
 
 
-def check_runtime(config: RuntimeConfig) -> None:
+def check_runtime(config: RuntimeConfig, model: object = None) -> None:
     """Refuse what this machine cannot run, before anything slow is done for it.
 
-    Raises UnknownNameError or ConfigError as `create_backend` does.
+    model: a network file, which needs no torch. Raises UnknownNameError or ConfigError as
+    `create_backend` does.
     """
     if config.backend not in ('auto', *BACKENDS):
         raise UnknownNameError('backend', config.backend, ('auto', *BACKENDS))
@@ -126,8 +134,8 @@ def check_runtime(config: RuntimeConfig) -> None:
         )
     if config.backend != 'auto' and BACKENDS[config.backend].own_devices:
         return
-    if config.precision == 'int8':
-        resolve_device(config.device)
+    if config.precision == 'int8' or isinstance(model, NetworkFile):
+        plain_device(config.device)
         return
     resolve_precision(config.precision, resolve_device(config.device))
 
@@ -138,6 +146,8 @@ def list_backends() -> list[str]:
 
 
 def _mock(request: BackendRequest) -> Backend:
+    from mfaranet_ros.backends.mock import MockBackend
+
     device = resolve_device(request.config.device)
     dtype = resolve_precision(request.config.precision, device)
     return MockBackend(request.classes, device=device, dtype=dtype)
@@ -151,17 +161,23 @@ def _auto_onnx(request: BackendRequest) -> Choice:
 def _onnx(request: BackendRequest) -> Backend:
     if isinstance(request.model, NetworkFile):
         return OnnxFileBackend(request.config, request.model)
+    from mfaranet_ros.backends.onnx_backend import OnnxBackend
+
     return OnnxBackend(request.config, request.network())
 
 
 def _openvino(request: BackendRequest) -> Backend:
     if isinstance(request.model, NetworkFile):
         return OpenVinoFileBackend(request.config, request.model)
+    from mfaranet_ros.backends.openvino_backend import OpenVinoBackend
+
     return OpenVinoBackend(request.config, request.network())
 
 
 def _auto_openvino(request: BackendRequest) -> Choice:
-    if resolve_device(request.config.device).type != 'cpu':
+    is_file = isinstance(request.model, NetworkFile)
+    resolve = plain_device if is_file else resolve_device
+    if resolve(request.config.device).type != 'cpu':
         return Choice(False, 'is for CPUs')
     missing = why_no_openvino()
     return Choice(not missing, missing or 'it is the fastest on a CPU and needs no compiler')
@@ -173,6 +189,9 @@ def _auto_compiled(request: BackendRequest) -> Choice:
     It was measured to be 1.2 times as fast as eager on a CPU without AMX, which is not worth a
     minute at the first start.
     """
+    from mfaranet_ros.backends.cuda_graph import has_graphs
+    from mfaranet_ros.backends.program import why_no_compiler
+
     device = resolve_device(request.config.device)
     if device.type == 'cpu' and 'amx_bf16' not in cpu_flags():
         return Choice(False, 'gains little on a CPU without AMX')
@@ -182,6 +201,18 @@ def _auto_compiled(request: BackendRequest) -> Choice:
     if missing and has_graphs(device):
         return Choice(True, f'a CUDA graph is the best there is: {missing}')
     return Choice(not missing, missing or 'the size of the input is set and there is a compiler')
+
+
+def _compiled(request: BackendRequest) -> Backend:
+    from mfaranet_ros.backends.compiled import CompiledBackend
+
+    return CompiledBackend(request.config, request.network(), request.size)
+
+
+def _torch(request: BackendRequest) -> Backend:
+    from mfaranet_ros.backends.torch_backend import TorchBackend
+
+    return TorchBackend(request.config, request.network())
 
 
 for _entry in (
@@ -196,12 +227,22 @@ for _entry in (
     ),
     BackendEntry(
         'compiled', 'torch.compile, or a CUDA graph where there is no compiler',
-        lambda r: CompiledBackend(r.config, r.network(), r.size), auto=_auto_compiled,
+        _compiled, auto=_auto_compiled,
     ),
     BackendEntry(
-        'torch', 'PyTorch as it is', lambda r: TorchBackend(r.config, r.network()),
+        'torch', 'PyTorch as it is', _torch,
         auto=lambda r: Choice(True, 'it runs everywhere'),
     ),
     BackendEntry('mock', 'draws bands, for tests; no network runs', _mock),
 ):  # fmt: skip
     register_backend(_entry)
+
+_MODULES = {
+    'compiled': ('CompiledBackend',),
+    'mock': ('MockBackend',),
+    'onnx_backend': ('OnnxBackend',),
+    'openvino_backend': ('OpenVinoBackend',),
+    'torch_backend': ('TorchBackend',),
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

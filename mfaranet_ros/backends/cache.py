@@ -18,12 +18,13 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from mfaranet_ros.core.files import make_folder, unwritable, write_file
 from mfaranet_ros.core.parsing import parse_json
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CODE = ('models', 'backends')
@@ -52,6 +53,8 @@ def cache_folder(kind: str) -> Path:
 
 def model_key(model: nn.Module, *facts: str) -> str:
     """Return a name for what is made of a model: equal for equal weights, code and facts."""
+    import torch
+
     digest = hashlib.sha256()
     kind = type(model)
     scales = getattr(model, 'scales', ())
@@ -67,6 +70,8 @@ def model_key(model: nn.Module, *facts: str) -> str:
 @lru_cache(maxsize=1)
 def _code_sha256() -> str:
     """Return the hash of torch's version and of the code that decides."""
+    import torch
+
     digest = hashlib.sha256(torch.__version__.encode())
     for folder in _CODE:
         for path in sorted((_PACKAGE / folder).rglob('*.py')):

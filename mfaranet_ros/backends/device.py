@@ -9,16 +9,60 @@ import platform
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
+from mfaranet_ros.backends.protocol import Device, PlainDevice
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
 
-_PRECISIONS = {
-    'float32': torch.float32,
-    'float16': torch.float16,
-    'bfloat16': torch.bfloat16,
-}
+if TYPE_CHECKING:
+    import torch
+
+_PRECISIONS = ('float32', 'float16', 'bfloat16')
+_DEVICE = re.compile(r'auto|cpu|cuda(:\d+)?')
+
+
+def plain_device(name: str) -> PlainDevice:
+    """Return the device of a `runtime.device` setting without importing torch.
+
+    auto is cuda where the driver finds a GPU, else cpu. Raises as `resolve_device` does.
+    """
+    _check_device(name)
+    count = 0 if name == 'cpu' else _count_gpus()
+    if name == 'cpu' or (name == 'auto' and not count):
+        return PlainDevice('cpu')
+    if not count:
+        raise ConfigError(
+            f'runtime.device = {name!r}, but the driver finds no NVIDIA GPU: check it with '
+            'nvidia-smi, or set it to cpu'
+        )
+    index = int(name.partition(':')[2] or 0)
+    _check_index(name, index, count)
+    return PlainDevice('cuda', index)
+
+
+def _count_gpus() -> int:
+    """Return how many GPUs the driver of NVIDIA finds."""
+    try:
+        driver = ctypes.CDLL('libcuda.so.1')
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return 0
+    return count.value
+
+
+def _check_device(name: str) -> None:
+    if not _DEVICE.fullmatch(name):
+        raise UnknownNameError('device', name, ('auto', 'cpu', 'cuda', 'cuda:0'))
+
+
+def _check_index(name: str, index: int, count: int) -> None:
+    if index >= count:
+        raise ConfigError(
+            f'runtime.device = {name!r}, but this machine has cuda:0 to cuda:{count - 1}: '
+            f'choose one of them'
+        )
 
 
 def resolve_device(name: str) -> torch.device:
@@ -27,8 +71,9 @@ def resolve_device(name: str) -> torch.device:
     Raises UnknownNameError for another name and ConfigError for a GPU that is not there: nothing
     falls back to the CPU unasked.
     """
-    if not re.fullmatch(r'auto|cpu|cuda(:\d+)?', name):
-        raise UnknownNameError('device', name, ('auto', 'cpu', 'cuda', 'cuda:0'))
+    import torch
+
+    _check_device(name)
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'cpu'
     if name == 'cpu':
@@ -36,12 +81,7 @@ def resolve_device(name: str) -> torch.device:
     if not torch.cuda.is_available():
         raise ConfigError(f'runtime.device = {name!r}, but {_why_no_cuda()}, or set it to cpu')
     index = int(name.partition(':')[2] or torch.cuda.current_device())
-    count = torch.cuda.device_count()
-    if index >= count:
-        raise ConfigError(
-            f'runtime.device = {name!r}, but this machine has cuda:0 to cuda:{count - 1}: '
-            f'choose one of them'
-        )
+    _check_index(name, index, torch.cuda.device_count())
     return torch.device('cuda', index)
 
 
@@ -51,10 +91,12 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     auto is float16 on cuda; on a CPU bfloat16 where it multiplies in it, else float32. Raises
     UnknownNameError for another name and ConfigError for float16 on a CPU that has to emulate it.
     """
+    import torch
+
     if name not in ('auto', *_PRECISIONS):
         raise UnknownNameError('precision', name, ('auto', *_PRECISIONS))
     if device.type == 'cuda':
-        return _PRECISIONS.get(name, torch.float16)
+        return torch.float16 if name == 'auto' else getattr(torch, name)
     flags = cpu_flags()
     if name == 'float16' and not flags & {'avx512_fp16', 'amx_fp16'}:
         raise ConfigError(
@@ -63,13 +105,18 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
         )
     if name == 'auto':
         return torch.bfloat16 if flags & {'avx512_bf16', 'amx_bf16'} else torch.float32
-    return _PRECISIONS[name]
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
-def name_device(device: torch.device) -> str:
+def name_device(device: Device) -> str:
     """Return a device with the make of its chip, such as `cuda:0 (NVIDIA H200)`."""
+    if isinstance(device, PlainDevice) and device.type == 'cuda':
+        return str(device)
     if device.type == 'cuda':
-        return f'{device} ({torch.cuda.get_device_name(device)})'
+        import torch
+
+        return f'{device} ({torch.cuda.get_device_name(str(device))})'
     return f'{device} ({cpu_name()})'
 
 
@@ -117,6 +164,8 @@ def _cpu_info() -> dict[str, str]:
 
 
 def _why_no_cuda() -> str:
+    import torch
+
     if torch.version.cuda is None:
         return f'torch {torch.__version__} is built without CUDA: install a CUDA build of torch'
     return 'torch finds no usable NVIDIA GPU: check the driver with nvidia-smi'

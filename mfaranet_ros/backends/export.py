@@ -24,16 +24,12 @@ import torch.nn.functional as F
 import yaml
 from torch import nn
 
+from mfaranet_ros.backends.agreement import MAX_CLEARLY_WRONG, MIN_AGREEMENT
 from mfaranet_ros.backends.network import Network
 from mfaranet_ros.backends.onnx_graph import INPUT, OPSET, import_onnx, make_graph
 from mfaranet_ros.backends.onnx_session import import_onnxruntime, open_session
 from mfaranet_ros.backends.rewrite import rewrite
-from mfaranet_ros.backends.selftest import (
-    MAX_CLEARLY_WRONG,
-    MIN_AGREEMENT,
-    compare_labels,
-    plain_input,
-)
+from mfaranet_ros.backends.selftest import compare_labels, plain_input
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.files import write_files

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.backends.cache import cache_folder
-from mfaranet_ros.backends.device import name_device, resolve_device
+from mfaranet_ros.backends.device import name_device, plain_device
 from mfaranet_ros.backends.onnx_session import (
     available_providers,
     import_onnxruntime,
@@ -27,7 +27,7 @@ from mfaranet_ros.backends.openvino_runtime import (
     openvino_precision,
     openvino_target,
 )
-from mfaranet_ros.backends.protocol import BackendInfo
+from mfaranet_ros.backends.protocol import BackendInfo, PlainDevice
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError
 from mfaranet_ros.core.specification import FileOutputs, NetworkFile
@@ -45,7 +45,7 @@ class OnnxFileBackend:
     name = 'onnx'
 
     def __init__(self, config: RuntimeConfig, file: NetworkFile) -> None:
-        self.device = resolve_device(config.device)
+        self.device = plain_device(config.device)
         available_providers(import_onnxruntime(), self.device)
         held = precision_of(file)
         if config.precision not in ('auto', held):
@@ -116,7 +116,7 @@ class OpenVinoFileBackend:
             )
         wanted = 'auto' if config.precision == 'int8' else config.precision
         precision = openvino_precision(wanted, target)
-        self.device = resolve_device('cpu')
+        self.device = PlainDevice('cpu')
         self.dtype = np.dtype(file.specification.input.type)
         self._file = file
         options: dict[str, Any] = {

@@ -19,16 +19,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mfaranet_ros.backends.file_backend import OpenVinoFileBackend, batched
-from mfaranet_ros.backends.file_fit import check_outputs
-from mfaranet_ros.backends.onnx_session import import_onnxruntime
-from mfaranet_ros.backends.protocol import Backend
-from mfaranet_ros.backends.selftest import (
+from mfaranet_ros.backends.agreement import (
     MAX_CLEARLY_WRONG,
     MIN_AGREEMENT,
     SelfTestResult,
     failure,
 )
+from mfaranet_ros.backends.file_backend import OpenVinoFileBackend, batched
+from mfaranet_ros.backends.file_fit import check_outputs
+from mfaranet_ros.backends.onnx_session import import_onnxruntime
+from mfaranet_ros.backends.protocol import Backend
 from mfaranet_ros.backends.stored_frame import stored_frame
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import InferenceError

@@ -13,14 +13,14 @@ import ctypes
 import logging
 import os
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mfaranet_ros.backends.cache import remove_engines, use_engines
+from mfaranet_ros.backends.protocol import Device
 from mfaranet_ros.core.errors import ConfigError, OutputError
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Session:
 
 def open_session(
     source: Path | bytes,
-    device: torch.device,
+    device: Device,
     *,
     threads: int = 0,
     engines: Path | None = None,
@@ -91,7 +91,7 @@ def open_session(
     return Session(session, wanted, ', '.join(words))
 
 
-def available_providers(runtime: Any, device: torch.device) -> list[str]:
+def available_providers(runtime: Any, device: Device) -> list[str]:
     """Return the installed providers for a device, the best first; ConfigError for none."""
     installed = runtime.get_available_providers()
     found = [name for name in _ORDER[device.type] if name in installed]
@@ -109,7 +109,7 @@ def _open(
     source: Path | bytes,
     options: Any,
     providers: Sequence[str],
-    device: torch.device,
+    device: Device,
     engines: Path | None,
 ) -> tuple[Any, str]:
     """Open a session that runs on the first provider; the others take what it cannot do.
@@ -138,7 +138,7 @@ def _open(
     return session, said
 
 
-def _options_of(provider: str, device: torch.device, engines: Path | None) -> dict[str, str]:
+def _options_of(provider: str, device: Device, engines: Path | None) -> dict[str, str]:
     if provider == CPU:
         return {}
     options = {'device_id': str(device.index or 0)}
@@ -153,14 +153,22 @@ def _options_of(provider: str, device: torch.device, engines: Path | None) -> di
     return options
 
 
-def _built_with(runtime: Any, device: torch.device) -> Mapping[str, str]:
-    major, minor = torch.cuda.get_device_capability(device)
+def _built_with(runtime: Any, device: Device) -> Mapping[str, str]:
     return {
         'onnxruntime': runtime.__version__,
         'tensorrt': _tensorrt_version(),
-        'cuda': str(torch.version.cuda),
-        'gpu': f'{torch.cuda.get_device_name(device)} ({major}.{minor})',
+        'gpu': _gpu_of(device.index or 0),
     }
+
+
+def _gpu_of(index: int) -> str:
+    """Return name and compute capability of a GPU, as nvidia-smi gives them."""
+    fields = ('--query-gpu=name,compute_cap', '--format=csv,noheader')
+    query = ['nvidia-smi', f'--id={index}', *fields]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
 
 
 def _tensorrt_version() -> str:

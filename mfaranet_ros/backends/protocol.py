@@ -7,7 +7,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
+
+class Device(Protocol):
+    """A device as torch names it: `torch.device`, or PlainDevice where torch is not needed."""
+
+    @property
+    def type(self) -> str:
+        """The kind: cpu or cuda."""
+        ...
+
+    @property
+    def index(self) -> int | None:
+        """Which of several; None for the CPU."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlainDevice:
+    """A device without torch."""
+
+    type: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f'{self.type}:{self.index}'
 
 
 @dataclass(frozen=True)
@@ -33,7 +56,7 @@ class Backend(Protocol):
         ...
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> Device:
         """Where the input must be."""
         ...
 

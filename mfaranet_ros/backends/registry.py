@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from mfaranet_ros.backends.protocol import Backend
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.registry import Registry
 from mfaranet_ros.core.specification import NetworkFile
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,35 +28,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from mfaranet_ros.backends import Backend
+from mfaranet_ros.backends.agreement import (
+    MAX_CLEARLY_WRONG,
+    MIN_AGREEMENT,
+    SelfTestResult,
+    failure,
+)
+from mfaranet_ros.backends.protocol import Backend
 from mfaranet_ros.backends.stored_frame import stored_frame
-from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame, Geometry
-
-MIN_AGREEMENT = 0.98
-"""Share of the pixels whose label must be that of plain float32."""
-
-MAX_CLEARLY_WRONG = 0.0005
-"""Share of the pixels that may be clearly wrong."""
 
 CLEAR = 0.1
 """A label is clearly wrong if float32 puts its logit so far below the largest, measured in
 standard deviations of all its logits."""
-
-
-@dataclass(frozen=True)
-class SelfTestResult:
-    """What the self-test found.
-
-    agreement: share of the pixels with the label of plain float32; clearly_wrong: share of those
-        whose label is not even nearly the best. Not a number where no network runs.
-    warm_up_ms: the backend's first run, run_ms: its second one.
-    """
-
-    agreement: float
-    clearly_wrong: float
-    warm_up_ms: float
-    run_ms: float
 
 
 class Preprocess(Protocol):
@@ -197,14 +180,3 @@ def compare_labels(labels: NDArray[np.uint8], reference: torch.Tensor) -> tuple[
     agreement = (chosen == reference.argmax(dim=1, keepdim=True)).double().mean()
     clearly_wrong = (deficit > CLEAR * reference.std()).double().mean()
     return float(agreement), float(clearly_wrong)
-
-
-def failure(
-    backend: Backend, found: str, advice: str = "or runtime.backend = 'torch'"
-) -> ConfigError:
-    """Return the error for a backend that does not give what the network gives."""
-    info = backend.describe()
-    return ConfigError(
-        f'self-test of backend {info.name!r} in {info.precision} on {info.device}: {found}; '
-        f"try runtime.precision = 'float32' {advice}"
-    )

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
-import torch
-
-from mfaranet_ros.backends.device import name_device, resolve_device
+from mfaranet_ros.backends.device import name_device, plain_device
+from mfaranet_ros.backends.protocol import Device
 
 _GPU = 'clocks.sm,clocks.max.sm,temperature.gpu,power.draw,driver_version'
 
@@ -20,17 +20,20 @@ def describe_machine(device_name: str, threads: int) -> dict[str, str]:
 
     device_name, threads: as the settings runtime.device and runtime.threads.
     """
-    device = resolve_device(device_name)
+    device = plain_device(device_name)
+    torch = sys.modules.get('torch')  # a network file needs none
+    own = torch.get_num_threads() if torch is not None else os.cpu_count()
     facts = {
         'device': name_device(device),
-        'threads': str(threads or torch.get_num_threads()),
+        'threads': str(threads or own),
         'cores': str(os.cpu_count()),
         'load_1min': f'{os.getloadavg()[0]:.2f}',
         'cpu_mhz': _cpu_mhz(),
         'governor': _governor(),
     }
     if device.type == 'cuda':
-        facts |= {'cuda': torch.version.cuda or '', 'gpu': _gpu(device)}
+        cuda = '' if torch is None else torch.version.cuda or ''
+        facts |= {'cuda': cuda, 'gpu': _gpu(device)}
     return {name: value for name, value in facts.items() if value}
 
 
@@ -51,7 +54,7 @@ def _read(path: Path) -> str:
         return ''
 
 
-def _gpu(device: torch.device) -> str:
+def _gpu(device: Device) -> str:
     """Return clocks, temperature, power and driver from nvidia-smi; empty without it."""
     index = device.index or 0
     command = ['nvidia-smi', f'--id={index}', f'--query-gpu={_GPU}', '--format=csv,noheader']

@@ -8,13 +8,14 @@ out but the first frames of each turn, in which caches fill with what the subjec
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
-import torch
 
 from mfaranet_ros.benchmark.subjects import Labels, Subject
 from mfaranet_ros.core.frame import Frame
@@ -120,12 +121,17 @@ def empty_stage_us(times: int = 10_000) -> float:
     return 1e3 * float(np.median([lap() for _ in range(times)]))
 
 
-def peak_gmacs(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:
+def peak_gmacs(device: Any, precision: str, seconds: float = 1.0) -> float:
     """Return the multiply-accumulates per second, in 10^9, of a large matrix product here.
 
     It is what this machine gives now, with this precision and these threads; no network of
     convolutions is quicker.
     """
+    import torch
+
+    from mfaranet_ros.backends.device import resolve_precision
+
+    dtype = resolve_precision(precision, device)
     side = 8192 if device.type == 'cuda' else 1536
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     best, end = 0.0, time.perf_counter() + seconds
@@ -139,13 +145,15 @@ def peak_gmacs(device: torch.device, dtype: torch.dtype, seconds: float = 1.0) -
     return best
 
 
-def _reset_memory(device: torch.device) -> None:
-    if device.type == 'cuda':
+def _reset_memory(device: Any) -> None:
+    torch = sys.modules.get('torch')
+    if torch is not None and device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def _memory_mb(device: torch.device) -> float:
-    if device.type == 'cuda':
+def _memory_mb(device: Any) -> float:
+    torch = sys.modules.get('torch')
+    if torch is not None and device.type == 'cuda':
         return float(torch.cuda.max_memory_allocated(device)) / 2**20
     with open('/proc/self/statm', encoding='ascii') as file:
         return int(file.read().split()[1]) * 4096 / 2**20

@@ -7,10 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
-from mfaranet_ros.backends import resolve_precision
 from mfaranet_ros.benchmark.measure import Measured, agreement, measure, peak_gmacs
 from mfaranet_ros.benchmark.subjects import Pipeline, Row, Subject, make_reference
 from mfaranet_ros.core.config import PipelineConfig
@@ -19,7 +16,6 @@ from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.data.images import Pairs
 from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.run import score_labels
-from mfaranet_ros.models.macs import count_macs
 
 
 @dataclass(frozen=True)
@@ -125,8 +121,7 @@ def _measured(
     for subject, found in zip(subjects, measured, strict=True):
         kind = str(subject.device), subject.row.precision
         if kind not in peaks and subject.network is not None and kind[1] != 'int8':
-            dtype = resolve_precision(kind[1], subject.device)
-            peaks[kind] = peak_gmacs(subject.device, dtype)
+            peaks[kind] = peak_gmacs(subject.device, kind[1])
         tell(f'scoring {subject.row.name}')
         results.append(_result(subject, found, measured[0], peaks.get(kind), ground_truth))
     return Benchmark(tuple(results), tuple(failures))
@@ -139,8 +134,7 @@ def _result(
     peak: float | None,
     ground_truth: GroundTruth | None,
 ) -> Result:
-    network = subject.network
-    gmac = None if network is None else count_macs(network, *subject.input_size) / 1e9
+    gmac = _gmac(subject)
     return Result(
         row=subject.row,
         detail=subject.detail,
@@ -154,12 +148,24 @@ def _result(
     )
 
 
+def _gmac(subject: Subject) -> float | None:
+    if subject.network is None:
+        return None
+    from mfaranet_ros.models.macs import count_macs
+
+    return count_macs(subject.network, *subject.input_size) / 1e9
+
+
 def _mean_iou(subject: Subject, ground_truth: GroundTruth) -> float | None:
     try:
         result = score_labels(
             lambda frame: subject(frame)[0], ground_truth.pairs, ground_truth.comparison
         )
-    except (InferenceError, torch.OutOfMemoryError):
+    except InferenceError:
+        return None
+    except RuntimeError as error:  # torch's lack of memory, of which other rows may have enough
+        if type(error).__name__ != 'OutOfMemoryError':
+            raise
         return None
     return result.matrix.mean_iou()
 

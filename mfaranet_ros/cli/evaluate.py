@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
-
 from mfaranet_ros.adaptive.operating_points import OperatingPoint
 from mfaranet_ros.cli.comparison_arguments import add_comparison_arguments, read_comparison
 from mfaranet_ros.cli.setting_arguments import (
@@ -261,9 +259,8 @@ def _run(
 
 def _cluster(args: argparse.Namespace, plan: RunConfig) -> RayCluster:
     # Workers may have another number of cores, and a sum over other threads another last bit.
-    threads = plan.config.runtime.threads or torch.get_num_threads()
     return RayCluster(
-        args.ray, dataclasses.replace(plan, threads=threads), workers=args.workers,
+        args.ray, plan.with_threads(), workers=args.workers,
         gpus_per_worker=args.gpus_per_worker,
     )  # fmt: skip
 

@@ -2,16 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks as published, their registry and their weights."""
 
-from mfaranet_ros.models import early_fusion as early_fusion  # each family registers itself
-from mfaranet_ros.models import eseg as eseg
-from mfaranet_ros.models import mfaranet as mfaranet
-from mfaranet_ros.models import mmbconv_unet as mmbconv_unet
-from mfaranet_ros.models.backbone_weights import load_backbone
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs, check_scales
-from mfaranet_ros.models.create import create_model
-from mfaranet_ros.models.registry import ModelEntry, get_model_entry, list_models, register_model
-from mfaranet_ros.models.weights import find_weights, load_weights, save_weights
-from mfaranet_ros.models.weights_file import Weights, read_weights
+from typing import TYPE_CHECKING, Any
+
+from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.lazy import lazy_names
+
+if (
+    TYPE_CHECKING
+):  # at run time they are imported when they are first asked for, and torch with them
+    from mfaranet_ros.models.backbone_weights import load_backbone
+    from mfaranet_ros.models.base import SegmentationModel, StageOutputs
+    from mfaranet_ros.models.create import create_model
+    from mfaranet_ros.models.registry import (
+        ModelEntry,
+        get_model_entry,
+        list_models,
+        register_model,
+    )
+    from mfaranet_ros.models.scales import ALL_SCALES, check_scales
+    from mfaranet_ros.models.weights import find_weights, load_weights, save_weights
+    from mfaranet_ros.models.weights_file import Weights, read_weights
 
 __all__ = [
     'ALL_SCALES',
@@ -30,3 +40,30 @@ __all__ = [
     'register_model',
     'save_weights',
 ]
+
+_FAMILIES = ('early_fusion', 'eseg', 'mfaranet', 'mmbconv_unet')
+"""The modules of networks, each of which registers its own."""
+
+_MODULES = {
+    'backbone_weights': ('load_backbone',),
+    'base': ('SegmentationModel', 'StageOutputs'),
+    'create': ('create_model',),
+    'registry': ('ModelEntry', 'get_model_entry', 'list_models', 'register_model'),
+    'scales': ('ALL_SCALES', 'check_scales'),
+    'weights': ('find_weights', 'load_weights', 'save_weights'),
+    'weights_file': ('Weights', 'read_weights'),
+}  # fmt: skip
+
+_get, __dir__ = lazy_names(__name__, _MODULES, _FAMILIES)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _get(name)
+    except ModuleNotFoundError as error:
+        if error.name != 'torch':
+            raise
+        raise ConfigError(
+            'this network needs PyTorch, which is not installed: pip install torch, or give a '
+            'network file that `mfaranet export` has written'
+        ) from error

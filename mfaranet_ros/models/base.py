@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.models.layers import resize
-
-ALL_SCALES = (1, 2, 3, 4)
-"""The scales of a pyramid by number: 1 is stride 4, 2 stride 8, 3 stride 16, 4 stride 32."""
+from mfaranet_ros.models.scales import ALL_SCALES
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,21 +159,3 @@ class SingleScore(SegmentationModel):
             scores=(self.score(features),),  # (N, C, h, w)
             boundaries=() if boundary is None else (boundary(features),),  # (N, 1, h, w)
         )
-
-
-def check_scales(scales: Iterable[int]) -> tuple[int, ...]:
-    """Return kept scales in ascending order.
-
-    Raises ConfigError if there are none, if one is given twice, or if one is not 1, 2, 3 or 4.
-    """
-    given = tuple(scales)
-    if (
-        not given
-        or len(set(given)) != len(given)
-        or any(type(scale) is not int or scale not in ALL_SCALES for scale in given)
-    ):
-        raise ConfigError(
-            f'scales {list(given)}: give one to four of 1 (stride 4), 2 (stride 8), '
-            '3 (stride 16) and 4 (stride 32), each once'
-        )
-    return tuple(sorted(given))

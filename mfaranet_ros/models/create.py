@@ -9,8 +9,9 @@ from pathlib import Path
 
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.labels import MAX_CLASSES
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, check_scales
+from mfaranet_ros.models.base import SegmentationModel
 from mfaranet_ros.models.registry import get_model_entry
+from mfaranet_ros.models.scales import ALL_SCALES, check_scales
 from mfaranet_ros.models.weights import load_weights
 
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel
+from mfaranet_ros.models.base import SegmentationModel
 from mfaranet_ros.models.create import create_model
+from mfaranet_ros.models.scales import ALL_SCALES
 
 
 @dataclass(frozen=True)

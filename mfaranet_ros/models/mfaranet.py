@@ -30,9 +30,10 @@ from mfaranet_ros.models.backbones import (
     deep_stem,
     initialise,
 )
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel, StageOutputs
+from mfaranet_ros.models.base import SegmentationModel, StageOutputs
 from mfaranet_ros.models.layers import FlowNet, conv_bn_relu, resize, warp
 from mfaranet_ros.models.registry import register_model
+from mfaranet_ros.models.scales import ALL_SCALES
 
 WIDTH = 128
 """Channels of every feature map in the decoder."""

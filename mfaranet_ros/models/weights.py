@@ -16,8 +16,9 @@ from torch import Tensor
 from mfaranet_ros.core.errors import ConfigError, WeightsError
 from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.models.base import ALL_SCALES, SegmentationModel
+from mfaranet_ros.models.base import SegmentationModel
 from mfaranet_ros.models.registry import get_model_entry
+from mfaranet_ros.models.scales import ALL_SCALES
 from mfaranet_ros.models.weights_file import SEAL, Weights, listed, read_weights, same_kind
 
 SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / 'weights'

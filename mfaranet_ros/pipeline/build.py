@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
 from mfaranet_ros.backends import Backend, check_runtime, create_backend
+from mfaranet_ros.backends.agreement import SelfTestResult
 from mfaranet_ros.backends.network import Network, load_network, mock_network
-from mfaranet_ros.backends.selftest import SelfTestResult, run_self_test
 from mfaranet_ros.core.config import ModelConfig, PipelineConfig
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.specification import NetworkFile
+from mfaranet_ros.core.specification_file import is_network_file
+from mfaranet_ros.core.versions import versions
 from mfaranet_ros.geometry.ground_source import GroundLookup
-from mfaranet_ros.models import get_model_entry, list_models
 from mfaranet_ros.pipeline.file_choice import choose_file_backend
 from mfaranet_ros.pipeline.file_postprocess import FilePostprocess
 from mfaranet_ros.pipeline.file_preprocess import FilePreprocess
@@ -60,10 +61,12 @@ def build_as_given(
     now_ns: Callable[[], int] | None = None,
 ) -> FrameProcessor:
     """Do as `build_processor`, with no other file than the one that is configured."""
-    check_runtime(config.runtime)
     size = config.input.height, config.input.width
     mock = config.runtime.backend == 'mock' or backend is not None
+    if not is_file(config.model):
+        check_runtime(config.runtime)
     network = mock_network(config.model) if mock else load_network(config.model)
+    check_runtime(config.runtime, network.model)
     check_confidence(network, config)
     if backend is None and network.weights is not None:
         warn_if_stale(config, network.weights.sha256)
@@ -72,6 +75,11 @@ def build_as_given(
     )
     preprocess, postprocess = _stages(network, backend, size)
     return FrameProcessor(network, backend, preprocess, postprocess, config, label, ground, now_ns)
+
+
+def is_file(model: ModelConfig) -> bool:
+    """Return whether the network is a network file, which runs without torch."""
+    return is_network_file(model.name) or is_network_file(model.weights)
 
 
 NO_CONFIDENCE = 'none: the network gives labels only'
@@ -120,6 +128,8 @@ def _self_test(processor: FrameProcessor) -> SelfTestResult:
         from mfaranet_ros.backends.file_selftest import run_file_self_test
 
         return run_file_self_test(processor.backend, model, processor)
+    from mfaranet_ros.backends.selftest import run_self_test
+
     of_torch: Any = preprocess  # has mean, std and device
     return run_self_test(
         processor.backend,
@@ -149,7 +159,7 @@ def _describe(processor: FrameProcessor, tested: SelfTestResult) -> Facts:
         ('confidence', 'probability' if network.has_confidence else NO_CONFIDENCE),
         ('self_test_agreement', f'{tested.agreement:.4f}'),
         ('warm_up_ms', f'{tested.warm_up_ms:.1f}'),
-        ('torch', torch.__version__),
+        ('torch', versions()['torch']),
     )
 
 
@@ -158,6 +168,8 @@ def _scales(network: Network, given: ModelConfig) -> str:
     if isinstance(network.model, NetworkFile):
         export = network.model.specification.export
         return ','.join(map(str, export.scales)) if export and export.scales else 'all'
+    from mfaranet_ros.models import get_model_entry, list_models
+
     partial = given.name not in list_models() or get_model_entry(given.name).has_scales
     return ','.join(map(str, given.scales)) if partial else 'all'
 
@@ -180,6 +192,7 @@ def memory_facts() -> Facts:
     """
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     facts: Facts = (('memory_peak_mb', f'{peak_mb:.0f}'),)
-    if torch.cuda.is_available():
+    torch = sys.modules.get('torch')  # a network file needs none
+    if torch is not None and torch.cuda.is_available():
         facts += (('device_memory_mb', f'{torch.cuda.memory_allocated() / 2**20:.0f}'),)
     return facts

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from importlib.util import find_spec
 
-from mfaranet_ros.backends.device import resolve_device
+from mfaranet_ros.backends.device import plain_device
 from mfaranet_ros.backends.file_backend import precision_of
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.specification_file import is_network_file, open_network_file
@@ -27,7 +27,7 @@ def choose_file_backend(config: PipelineConfig, build: Build) -> PipelineConfig:
     given = next(filter(is_network_file, (config.model.weights, config.model.name)), '')
     if not given or runtime.backend != 'auto' or find_spec('openvino') is None:
         return config
-    if runtime.device not in ('auto', 'cpu') or resolve_device(runtime.device).type != 'cpu':
+    if runtime.device not in ('auto', 'cpu') or plain_device(runtime.device).type != 'cpu':
         return config
     file = open_network_file(given)
     precision = runtime.precision

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mfaranet_ros import backends
-from mfaranet_ros.backends import create_backend, program
+from mfaranet_ros.backends import compiled, create_backend, program
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError
 
@@ -133,7 +133,7 @@ def test_auto_takes_the_best_and_says_why(
     monkeypatch.setattr(backends, 'cpu_flags', lambda: flags)
     monkeypatch.setattr(program, 'cpu_flags', lambda: flags)
     monkeypatch.setattr(program, 'get_program', None)
-    monkeypatch.setattr(backends.compiled, 'get_program', lambda *args: (len, 'for a test'))
+    monkeypatch.setattr(compiled, 'get_program', lambda *args: (len, 'for a test'))
     monkeypatch.setenv('CXX', compiler)
     with caplog.at_level(logging.INFO):
         backend = create_backend(

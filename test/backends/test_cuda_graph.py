@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mfaranet_ros import backends
-from mfaranet_ros.backends import compiled, create_backend
+from mfaranet_ros.backends import compiled, create_backend, program
 from mfaranet_ros.backends.cuda_graph import GraphedRun, graphed, record
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import InferenceError
@@ -90,7 +90,7 @@ class TestChoice:
         self, monkeypatch, caplog, make_toy, missing, size, name
     ):
         monkeypatch.setattr(backends, 'resolve_device', lambda name: torch.device('cuda', 0))
-        monkeypatch.setattr(backends, 'why_no_compiler', lambda device: missing)
+        monkeypatch.setattr(program, 'why_no_compiler', lambda device: missing)
         request = backends.BackendRequest(RuntimeConfig(), make_toy(), CLASSES, size)
         with caplog.at_level(logging.INFO):
             assert backends._choose(request).name == name

@@ -95,7 +95,7 @@ def test_agreement_is_the_share_of_equal_labels_over_all_images():
 
 
 def test_the_pace_of_a_matrix_product_is_a_positive_number():
-    assert peak_gmacs(CPU, torch.float32, seconds=0.01) > 0.1
+    assert peak_gmacs(CPU, 'float32', seconds=0.01) > 0.1
 
 
 # -- the reference -------------------------------------------------------------------------------

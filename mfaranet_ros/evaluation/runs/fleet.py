@@ -107,10 +107,7 @@ def _fatal(error: MfaranetError) -> type[MfaranetError] | None:
 
 
 def _build(plan: RunConfig) -> FrameProcessor:
-    import torch
-
-    if plan.threads:
-        torch.set_num_threads(plan.threads)
+    plan.set_threads()
     return build_processor(plan.config)
 
 

@@ -8,10 +8,8 @@ import multiprocessing
 import queue
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
-
-import torch
 
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import (
@@ -27,7 +25,7 @@ from mfaranet_ros.evaluation.runs.frame_log import Record, ResumePoint
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
 from mfaranet_ros.evaluation.runs.specs import SourceSummary, Spec
-from mfaranet_ros.pipeline.build import build_processor
+from mfaranet_ros.pipeline.build import build_processor, is_file
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 POLL_S = 0.5
@@ -53,7 +51,7 @@ MakeSink = Callable[[str, FrameProcessor], Sink]
 class RunConfig:
     """How every source is run.
 
-    threads: of the network in each process; 0: as many as torch has. They do
+    threads: of the network in each process; 0: as many as it takes. They do
     not depend on the number of processes: a sum over more threads may differ in its last bit.
     also: outputs that sinks want. step: by how much the numbers of consecutive frames differ.
     comparison: None where the ground truth has the label set of the network.
@@ -66,6 +64,22 @@ class RunConfig:
     step: int = 1
     sinks: tuple[MakeSink, ...] = ()
     comparison: Comparison | None = None
+
+    def with_threads(self) -> RunConfig:
+        """Return the plan with the number of threads that the network takes by itself."""
+        threads = self.threads or self.config.runtime.threads
+        if not threads and not is_file(self.config.model):
+            import torch
+
+            threads = torch.get_num_threads()
+        return replace(self, threads=threads)
+
+    def set_threads(self) -> None:
+        """Set the number of threads of torch; a network file has that of its backend."""
+        if self.threads and not is_file(self.config.model):
+            import torch
+
+            torch.set_num_threads(self.threads)
 
     def compared(self, processor: FrameProcessor) -> Comparison:
         """Return how predictions and ground truth are compared."""
@@ -84,8 +98,7 @@ def run_here(
     on_event: OnEvent,
 ) -> None:
     """Run one source after the other in this process; the events are records, then a summary."""
-    if order.threads:
-        torch.set_num_threads(order.threads)
+    order.set_threads()
     for spec in specs:
         for event in run_spec(pipeline, spec, order, resumed.get(spec.name, ResumePoint())):
             on_event(event)
@@ -156,8 +169,7 @@ def _collect(workers: Sequence[Any], events: Any, on_event: OnEvent) -> None:
 def _work(order: RunConfig, tasks: Any, events: Any) -> None:
     """Be one process: take a source, run it, take the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    if order.threads:
-        torch.set_num_threads(order.threads)
+    order.set_threads()
     try:
         pipeline = build_processor(order.config)
         while (task := tasks.get()) is not None:

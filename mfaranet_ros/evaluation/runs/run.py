@@ -7,12 +7,11 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.config import make_config, values_of
@@ -87,8 +86,7 @@ def run_evaluation(
     Raises SourceError for sources that cannot be opened or hold no frame, InferenceError, which
     names the frame, if the network fails, and OutputError where the log cannot be written.
     """
-    threads = plan.threads or plan.config.runtime.threads or torch.get_num_threads()
-    plan = replace(plan, threads=threads)
+    plan = plan.with_threads()
     resumed, begun_s = frame_log.resumed, time.monotonic()
     summaries: dict[str, SourceSummary] = {}
     frames = 0
@@ -119,7 +117,7 @@ def run_evaluation(
     )
     per_s = round(frames / seconds, 3) if seconds else None
     peak_mb = round(peak_kb / 1024)
-    return results, Speed(jobs, threads, frames, resumed.frames, per_s, peak_mb, seconds)
+    return results, Speed(jobs, plan.threads, frames, resumed.frames, per_s, peak_mb, seconds)
 
 
 def open_frame_log(

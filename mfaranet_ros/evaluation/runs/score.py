@@ -7,15 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from mfaranet_ros.core.errors import DecodeError, InferenceError, SourceError
-from mfaranet_ros.core.frame import Drivable, GroundGrid, Output, Result, Timings
+from mfaranet_ros.core.errors import ConfigError, DecodeError, InferenceError, SourceError
+from mfaranet_ros.core.frame import Drivable, Frame, GroundGrid, Output, Result, Timings
+from mfaranet_ros.core.specification import NetworkFile
 from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.evaluation.metrics.counts import Counts, Labels, PixelCounter
 from mfaranet_ros.evaluation.metrics.ground import band_image, count_ground
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.evaluation.runs.comparison import Comparison
 from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, FrameTimes, Record, Skipped
-from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner
+from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.sources import Entry, Sample, Source
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.ground_source import FixedGround
@@ -104,13 +105,12 @@ class _ProcessorScorer(Scorer):
     ) -> None:
         super().__init__(self._segment, comparison)
         self._pipeline = processor
-        self._whole = method == METHODS['whole']
-        self._runner = Runner(processor, method)
+        self._runner = None if method == METHODS['whole'] else _make_runner(processor, method)
         self._wanted = SCORED | also
 
     def _segment(self, sample: Sample) -> Result:
         """Segment a frame; by another method than the whole there are labels only."""
-        if not self._whole:
+        if self._runner is not None:
             lap = Laps()
             labels = self._runner(sample.frame)
             return Result(sample.frame, labels, None, Drivable(), Timings(inference_ms=lap()))
@@ -118,6 +118,17 @@ class _ProcessorScorer(Scorer):
         ground = FixedGround(sample.ground.projection)
         processor = replace(self._pipeline, ground=ground, attitude=sample.attitude)
         return processor(sample.frame, wanted)
+
+
+def _make_runner(processor: FrameProcessor, method: Method) -> Callable[[Frame], Labels]:
+    if isinstance(processor.network.model, NetworkFile):
+        raise ConfigError(
+            f'method {method}: {processor.network.name} is a network file, which runs over the '
+            'whole image only: leave the method out'
+        )
+    from mfaranet_ros.evaluation.runs.runner import Runner
+
+    return Runner(processor, method)
 
 
 def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
