@@ -46,7 +46,7 @@ from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.bags.recorder import RecordingStatus
 from mfaranet_ros.data.image_sources import Source
 from mfaranet_ros.data.synthetic_source import SceneSource
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 
 CAMERA_INFO = '/camera_info'
 
@@ -78,7 +78,7 @@ class Play:
     player: dict[str, Value]
     config: PipelineConfig
     grid_note: str
-    comparison: Comparison | None = None
+    comparison: LabelComparison | None = None
 
     @property
     def scene(self) -> SceneSource | None:
@@ -226,12 +226,12 @@ def write(play: Play, target: Target, recording: Path) -> None:
         output.finish(_about(play), accuracy, metric)
 
 
-def _comparison(play: Play, label_set: LabelSet | None) -> Comparison | None:
+def _comparison(play: Play, label_set: LabelSet | None) -> LabelComparison | None:
     """Return how masks of a label set are scored; None where they cannot be."""
     if label_set is None or play.scene is None:
         return None if label_set is None else play.comparison
     same = play.scene.scene.label_set == label_set.name
-    return Comparison.of(label_set) if same else None
+    return LabelComparison.of(label_set) if same else None
 
 
 def _hash(files: tuple[Path, ...]) -> str | None:

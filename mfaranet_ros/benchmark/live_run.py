@@ -23,7 +23,7 @@ from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
 from mfaranet_ros.evaluation.metrics.ground import count_ground
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
 from mfaranet_ros.evaluation.report.contact_sheet import Pixels, View
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
 from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
@@ -218,7 +218,7 @@ class AccuracyCounter:
     comparison: of the two; None where they cannot be compared.
     """
 
-    def __init__(self, comparison: Comparison | None) -> None:
+    def __init__(self, comparison: LabelComparison | None) -> None:
         self._comparison = comparison
         self._frames = 0
         self.not_scored = ''

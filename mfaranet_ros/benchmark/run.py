@@ -14,7 +14,7 @@ from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError, InferenceError, MfaranetError
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.data.images import Pairs
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.run import score_labels
 
 
@@ -23,7 +23,7 @@ class GroundTruth:
     """Images with ground truth, for the mean IoU of every row."""
 
     pairs: Pairs
-    comparison: Comparison
+    comparison: LabelComparison
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 
 
 def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +32,11 @@ def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_comparison(
     args: argparse.Namespace, network: LabelSet, *, has_ground_truth: bool
-) -> Comparison:
+) -> LabelComparison:
     """Return how the labels of a network and ground truth are compared; raises ConfigError."""
     if is_comparison_given(args) and not has_ground_truth:
         raise ConfigError('--merge, --table and --labels need ground truth: give --ground-truth')
-    return Comparison.read(network, args.labels, args.merge, args.table)
+    return LabelComparison.read(network, args.labels, args.merge, args.table)
 
 
 def is_comparison_given(args: argparse.Namespace) -> bool:

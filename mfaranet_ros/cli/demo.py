@@ -27,7 +27,7 @@ from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.data.image_sources import ImageFolder, Source
 from mfaranet_ros.data.synthetic_source import SceneSource, ground_settings
 from mfaranet_ros.data.video import VideoFile
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 
 SOURCES: dict[str, Callable[[str], Source]] = {'images': ImageFolder, 'video': VideoFile}
 """What can be played, by the name of its argument and of the player's setting."""
@@ -119,7 +119,7 @@ def prepare(args: argparse.Namespace) -> Play:
 
 def _comparison(
     args: argparse.Namespace, config: PipelineConfig, source: Source
-) -> Comparison | None:
+) -> LabelComparison | None:
     """Return how labels beside the images are compared; None where nothing says what they mean."""
     if not is_comparison_given(args):
         return None

@@ -39,7 +39,7 @@ from mfaranet_ros.evaluation.report.parquet import has_parquet, write_tables
 from mfaranet_ros.evaluation.report.sinks import MakeVideo, make_submission
 from mfaranet_ros.evaluation.report.text import describe_results, heading
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.jobs import MakeSink, RunConfig
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.parts import Results
@@ -354,7 +354,7 @@ def _check(args: argparse.Namespace) -> None:
 def _folder(
     args: argparse.Namespace,
     pairs: Pairs,
-    comparison: Comparison,
+    comparison: LabelComparison,
     selection: Selection,
     ignored: tuple[int, ...],
 ) -> FolderSpec:

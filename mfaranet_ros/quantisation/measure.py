@@ -20,7 +20,7 @@ from mfaranet_ros.data.images import find_pairs, read_frame
 from mfaranet_ros.data.label_table import read_table
 from mfaranet_ros.data.recordings import open_recording
 from mfaranet_ros.evaluation.metrics.confusion import ConfusionMatrix
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 MAX_LOSS = 0.005
@@ -248,7 +248,7 @@ class _SetReader:
             raise ConfigError(f'{given.images}: ground truth needs a folder of images')
         self._pairs = find_pairs(given.images, given.ground_truth)
         table = read_table(given.table, label_set) if given.table else None
-        comparison = Comparison.between(label_set, label_set, table=table)
+        comparison = LabelComparison.between(label_set, label_set, table=table)
         self.sets, self._read = comparison.codes.sets, comparison.reader(self._pairs.layout)
 
     def matrix(self) -> ConfusionMatrix:

@@ -12,7 +12,7 @@ from mfaranet_ros.benchmark.live_run import AccuracyCounter, LiveRun, choose_num
 from mfaranet_ros.core.labels import CAMVID, CITYSCAPES
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.label_table import parse_table
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_scores_compare_what_has_the_same_stamp(read):
         status('segmentation: model', 5, label_set='camvid'),
     )  # fmt: skip
     assert run.label_set is CAMVID
-    counter = AccuracyCounter(Comparison.of(run.label_set))
+    counter = AccuracyCounter(LabelComparison.of(run.label_set))
     for frame in run.frames():
         counter.add(frame)
     found = counter.accuracy()
@@ -94,7 +94,7 @@ def test_what_cannot_be_compared_is_not_scored(read):
         counter.add(frame)
     assert counter.accuracy() is None
     assert counter.not_scored == 'give --labels, --merge or --table to score the ground truth'
-    assert AccuracyCounter(Comparison.of(CAMVID)).accuracy() is None
+    assert AccuracyCounter(LabelComparison.of(CAMVID)).accuracy() is None
 
 
 def test_ground_truth_of_another_label_set_is_compared_by_tables(read):
@@ -105,7 +105,7 @@ def test_ground_truth_of_another_label_set_is_compared_by_tables(read):
     merge = parse_table(
         [f'{number} : {3 if number == 0 else 0}' for number in range(19)], CAMVID, 'm'
     )
-    counter = AccuracyCounter(Comparison.between(CITYSCAPES, CAMVID, merge=merge))
+    counter = AccuracyCounter(LabelComparison.between(CITYSCAPES, CAMVID, merge=merge))
     for frame in run.frames():
         counter.add(frame)
     found = counter.accuracy()

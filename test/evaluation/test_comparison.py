@@ -14,7 +14,7 @@ from mfaranet_ros.core.labels import CAMVID, CITYSCAPES
 from mfaranet_ros.data.images import find_pairs
 from mfaranet_ros.data.label_table import parse_table
 from mfaranet_ros.evaluation.metrics.measures import reliability
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.run import score_labels
 from mfaranet_ros.evaluation.runs.score import Scorer
 from mfaranet_ros.evaluation.runs.sources import Sample
@@ -59,7 +59,7 @@ def predicting(*labels):
 
 
 def test_predictions_are_merged_into_the_classes_of_the_ground_truth(make_pairs):
-    labels = Comparison.between(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID))
+    labels = LabelComparison.between(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID))
     pairs = make_pairs([[3, 8, 8, 1]], [[11, 255, 10, 9]])
     scores = score_labels(predicting([[0, 14, 13, 3]], [[0, 5, 17, 12]]), pairs, labels)
     iou = scores.matrix.iou()
@@ -71,14 +71,14 @@ def test_predictions_are_merged_into_the_classes_of_the_ground_truth(make_pairs)
 
 
 def test_it_is_said_what_was_merged():
-    labels = Comparison.between(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID))
+    labels = LabelComparison.between(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID))
     assert 'building, wall merged into Building' in labels.notes
     assert 'car, truck, bus, train merged into Car' in labels.notes
     assert len(labels.notes) == 5
 
 
 def test_ground_truth_may_be_one_of_several(make_pairs):
-    labels = Comparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
+    labels = LabelComparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
     pairs = make_pairs([[0, 0, 1, 1, 1, 2, 3, 255]])
     scores = score_labels(predicting([[0, 1, 1, 9, 0, 14, 0, 0]]), pairs, labels)
     assert scores.matrix.pixels == 6
@@ -91,7 +91,7 @@ def test_ground_truth_may_be_one_of_several(make_pairs):
 def test_both_tables_together(make_pairs):
     """A network of cityscapes on coarse ground truth, compared in camvid."""
     coarse = table(['0 : Road', '1 : Pavement, Tree'], CAMVID)
-    labels = Comparison.between(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID), table=coarse)
+    labels = LabelComparison.between(CITYSCAPES, CAMVID, merge=table(MERGE, CAMVID), table=coarse)
     pairs = make_pairs([[0, 1, 1, 1]])
     scores = score_labels(predicting([[0, 1, 8, 0]]), pairs, labels)
     assert scores.matrix.pixel_accuracy() == pytest.approx(3 / 4)
@@ -99,14 +99,14 @@ def test_both_tables_together(make_pairs):
 
 def test_classes_merged_into_nothing_are_never_right(make_pairs):
     merge = [*MERGE[:18], '18 :']
-    labels = Comparison.between(CITYSCAPES, CAMVID, merge=table(merge, CAMVID))
+    labels = LabelComparison.between(CITYSCAPES, CAMVID, merge=table(merge, CAMVID))
     scores = score_labels(predicting([[18, 17]]), make_pairs([[10, 10]]), labels)
     assert scores.matrix.pixel_accuracy() == pytest.approx(1 / 2)
     assert scores.matrix.unlabeled[10] == 1
 
 
 def test_confidence_is_compared_on_certain_pixels_alone():
-    comparison = Comparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
+    comparison = LabelComparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
     frame = Frame(np.zeros((1, 4, 3), np.uint8), 'rgb8', 0, 'camera')
     labels, confidence = np.array([[0, 1, 1, 9]], np.uint8), np.full((1, 4), 204, np.uint8)
     result = Result(frame, labels, confidence, Drivable(), Timings())
@@ -118,7 +118,7 @@ def test_confidence_is_compared_on_certain_pixels_alone():
 
 
 def test_ignored_ids_need_no_row():
-    comparison = Comparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
+    comparison = LabelComparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
     reader = comparison.reader(ignored=[77])
     assert reader.ids_of('x', np.array([[77, 0, 1]], np.uint8), (1, 3)).tolist() == [[255, 0, 19]]
 
@@ -202,7 +202,7 @@ def test_a_label_set_that_cannot_express_the_other(case):
     tables, message = BAD[case]
     given = {name: table(lines, CAMVID) for name, lines in tables.items()}
     with pytest.raises(ConfigError, match=message) as raised:
-        Comparison.between(CITYSCAPES, CAMVID, **given)
+        LabelComparison.between(CITYSCAPES, CAMVID, **given)
     assert '\n' not in str(raised.value)
 
 
@@ -210,11 +210,11 @@ def test_a_label_set_that_cannot_express_the_other(case):
 def test_a_table_to_another_label_set(name):
     given = {'merge': table(MERGE, CAMVID), name: table(['0 : 0'], CITYSCAPES)}
     with pytest.raises(ConfigError, match='leads to cityscapes, but camvid is compared'):
-        Comparison.between(CITYSCAPES, CAMVID, **given)
+        LabelComparison.between(CITYSCAPES, CAMVID, **given)
 
 
 def test_an_id_without_a_row_is_named(make_pairs):
-    labels = Comparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
+    labels = LabelComparison.between(CITYSCAPES, CITYSCAPES, table=table(COARSE, CITYSCAPES))
     with pytest.raises(SourceError, match=r'0.png holds the values 7, which have no row in table'):
         score_labels(predicting([[0]]), make_pairs([[7]]), labels)
 
@@ -223,6 +223,6 @@ def test_a_network_that_fails_names_the_image(make_pairs):
     def fail(frame):
         raise InferenceError('out of memory')
 
-    labels = Comparison.between(CAMVID, CAMVID)
+    labels = LabelComparison.between(CAMVID, CAMVID)
     with pytest.raises(InferenceError, match=r'images, 0: out of memory'):
         score_labels(fail, make_pairs([[0]]), labels)

@@ -15,7 +15,7 @@ from mfaranet_ros.data.images import find_pairs
 from mfaranet_ros.evaluation.report.figures import figures
 from mfaranet_ros.evaluation.report.tables import table
 from mfaranet_ros.evaluation.report.text import describe
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.run import score_labels
 
 CAMVID = get_label_set('camvid')
@@ -45,7 +45,7 @@ def run(make_folders):
         images = {f'{name}.png': image for name, (image, _) in found.items()}
         ground_truths = {f'{name}.png': ground_truth for name, (_, ground_truth) in found.items()}
         pairs = find_pairs(*make_folders(images, ground_truths))
-        return score_labels(find_labels, pairs, Comparison.of(CAMVID))
+        return score_labels(find_labels, pairs, LabelComparison.of(CAMVID))
 
     return start
 

@@ -14,7 +14,7 @@ from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.labels import CAMVID, CITYSCAPES
 from mfaranet_ros.data.images import Pairs, find_pairs
 from mfaranet_ros.data.label_table import read_table
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.run import score_labels
 from mfaranet_ros.models import find_weights, read_weights
 from mfaranet_ros.models.weights import SHIPPED_FOLDER
@@ -93,11 +93,11 @@ LEAST = {
 def labels_of(name):
     if name == 'camvid':
         merge = read_table(ROADS / 'cityscapes_256' / 'to_camvid11.txt', CAMVID)
-        return Comparison.between(CITYSCAPES, CAMVID, merge=merge)
+        return LabelComparison.between(CITYSCAPES, CAMVID, merge=merge)
     if name == 'india':
         table = read_table(ROADS / 'idd_lite' / 'to_cityscapes19.txt', CITYSCAPES)
-        return Comparison.between(CITYSCAPES, CITYSCAPES, table=table)
-    return Comparison.between(CITYSCAPES, CITYSCAPES)
+        return LabelComparison.between(CITYSCAPES, CITYSCAPES, table=table)
+    return LabelComparison.between(CITYSCAPES, CITYSCAPES)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from mfaranet_ros.evaluation.metrics.confusion import BinaryScores, Scores
 from mfaranet_ros.evaluation.metrics.measures import Spread, flicker, reliability
 from mfaranet_ros.evaluation.metrics.metric import BANDS, MetricCounts
 from mfaranet_ros.evaluation.report.tables import plain
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.jobs import RunConfig
 from mfaranet_ros.evaluation.runs.method import Method
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part, Results
@@ -45,7 +45,7 @@ class About:
     config: Mapping[str, Any]
     speed: Speed
     budget_ms: float
-    comparison: Comparison
+    comparison: LabelComparison
 
 
 def about(

@@ -45,10 +45,15 @@ class Plot:
 
 @dataclass(frozen=True)
 class Row:
-    """The cells of a table row. color: a CSS colour shown before the first cell, or empty."""
+    """The cells of a table row.
+
+    color: a CSS colour shown before the first cell, or empty. link: a relative URL that the first
+    cell leads to, or empty.
+    """
 
     cells: tuple[str, ...]
     color: str = ''
+    link: str = ''
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,11 @@ def render(about: About, results: Results, shown: Sequence[Shown]) -> str:
         images=tuple(_images(shown)),
         facts=_facts(about, results),
     )
+    return render_page(page)
+
+
+def render_page(page: Page) -> str:
+    """Return a page as HTML that loads nothing from anywhere."""
     return _template().render(page=page) + '\n'
 
 

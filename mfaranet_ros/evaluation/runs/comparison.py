@@ -28,7 +28,7 @@ Labels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class LabelComparison:
     """How predictions and ground truth are converted to one label set.
 
     codes: what ground truth is converted to: classes of the label set, and partial labels.
@@ -43,7 +43,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, label_set: LabelSet) -> Comparison:
+    def of(cls, label_set: LabelSet) -> LabelComparison:
         """Return the comparison of a network with ground truth of its own label set."""
         return cls(LabelCodes(label_set))
 
@@ -55,7 +55,7 @@ class Comparison:
         *,
         merge: LabelTable | None = None,
         table: LabelTable | None = None,
-    ) -> Comparison:
+    ) -> LabelComparison:
         """Return how the labels of a network and ground truth are compared in a target label set.
 
         merge: what each class of the network becomes there; None where it is its own label set.
@@ -94,7 +94,7 @@ class Comparison:
         labels: str = '',
         merge: str | Path | None = None,
         table: str | Path | None = None,
-    ) -> Comparison:
+    ) -> LabelComparison:
         """Return `between` with tables that are read from files.
 
         labels: the name of the target label set; empty for that of the network.

@@ -20,7 +20,7 @@ from mfaranet_ros.core.errors import (
     SourceError,
 )
 from mfaranet_ros.core.frame import Output
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.frame_log import Record, ResumePoint
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.score import Outcome, Scorer, run_source
@@ -63,7 +63,7 @@ class RunConfig:
     also: frozenset[Output] = frozenset()
     step: int = 1
     sinks: tuple[MakeSink, ...] = ()
-    comparison: Comparison | None = None
+    comparison: LabelComparison | None = None
 
     def with_threads(self) -> RunConfig:
         """Return the plan with the number of threads that the network takes by itself."""
@@ -81,9 +81,9 @@ class RunConfig:
 
             torch.set_num_threads(self.threads)
 
-    def compared(self, processor: FrameProcessor) -> Comparison:
+    def compared(self, processor: FrameProcessor) -> LabelComparison:
         """Return how predictions and ground truth are compared."""
-        return self.comparison or Comparison.of(processor.label_set)
+        return self.comparison or LabelComparison.of(processor.label_set)
 
 
 Event = Record | SourceSummary

@@ -22,7 +22,7 @@ from mfaranet_ros.data.images import Pairs, find_pairs
 from mfaranet_ros.evaluation.metrics.confusion import Scores
 from mfaranet_ros.evaluation.metrics.counts import Counts
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.fleet import Cluster, run_fleet
 from mfaranet_ros.evaluation.runs.frame_log import FrameLog
 from mfaranet_ros.evaluation.runs.jobs import Event, RunConfig, run_apart, run_here
@@ -176,7 +176,9 @@ def _check_frames(results: Results) -> None:
         raise SourceError(f'no frame of {names} can be scored{why}')
 
 
-def count_frames(specs: Sequence[Spec], processor: FrameProcessor, comparison: Comparison) -> int:
+def count_frames(
+    specs: Sequence[Spec], processor: FrameProcessor, comparison: LabelComparison
+) -> int:
     """Open every source once, so that problems are reported before anything is run."""
     frames = 0
     for spec in specs:
@@ -244,7 +246,7 @@ def evaluate(
         raise UnknownNameError('method', method, METHODS)
     processor = build_processor(make_config(model, weights, settings))
     try:
-        comparison = Comparison.read(processor.label_set, labels, merge, table)
+        comparison = LabelComparison.read(processor.label_set, labels, merge, table)
         specs: list[Spec]
         if images:
             folder = Path(ground_truth) if ground_truth else None
@@ -280,7 +282,7 @@ def _summary(results: Results) -> EvaluationResult:
 def score_labels(
     find_labels: Callable[[Frame], Labels],
     pairs: Pairs,
-    comparison: Comparison,
+    comparison: LabelComparison,
 ) -> Scores:
     """Score whatever labels frames, such as a row of the benchmark, on images with ground truth.
 

@@ -14,7 +14,7 @@ from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.evaluation.metrics.counts import Counts, Labels, PixelCounter
 from mfaranet_ros.evaluation.metrics.ground import band_image, count_ground
 from mfaranet_ros.evaluation.metrics.metric import MetricCounts
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, FrameTimes, Record, Skipped
 from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.sources import Entry, Sample, Source
@@ -46,7 +46,7 @@ class Scorer:
     run: segments a sample. comparison: how its labels and the ground truth are compared.
     """
 
-    def __init__(self, run: Callable[[Sample], Result], comparison: Comparison) -> None:
+    def __init__(self, run: Callable[[Sample], Result], comparison: LabelComparison) -> None:
         codes = comparison.codes
         self.run = run
         self.none = Counts.none(len(codes.label_set), codes.sets)
@@ -61,14 +61,14 @@ class Scorer:
         processor: FrameProcessor,
         method: Method = METHODS['whole'],
         also: frozenset[Output] = frozenset(),
-        comparison: Comparison | None = None,
+        comparison: LabelComparison | None = None,
     ) -> Scorer:
         """Return the scorer of a processor that is run by a method.
 
         also: outputs that are wanted besides those that are scored. comparison: None where the
         ground truth has the label set of the network.
         """
-        comparison = comparison or Comparison.of(processor.label_set)
+        comparison = comparison or LabelComparison.of(processor.label_set)
         return _ProcessorScorer(processor, method, also, comparison)
 
     def count(self, sample: Sample, result: Result, before: Outcome | None) -> Counts:
@@ -101,7 +101,7 @@ class _ProcessorScorer(Scorer):
         processor: FrameProcessor,
         method: Method,
         also: frozenset[Output],
-        comparison: Comparison,
+        comparison: LabelComparison,
     ) -> None:
         super().__init__(self._segment, comparison)
         self._pipeline = processor

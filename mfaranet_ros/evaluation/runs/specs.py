@@ -17,7 +17,7 @@ from mfaranet_ros.data.bags.files import find_files
 from mfaranet_ros.data.ground_truth import SourceReport
 from mfaranet_ros.data.images import Layout, Pairs, check_pairs
 from mfaranet_ros.evaluation.runs.bag_source import BagChoice, BagSource
-from mfaranet_ros.evaluation.runs.comparison import Comparison
+from mfaranet_ros.evaluation.runs.comparison import LabelComparison
 from mfaranet_ros.evaluation.runs.sources import FolderSource, Selection
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
@@ -81,7 +81,7 @@ class FolderSpec:
         }
         return {'sha256': self.sha256, **more, **asdict(self.selection)}
 
-    def open(self, pipeline: FrameProcessor, comparison: Comparison) -> FolderSource:
+    def open(self, pipeline: FrameProcessor, comparison: LabelComparison) -> FolderSource:
         """Return the images; raises ConfigError for ground truth of another label set."""
         read = comparison.reader(self.pairs.layout, self.ignored)
         return FolderSource(
@@ -122,7 +122,7 @@ class BagSpec:
         choice = {name: str(value) for name, value in asdict(self.choice).items()}
         return {'files': sizes, **choice, 'ignored': self.ignored, **asdict(self.selection)}
 
-    def open(self, pipeline: FrameProcessor, comparison: Comparison) -> BagSource:
+    def open(self, pipeline: FrameProcessor, comparison: LabelComparison) -> BagSource:
         """Open the bag; raises SourceError for what is none, or lacks a topic."""
         read = comparison.reader(Layout(), self.ignored)
         return BagSource(
@@ -169,7 +169,7 @@ class RemoteBagSpec:
         more = {'ignored': self.bag.ignored, **asdict(self.bag.selection)}
         return {'url': self.url, **choice, **more}
 
-    def open(self, pipeline: FrameProcessor, comparison: Comparison) -> BagSource:
+    def open(self, pipeline: FrameProcessor, comparison: LabelComparison) -> BagSource:
         """Copy and open the bag; raises SourceError where it cannot be had."""
         scratch = TemporaryDirectory(prefix='mfaranet_bag_')
         try:
@@ -221,7 +221,7 @@ def check_folder(
     images: Path,
     ground_truth: Path | None,
     pairs: Pairs,
-    comparison: Comparison,
+    comparison: LabelComparison,
     *,
     selection: Selection = ALL,
     ignored: tuple[int, ...] = (),
