@@ -174,11 +174,11 @@ def _check_label_sets(built: Sequence[PreparedPoint]) -> None:
     first = built[0]
     for other in built[1:]:
         names = first.processor.label_set.name, other.processor.label_set.name
-        if names[0] != names[1]:
+        if first.processor.label_set.classes != other.processor.label_set.classes:
             raise ConfigError(
                 f'latency.operating_points: operating point {str(first.operating_point)!r} has '
                 f'the label set {names[0]}, operating point {str(other.operating_point)!r} '
-                f'{names[1]}: all operating points must have the same one'
+                f'{names[1]}: all operating points must have the same classes'
             )
 
 
