@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from mfaranet_ros.adaptive.controller import Controller
@@ -27,7 +27,7 @@ from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import ConfigError, MfaranetError
 from mfaranet_ros.core.frame import Frame, Timings
 from mfaranet_ros.core.labels import LabelSet
-from mfaranet_ros.core.worker import Worker
+from mfaranet_ros.core.rounds import RoundWorker
 from mfaranet_ros.monitoring.status import OperatingPointsState
 from mfaranet_ros.pipeline.build import Facts, build_processor, check_confidence
 from mfaranet_ros.pipeline.processor import FrameProcessor
@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 BUILT_FROM = ('model.scales', 'latency.adapt', 'latency.operating_points')
 """The live settings for which other operating points are built."""
+
+NEWEST = 'newest'
+"""The only source of the builder's rounds: the settings that were changed last."""
 
 
 class AdaptivePipeline:
@@ -68,7 +71,7 @@ class AdaptivePipeline:
         self._problem = ''
         self._refused = False
         self._closed = False
-        self._builder: Worker[PipelineConfig] = Worker(self._replace, _log, 'build')
+        self._builder: RoundWorker[str, PipelineConfig] = RoundWorker(self._replace, _log, 'build')
         self._builder.start()
 
     def _use(self, prepared: PreparedPoints, config: PipelineConfig) -> None:
@@ -189,7 +192,7 @@ class AdaptivePipeline:
             if _key(config) == _key(self._requested):
                 return
             self._requested, self._problem = config, ''
-        self._builder.put(config)
+        self._builder.put(NEWEST, config)
 
     def close(self, timeout_s: float) -> None:
         """Free the device; operating points that are being built are closed when they are done."""
@@ -202,12 +205,13 @@ class AdaptivePipeline:
 
     # -- in the builder's thread -----------------------------------------------------------------
 
-    def _replace(self, config: PipelineConfig) -> None:
+    def _replace(self, configs: Mapping[str, PipelineConfig]) -> None:
+        config = configs[NEWEST]
         try:
             self._try(config)
         except Exception as error:
             if not isinstance(error, MfaranetError):
-                _log(error)
+                _log(configs, error)
             with self._lock:
                 if self._closed or self._requested is not config:
                     return  # nobody waits for it any more
@@ -251,7 +255,7 @@ class AdaptivePipeline:
         )
 
 
-def _log(error: Exception) -> None:
+def _log(_: object, error: Exception) -> None:
     logger.error('unexpected error while operating points were built', exc_info=error)
 
 

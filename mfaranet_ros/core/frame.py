@@ -227,3 +227,9 @@ class Result:
 
 MessageLike = Any
 """Anything with the attributes of a ROS message: rclpy's, rosbags', or a test's own."""
+
+
+def stamp_of(message: MessageLike) -> int:
+    """Return the stamp of a message in nanoseconds: of its header, or of a CompressedVideo."""
+    stamp = message.timestamp if hasattr(message, 'timestamp') else message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -69,6 +69,10 @@ class RoundWorker(Generic[SourceT, ItemT]):
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             self._warn(timeout_s)
+        else:
+            # They are often methods of what holds this worker. Such a cycle is freed only when
+            # Python looks for one, and a network may be in it.
+            self._handle = self._failed = _nothing
 
     def _warn(self, timeout_s: float) -> None:
         logger.warning('the %s in hand did not end within %.1f s', self._item_name, timeout_s)
@@ -90,3 +94,7 @@ class RoundWorker(Generic[SourceT, ItemT]):
                 return {}
             self._in_hand, self._waiting = self._waiting, {}
             return self._in_hand
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing."""

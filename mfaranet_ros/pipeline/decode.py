@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfaranet_ros.core.errors import DecodeError, UnknownNameError
-from mfaranet_ros.core.frame import CHANNELS, Frame, MessageLike
+from mfaranet_ros.core.frame import CHANNELS, Frame, MessageLike, stamp_of
 from mfaranet_ros.pipeline.compressed import CODECS, Codec, measure
 
 Pixels = NDArray[np.uint8]
@@ -56,9 +56,7 @@ def decode(message: MessageLike) -> Frame:
     """
     decode_pixels = _decode_compressed if hasattr(message, 'format') else _decode_raw
     pixels, encoding = decode_pixels(message)
-    stamp = message.header.stamp
-    stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-    return Frame(pixels, encoding, stamp_ns, str(message.header.frame_id))
+    return Frame(pixels, encoding, stamp_of(message), str(message.header.frame_id))
 
 
 # Raw images

@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-from mfaranet_ros.core.frame import MessageLike
+from mfaranet_ros.core.frame import MessageLike, stamp_of
 from mfaranet_ros.core.motion import ImuSample, OdometrySample
 
 
 def imu_sample(message: MessageLike) -> ImuSample:
     """Return the sample of a sensor_msgs/Imu-like message."""
-    stamp, rates, forces = (
-        message.header.stamp, message.angular_velocity, message.linear_acceleration
-    )  # fmt: skip
+    rates, forces = message.angular_velocity, message.linear_acceleration
     return ImuSample(
-        stamp.sec * 10**9 + stamp.nanosec,
+        stamp_of(message),
         (rates.x, rates.y, rates.z),
         (forces.x, forces.y, forces.z),
     )
@@ -22,7 +20,5 @@ def imu_sample(message: MessageLike) -> ImuSample:
 
 def odometry_sample(message: MessageLike) -> OdometrySample:
     """Return the sample of a nav_msgs/Odometry-like message."""
-    stamp, twist = message.header.stamp, message.twist.twist
-    return OdometrySample(
-        stamp.sec * 10**9 + stamp.nanosec, float(twist.linear.x), float(twist.angular.z)
-    )
+    twist = message.twist.twist
+    return OdometrySample(stamp_of(message), float(twist.linear.x), float(twist.angular.z))

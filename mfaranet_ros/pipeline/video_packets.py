@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mfaranet_ros.core.errors import DecodeError, UnknownNameError
-from mfaranet_ros.core.frame import MessageLike
+from mfaranet_ros.core.frame import MessageLike, stamp_of
 
 CODEC_NAMES = {
     'h264': re.compile(r'264|avc'),
@@ -77,12 +77,6 @@ def is_video(message: MessageLike) -> bool:
         return True
     first = str(message.format).partition(';')[0].lower().replace('.', '')
     return any(pattern.search(first) for pattern in CODEC_NAMES.values())
-
-
-def stamp_of(message: MessageLike) -> int:
-    """Return the stamp of a message in nanoseconds: of its header, or of a CompressedVideo."""
-    stamp = message.timestamp if hasattr(message, 'timestamp') else message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def read_packet(message: MessageLike) -> VideoPacket:

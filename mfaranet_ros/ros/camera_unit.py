@@ -18,7 +18,7 @@ from rclpy.node import Node
 
 from mfaranet_ros.core.config import PipelineConfig
 from mfaranet_ros.core.errors import DecodeError, InferenceError, StaleFrame
-from mfaranet_ros.core.frame import Drivable, Frame, Output, Result
+from mfaranet_ros.core.frame import Drivable, Frame, Output, Result, stamp_of
 from mfaranet_ros.core.labels import LabelSet
 from mfaranet_ros.core.stopwatch import Laps
 from mfaranet_ros.geometry.attitude_source import AttitudeSource
@@ -30,7 +30,6 @@ from mfaranet_ros.monitoring.status import OperatingPointsState, Status
 from mfaranet_ros.pipeline.build import Facts, memory_facts
 from mfaranet_ros.pipeline.processor import FrameProcessor, Job
 from mfaranet_ros.pipeline.style import Style
-from mfaranet_ros.pipeline.video_packets import stamp_of
 from mfaranet_ros.ros.calibration import make_ground_source
 from mfaranet_ros.ros.camera_input import CameraInput
 from mfaranet_ros.ros.camera_settings import CameraSettings

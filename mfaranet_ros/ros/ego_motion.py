@@ -17,6 +17,7 @@ from rclpy.time import Time
 
 from mfaranet_ros.core.config import FusionConfig
 from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.frame import stamp_of
 from mfaranet_ros.geometry.ego_motion import EgoPose, EgoTrack
 
 BEST_EFFORT = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -62,10 +63,10 @@ class OdometryInput:
         self._subscription = node.create_subscription(Odometry, 'odom', self._take, BEST_EFFORT)
 
     def _take(self, message: Any) -> None:
-        stamp, pose = message.header.stamp, message.pose.pose
+        pose = message.pose.pose
         at = EgoPose(pose.position.x, pose.position.y, yaw_of(pose.orientation))
         with self._lock:
-            self._track.take(stamp.sec * 10**9 + stamp.nanosec, at)
+            self._track.take(stamp_of(message), at)
 
     def update(self, stamps_ns: Iterable[int]) -> None:
         """Odometry comes by itself."""

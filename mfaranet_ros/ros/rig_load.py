@@ -22,6 +22,8 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from mfaranet_ros.core.frame import stamp_of
+
 READY_S = 180.0
 """Time limit for the first mask of each camera."""
 
@@ -38,8 +40,7 @@ def measure(node: Node, args: argparse.Namespace) -> dict[str, Any]:
 
     def receiver(number: int) -> Callable[[Image], None]:
         def receive(mask: Image) -> None:
-            stamp = mask.header.stamp
-            ages_ms[number].append((time.time_ns() - stamp.sec * 10**9 - stamp.nanosec) / 1e6)
+            ages_ms[number].append((time.time_ns() - stamp_of(mask)) / 1e6)
 
         return receive
 

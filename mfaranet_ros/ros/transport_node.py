@@ -27,6 +27,8 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from mfaranet_ros.core.frame import stamp_of
+
 TOPIC = 'transport_benchmark/image'
 PROBE_PERIOD_S = 0.05
 PROBE = 'probe'
@@ -88,8 +90,7 @@ def subscribe(node: Node, args: argparse.Namespace, told: StdinControl) -> dict[
     def receive(message: Image) -> None:
         nonlocal is_ready
         if message.header.frame_id != PROBE:
-            stamp = message.header.stamp
-            age_ns = time.monotonic_ns() - (stamp.sec * 10**9 + stamp.nanosec)
+            age_ns = time.monotonic_ns() - stamp_of(message)
             ages_ms.append(round(age_ns / 1e6, 3))
         elif not is_ready:
             is_ready = True

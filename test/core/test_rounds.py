@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rounds over several sources: fairness, floods, failures, and how a source leaves."""
 
+import gc
 import queue
 import threading
+import weakref
 
 import pytest
 
@@ -83,3 +85,26 @@ def test_a_round_that_does_not_end_in_time_is_left_behind(rounds, caplog):
     rounds.next()
     rounds.worker.stop(0.01)
     assert 'did not end within' in caplog.text
+
+
+class Holder:
+    """Has a worker that calls it, as a pipeline with its builder does."""
+
+    def __init__(self):
+        self.worker = RoundWorker(self.handle, self.handle)
+        self.worker.start()
+
+    def handle(self, *items):
+        pass
+
+
+def test_what_held_a_stopped_worker_is_freed_at_once():
+    gc.disable()
+    try:
+        holder = Holder()
+        gone = weakref.ref(holder)
+        holder.worker.stop(5.0)
+        del holder
+        assert gone() is None
+    finally:
+        gc.enable()

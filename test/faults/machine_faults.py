@@ -121,7 +121,7 @@ covered(
 covered(
     'memory', 'memory_of_the_network', 'a node is configured again and again',
     'the network of before is freed at once',
-    'test/core/test_worker.py::test_what_held_a_stopped_worker_is_freed_at_once',
+    'test/core/test_rounds.py::test_what_held_a_stopped_worker_is_freed_at_once',
 )  # fmt: skip
 
 

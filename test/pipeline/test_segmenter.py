@@ -30,6 +30,7 @@ from mfaranet_ros.scenes.synthetic_scene import SyntheticScene
 
 SCENE = SceneCamera(160, 120, fx=157.0)
 CAMERA = CameraModel(160, 120, SCENE.fx, SCENE.fy, SCENE.cx, SCENE.cy)
+TORCH = {'runtime_device': 'cpu', 'runtime_backend': 'torch'}
 GREY = np.full((48, 64, 3), 120, np.uint8)
 
 
@@ -41,7 +42,7 @@ def image():
 @pytest.fixture(scope='module')
 def segmenter():
     with Segmenter(
-        'mfaranet_resnet18', camera=CAMERA, ground_x=0.5, ground_z=1.4, runtime_device='cpu'
+        'mfaranet_resnet18', camera=CAMERA, ground_x=0.5, ground_z=1.4, **TORCH
     ) as made:
         yield made
 
@@ -106,7 +107,7 @@ def test_camera_may_be_a_message_and_mounting_a_pose(segmenter, image):
         'roi': type('Roi', (), dict.fromkeys(('x_offset', 'y_offset', 'height', 'width'), 0)),
     })  # fmt: skip
     pose = MountingPose.from_xyz_rpy(0.5, 0.0, 1.4, 0.0, 0.0, 0.0)
-    with Segmenter(camera=info, mounting=pose, runtime_device='cpu') as other:
+    with Segmenter(camera=info, mounting=pose, **TORCH) as other:
         grid = other(image).drivable.grid
     assert (grid.cells == segmenter(image).drivable.grid.cells).all()
 

@@ -8,8 +8,9 @@ import pytest
 from fixtures.video import encode_stream, scene_images
 
 from mfaranet_ros.core.errors import DecodeError
+from mfaranet_ros.core.frame import stamp_of
 from mfaranet_ros.pipeline.h264_frame_num import FrameNumbers
-from mfaranet_ros.pipeline.video_packets import find_codec, is_video, scan, stamp_of
+from mfaranet_ros.pipeline.video_packets import find_codec, is_video, scan
 
 
 @pytest.mark.parametrize(

@@ -230,19 +230,20 @@ def test_same_seed_same_run_and_another_another(make_tiny_config, make_folders, 
 # -- stop, kill and resume -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('steps', [0, 1, 4, 5, 7])
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
 def test_stopped_run_goes_on_as_if_it_had_not_been(
-    make_tiny_config, make_folders, tmp_path, steps, precision
+    make_tiny_config, make_folders, tmp_path, precision
 ):
     values = {'run.epochs': 3, 'network.dropout': 0.1, 'run.precision': precision}
     config = make_tiny_config(values, root=make_folders())
     train(config, tmp_path / 'whole')
-    stopped = train(config, tmp_path / 'parts', Recorder(stop_after=steps))
-    assert (stopped.finished, stopped.steps) == (False, steps)
-    resumed = resume(tmp_path / 'parts')
-    assert (resumed.finished, resumed.steps) == (True, 12)
-    assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+    for steps in (0, 1, 4, 5, 7):
+        folder = tmp_path / f'stopped_after_{steps}'
+        stopped = train(config, folder, Recorder(stop_after=steps))
+        assert (stopped.finished, stopped.steps) == (False, steps)
+        resumed = resume(folder)
+        assert (resumed.finished, resumed.steps) == (True, 12)
+        assert_same_run(tmp_path / 'whole', folder)
 
 
 def test_finished_run_has_nothing_left_to_do(make_tiny_config, tmp_path):
@@ -275,14 +276,14 @@ def test_killed_run_goes_on_as_if_it_had_not_been(
     make_tiny_config, make_folders, tmp_path, script
 ):
     """The kill comes where it comes, in the middle of a step or of a checkpoint."""
-    values = {'run.epochs': 50, 'run.checkpoint_minutes': 0.001, 'run.validate_every': 25}
+    values = {'run.epochs': 20, 'run.checkpoint_minutes': 0.001, 'run.validate_every': 10}
     config = make_tiny_config(values, root=make_folders())
     folder = tmp_path / 'killed'
     with run_command(script, '--recipe=small', '--out', folder, *as_arguments(config)) as process:
         wait_for(lambda: (folder / CHECKPOINT).exists(), process)
         process.send_signal(signal.SIGKILL)
     step = load_checkpoint(folder / CHECKPOINT)['state']['step']
-    assert 0 < step < 200
+    assert 0 < step < 80
     assert resume(folder).finished
     train(config, tmp_path / 'whole')
     assert_same_run(tmp_path / 'whole', folder)
@@ -339,12 +340,12 @@ def test_budget_ends_the_run_and_the_schedule_with_it(make_tiny_config, tmp_path
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock of which a step takes 1 s and a validation 10 s, and nothing else any time."""
+    """A clock of which a step takes 1 s (`step_s`), a validation 10 s, and nothing else any time."""
     real_step, real_validate = loop._Run._step, loop.validate
-    now = SimpleNamespace(s=1000.0)
+    now = SimpleNamespace(s=1000.0, step_s=1)
 
     def step(self, batch):
-        now.s += 1
+        now.s += now.step_s
         real_step(self, batch)
 
     def validate(*arguments):
@@ -372,8 +373,9 @@ def test_budget_has_room_for_the_last_validation(
 
 def test_validation_takes_its_share_of_the_time(make_tiny_config, make_folders, tmp_path, clock):
     values = {'run.validate_every': 0, 'run.epochs': 30}
-    config = make_tiny_config(values, root=make_folders(40, 2, size=(16, 16)))
-    rows = train(config, tmp_path / 'run').rows  # an epoch takes 20 s
+    config = make_tiny_config(values, root=make_folders(8, 2, size=(16, 16)))
+    clock.step_s = 5
+    rows = train(config, tmp_path / 'run').rows  # an epoch of 4 steps takes 20 s
     validated = [row.epoch for row in rows if row.mean_iou is not None]
     # The first tells what one takes; from then on the next must fit into a tenth of the time.
     assert validated == [1, 10, 14, 19, 23, 28, 30]
@@ -491,10 +493,10 @@ PUBLISHED = {'network.name': 'mfaranet_resnet18', 'run.precision': 'bfloat16', '
 def test_published_network_goes_on_bit_for_bit_on_two_threads(
     make_tiny_config, make_folders, tmp_path
 ):
-    root = make_folders(size=(64, 96))
+    root = make_folders(4, 1, size=(64, 96))
     config = make_tiny_config({**PUBLISHED, 'run.threads': 2}, root=root)
     train(config, tmp_path / 'whole')
-    train(config, tmp_path / 'parts', Recorder(stop_after=2))
+    train(config, tmp_path / 'parts', Recorder(stop_after=1))
     assert resume(tmp_path / 'parts').finished
     assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
 

@@ -21,13 +21,12 @@ import zstandard
 
 from mfaranet_ros.core.errors import DecodeError, SourceError
 from mfaranet_ros.core.files import printable
-from mfaranet_ros.core.frame import MessageLike
+from mfaranet_ros.core.frame import MessageLike, stamp_of
 from mfaranet_ros.data.bags.files import ZSTD, BagFile, find_files
 from mfaranet_ros.data.bags.opening import open_file
 from mfaranet_ros.data.bags.storage import Record, Storage, Topic
 from mfaranet_ros.data.bags.types import MessageTypes
 from mfaranet_ros.data.bags.unpacking import unpack_zstd
-from mfaranet_ros.pipeline.video_packets import stamp_of
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'

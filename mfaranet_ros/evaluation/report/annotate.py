@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from mfaranet_ros.core.errors import DecodeError, OutputError, SourceError
-from mfaranet_ros.core.frame import Frame, Output, Result
+from mfaranet_ros.core.frame import Frame, Output, Result, stamp_of
 from mfaranet_ros.data.bags.cameras import choose_camera, first_calibration
 from mfaranet_ros.data.bags.reader import Bag, BagMessage, open_bag
 from mfaranet_ros.data.bags.writer import BagWriter
@@ -163,11 +163,10 @@ def _free_prefix(bag: Bag) -> str:
 
 
 def _compressed(value: Any) -> Any:
-    stamp = value.header.stamp
     frame = Frame(
         value.data.reshape(value.height, value.width, -1),
         value.encoding,
-        stamp.sec * 1_000_000_000 + stamp.nanosec,
+        stamp_of(value),
         value.header.frame_id,
     )
     return encode.compressed_image(frame)
