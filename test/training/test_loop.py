@@ -340,7 +340,7 @@ def test_budget_ends_the_run_and_the_schedule_with_it(make_tiny_config, tmp_path
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock of which a step takes 1 s (`step_s`), a validation 10 s, and nothing else any time."""
+    """A clock of which a step takes `step_s`, a validation 10 s, and nothing else any time."""
     real_step, real_validate = loop._Run._step, loop.validate
     now = SimpleNamespace(s=1000.0, step_s=1)
 
