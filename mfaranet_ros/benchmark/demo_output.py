@@ -165,13 +165,13 @@ def make_figures(
     metric: MetricComparison | None = None,
 ) -> dict[str, Any]:
     """Return all figures of the run as JSON can hold them."""
-    found = accuracy.accuracy()
+    scored = accuracy.accuracy()
     has_metric = metric is not None and metric.frames
     return {
         **given,
         'frames': dataclasses.asdict(run.counts()),
         'latency_ms': run.latency_ms(),
-        'accuracy': None if found is None else dataclasses.asdict(found),
+        'accuracy': None if scored is None else dataclasses.asdict(scored),
         'metric': {
             'frames': metric.frames,
             'frames_unknown': metric.unknown,
@@ -208,13 +208,13 @@ def make_table(run: LiveRun, accuracy: AccuracyCounter, written: Iterable[str]) 
             f'{model.get("precision", "n/a")} on {model.get("device", "n/a")}',
         )
     )
-    found = accuracy.accuracy()
+    scored = accuracy.accuracy()
     if accuracy.not_scored:
         rows.append(('not scored', accuracy.not_scored))
-    if found is not None and found.miou is not None:
-        road = 'n/a' if found.drivable_iou is None else f'{found.drivable_iou:.3f}'
+    if scored is not None and found.miou is not None:
+        road = 'n/a' if scored.drivable_iou is None else f'{found.drivable_iou:.3f}'
         rows.append(
-            ('accuracy', f'mIoU {found.miou:.3f}, drivable IoU {road}, {found.frames} frames')
+            ('accuracy', f'mIoU {scored.miou:.3f}, drivable IoU {road}, {found.frames} frames')
         )
     rows += [('written' if i == 0 else '', path) for i, path in enumerate(written)]
     return '\n'.join(f'{name:<22}{text}' for name, text in rows if text)

@@ -290,9 +290,11 @@ class MetricComparison:
             return
         ground_truth = self._finder.at(number)
         boundary_m = None if frame.boundary_m is None else frame.boundary_m[: self._bearings]
-        found = Drivable(grid=frame.view.grid, boundary_m=boundary_m)
+        predicted = Drivable(grid=frame.view.grid, boundary_m=boundary_m)
         camera_m = self._drive.camera.x, self._drive.camera.y
-        self.counts += count_ground(found, ground_truth.grid, ground_truth.boundary_m, camera_m)
+        self.counts += count_ground(
+            predicted, ground_truth.grid, ground_truth.boundary_m, camera_m
+        )
         self.frames += 1
         if self.frames <= (len(self._numbers) + 1) // 2:
             self.shown, self.ground_truth = frame.view, ground_truth.grid

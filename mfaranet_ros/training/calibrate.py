@@ -83,9 +83,9 @@ def _collect(model: SegmentationModel, part: Part, feed: Feed, classes: int) -> 
 
 def calibration(scores: Scores, temperature: float) -> Ints:
     """Count pixels by confidence, int64 (256, 2): all, and those labeled right; see Counts."""
-    probabilities, found = torch.softmax(scores.logits / temperature, 1).max(1)
+    probabilities, predicted = torch.softmax(scores.logits / temperature, 1).max(1)
     confidence = (255 * probabilities).round().long().numpy()
-    right = (found == scores.labels).numpy()
+    right = (predicted == scores.labels).numpy()
     counts: NDArray[np.int64] = np.stack(
         [
             np.bincount(confidence, minlength=CONFIDENCES),

@@ -121,10 +121,10 @@ class ConfusionMatrix:
 
     def binary(self, positive: NDArray[np.bool_]) -> BinaryScores:
         """Return the scores of a group of classes against all others; see `area`."""
-        hits, ground_truth, found = self.area(positive)
+        hits, ground_truth, predicted = self.area(positive)
         return BinaryScores(
-            iou=_ratio(hits, ground_truth + found - hits),
-            precision=_ratio(hits, found),
+            iou=_ratio(hits, ground_truth + predicted - hits),
+            precision=_ratio(hits, predicted),
             recall=_ratio(hits, ground_truth),
         )
 
@@ -145,10 +145,10 @@ class ConfusionMatrix:
             + self.partial[inside].sum()
             + self.partial_unlabeled[inside].sum()
         )
-        found = int(
+        predicted = int(
             self.counts[:, positive].sum() + self.partial[inside | outside][:, positive].sum()
         )
-        return hits, ground_truth, found
+        return hits, ground_truth, predicted
 
     def drivable(self, label_set: LabelSet) -> BinaryScores:
         """Return the scores of the drivable area: the classes whose role is drivable."""

@@ -45,7 +45,7 @@ def band_image(ground: GroundProjection) -> Labels:
 
 
 def count_ground(
-    found: Drivable,
+    predicted: Drivable,
     grid: GroundGrid,
     boundary_m: ArrayLike | None,
     camera_m: tuple[float, float],
@@ -56,17 +56,17 @@ def count_ground(
     camera_m: x and y of the camera, where distances count from.
     """
     counts = MetricCounts()
-    if found.grid is not None:
+    if predicted.grid is not None:
         counts += count_grid(
-            found.grid.cells,
+            predicted.grid.cells,
             grid.cells,
             resolution_m=grid.resolution_m,
             corner_m=(grid.x_min_m, grid.y_min_m),
             camera_m=camera_m,
         )
-    if found.boundary_m is not None:
+    if predicted.boundary_m is not None:
         true_m = boundary_of(grid, camera_m) if boundary_m is None else boundary_m
-        counts += count_boundary(found.boundary_m, true_m, camera_m=camera_m)
+        counts += count_boundary(predicted.boundary_m, true_m, camera_m=camera_m)
     return counts
 
 

@@ -155,7 +155,7 @@ class MetricScores:
 
 
 def count_grid(
-    found: NDArray[np.int8],
+    predicted: NDArray[np.int8],
     ground_truth: NDArray[np.int8],
     *,
     resolution_m: float,
@@ -165,7 +165,7 @@ def count_grid(
 ) -> MetricCounts:
     """Compare a grid with its ground truth.
 
-    found, ground truth: int8 (rows along y, columns along x), 0 free, 100 blocked, -1 unseen.
+    predicted, ground truth: int8 (rows along y, columns along x), 0 free, 100 blocked, -1 unseen.
     corner_m: x and y of the lower corner of cell (0, 0). camera_m: where distances count from.
     occluded: bool of their shape, the cells that must not be free; None: those unseen in the
     ground truth. A cell counts only if its neighbours are occluded: one cell of rounding is
@@ -173,14 +173,14 @@ def count_grid(
     Raises SourceError for grids of different shapes.
     """
     occluded = ground_truth == UNSEEN if occluded is None else occluded
-    if not found.shape == ground_truth.shape == occluded.shape:
+    if not predicted.shape == ground_truth.shape == occluded.shape:
         raise SourceError(
-            f'a grid of {found.shape} cells and a ground truth of {ground_truth.shape}: set '
+            f'a grid of {predicted.shape} cells and a ground truth of {ground_truth.shape}: set '
             'ground.x_min to ground.resolution to the extent and resolution of the ground truth'
         )
-    bands = _bands(_ranges(found.shape, resolution_m, corner_m, camera_m))
-    free, truly_free = found == FREE, ground_truth == FREE
-    blocked, truly_blocked = found == BLOCKED, ground_truth == BLOCKED
+    bands = _bands(_ranges(predicted.shape, resolution_m, corner_m, camera_m))
+    free, truly_free = predicted == FREE, ground_truth == FREE
+    blocked, truly_blocked = predicted == BLOCKED, ground_truth == BLOCKED
     deep = cv2.erode(occluded.astype(np.uint8), _NEIGHBOURS) > 0
 
     def count(cells: Mask) -> Counts:

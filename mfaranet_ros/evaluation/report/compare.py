@@ -218,8 +218,8 @@ def score(counts: Ints, weights: Floats) -> Floats:
     parts = []
     for start in range(0, len(weights), _AT_A_TIME):
         sums = weights[start : start + _AT_A_TIME] @ flat  # whole numbers, far below 2**53
-        hits, ground_truth, found = np.moveaxis(sums.reshape(-1, *counts.shape[1:]), 2, 0)
-        union = ground_truth + found - hits
+        hits, ground_truth, predicted = np.moveaxis(sums.reshape(-1, *counts.shape[1:]), 2, 0)
+        union = ground_truth + predicted - hits
         iou = np.full(union.shape, np.nan)
         np.divide(hits, union, out=iou, where=union > 0)
         classes = iou[:, :-1]

@@ -182,7 +182,7 @@ class _Sum:
 def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
     """Return what reports say of a frame."""
     matrix = record.counts.matrix()
-    hits, found = matrix.counts.diagonal(), matrix.counts.sum(axis=0) + matrix.outside
+    hits, predicted = matrix.counts.diagonal(), matrix.counts.sum(axis=0) + matrix.outside
     ground_truth = matrix.counts.sum(axis=1) + matrix.unlabeled
     road = label_set.roles[: len(label_set)] == Role.DRIVABLE
     return FrameScores(
@@ -192,7 +192,7 @@ def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
         record.stamp_ns,
         record.size,
         score_image(record.name, matrix, label_set) if record.ground_truth else None,
-        (tuple(hits.tolist()), tuple(ground_truth.tolist()), tuple(found.tolist())),
+        (tuple(hits.tolist()), tuple(ground_truth.tolist()), tuple(predicted.tolist())),
         matrix.area(road),
         flicker_share(record),
         record.times,

@@ -131,19 +131,21 @@ def _make_runner(processor: FrameProcessor, method: Method) -> Callable[[Frame],
     return Runner(processor, method)
 
 
-def _count_metric(sample: Sample, found: Drivable) -> MetricCounts:
+def _count_metric(sample: Sample, predicted: Drivable) -> MetricCounts:
     ground_truth, projection = sample.metric, sample.ground.projection
-    if ground_truth is None or projection is None or found.grid is None:
+    if ground_truth is None or projection is None or predicted.grid is None:
         return MetricCounts()
-    _check_layout(ground_truth.grid, found.grid)
-    return count_ground(found, ground_truth.grid, ground_truth.boundary_m, projection.origin_m)
+    _check_layout(ground_truth.grid, predicted.grid)
+    return count_ground(predicted, ground_truth.grid, ground_truth.boundary_m, projection.origin_m)
 
 
-def _check_layout(ground_truth: GroundGrid, found: GroundGrid) -> None:
+def _check_layout(ground_truth: GroundGrid, predicted: GroundGrid) -> None:
     differs = [
-        name for name in _LAYOUT if abs(getattr(ground_truth, name) - getattr(found, name)) > 1e-6
+        name
+        for name in _LAYOUT
+        if abs(getattr(ground_truth, name) - getattr(predicted, name)) > 1e-6
     ]
-    if differs or ground_truth.cells.shape != found.cells.shape:
+    if differs or ground_truth.cells.shape != predicted.cells.shape:
         rows, columns = ground_truth.cells.shape
         step, x, y = ground_truth.resolution_m, ground_truth.x_min_m, ground_truth.y_min_m
         settings = {
