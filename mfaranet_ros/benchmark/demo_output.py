@@ -211,10 +211,10 @@ def make_table(run: LiveRun, accuracy: AccuracyCounter, written: Iterable[str]) 
     scored = accuracy.accuracy()
     if accuracy.not_scored:
         rows.append(('not scored', accuracy.not_scored))
-    if scored is not None and found.miou is not None:
-        road = 'n/a' if scored.drivable_iou is None else f'{found.drivable_iou:.3f}'
+    if scored is not None and scored.miou is not None:
+        road = 'n/a' if scored.drivable_iou is None else f'{scored.drivable_iou:.3f}'
         rows.append(
-            ('accuracy', f'mIoU {scored.miou:.3f}, drivable IoU {road}, {found.frames} frames')
+            ('accuracy', f'mIoU {scored.miou:.3f}, drivable IoU {road}, {scored.frames} frames')
         )
     rows += [('written' if i == 0 else '', path) for i, path in enumerate(written)]
     return '\n'.join(f'{name:<22}{text}' for name, text in rows if text)
