@@ -15,7 +15,7 @@ PACKAGE = 'mfaranet_ros'
 
 FLOORS = (
     ('cli',),
-    ('ros', 'benchmark', 'training', 'quantisation'),
+    ('ros', 'benchmark', 'training', 'quantisation', 'curation'),
     ('evaluation',),
     ('data', 'adaptive'),
     ('pipeline',),

@@ -37,6 +37,7 @@ for _name, _verb in {
     'evaluate': Verb('mfaranet_ros.cli.evaluate', 'score a network on images or bags'),
     'compare': Verb('mfaranet_ros.cli.compare', 'compare two evaluations: better, or noise?'),
     'report': Verb('mfaranet_ros.cli.report', 'put several evaluations on one page'),
+    'curate': Verb('mfaranet_ros.cli.curate', 'choose frames that are worth labelling'),
     'scene': Verb('mfaranet_ros.cli.scene', 'write the synthetic scene as images or a bag'),
     'record': Verb('mfaranet_ros.cli.record', 'record what the node publishes into a bag'),
     'train': Verb('mfaranet_ros.cli.train', 'train a network, or resume a training'),

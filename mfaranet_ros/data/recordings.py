@@ -122,7 +122,7 @@ def open_recording(
     read = ANY_IDS if label_set is None else GroundTruthReader(label_set)
     paths = [path] if isinstance(path, (str, Path)) else list(path)
     first = Path(paths[0]).expanduser() if paths else None
-    if first is None or len(paths) > 1 or _is_bag(first):
+    if first is None or len(paths) > 1 or is_bag(first):
         if calibration is not None:
             raise SourceError('calibration is given, but a bag holds its own: leave it out')
         return _open_bag(
@@ -133,8 +133,8 @@ def open_recording(
     return _open_images(first, ground_truth, read, calibration)
 
 
-def _is_bag(path: Path) -> bool:
-    """Whether a path looks like a bag, so that errors are those of a bag."""
+def is_bag(path: Path) -> bool:
+    """Say whether a path looks like a bag, so that errors are those of a bag."""
     if path.is_dir():
         return (path / METADATA).is_file() or any(is_bag_file(file) for file in path.iterdir())
     return is_bag_file(path)

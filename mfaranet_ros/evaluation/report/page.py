@@ -77,6 +77,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image file beside the page, loaded when it is looked at. href: a relative URL."""
+
+    href: str
+    caption: str
+
+
+@dataclass(frozen=True)
 class FigureGroup:
     """Figures below one title."""
 
@@ -86,7 +94,10 @@ class FigureGroup:
 
 @dataclass(frozen=True)
 class Page:
-    """All that the template shows; every text is escaped there."""
+    """All that the template shows; every text is escaped there.
+
+    pictures: the contact sheet above the tables.
+    """
 
     model: str
     sources: str
@@ -97,6 +108,7 @@ class Page:
     tables: tuple[Table, ...]
     images: tuple[FigureGroup, ...]
     facts: Table
+    pictures: tuple[Picture, ...] = ()
 
 
 def render(about: About, results: Results, shown: Sequence[Shown]) -> str:
