@@ -35,7 +35,8 @@ def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
             left -= length
     text = ''.join(bits)
     text += '0' * (-len(text) % 8)
-    return np.packbits(np.frombuffer(text.encode(), np.uint8) - ord('0')).tolist()
+    packed: list[int] = np.packbits(np.frombuffer(text.encode(), np.uint8) - ord('0')).tolist()
+    return packed
 
 
 def decode_brush(data: list[int], height: int, width: int) -> NDArray[np.bool_]:

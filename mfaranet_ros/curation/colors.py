@@ -18,12 +18,11 @@ def distinct_colors(label_set: LabelSet) -> NDArray[np.uint8]:
     taken = {(0, 0, 0)}
     colors = []
     for entry in label_set.classes:
-        color = tuple(int(part) for part in entry.color)
-        while color in taken:
-            red, green, blue = color
-            color = (red + 37) % 256, (green + 91) % 256, (blue + 53) % 256
-        taken.add(color)
-        colors.append(color)
+        red, green, blue = entry.color
+        while (red, green, blue) in taken:
+            red, green, blue = (red + 37) % 256, (green + 91) % 256, (blue + 53) % 256
+        taken.add((red, green, blue))
+        colors.append((red, green, blue))
     return np.array(colors, np.uint8)
 
 

@@ -44,10 +44,10 @@ class FeatureExtractor:
             small = cv2.resize(rgb, (CELLS, CELLS), interpolation=cv2.INTER_AREA)
             vector = np.asarray(small, np.float32).ravel() - 127.5
         else:
-            vector = self._features(rgb)
+            vector = self._features(rgb, self._stage)
         return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
 
-    def _features(self, rgb: NDArray[np.uint8]) -> Floats:
+    def _features(self, rgb: NDArray[np.uint8], stage: nn.Module) -> Floats:
         import torch
 
         small = cv2.resize(rgb, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
@@ -58,7 +58,7 @@ class FeatureExtractor:
         weight = next(self._model.parameters())
         tensor = torch.from_numpy(scaled.transpose(2, 0, 1)[None].copy()).to(weight)
         seen: list[Any] = []
-        hook = self._stage.register_forward_hook(lambda module, given, out: seen.append(out))
+        hook = stage.register_forward_hook(lambda module, given, out: seen.append(out))
         try:
             with torch.inference_mode():
                 self._model(tensor)
