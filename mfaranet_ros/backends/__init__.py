@@ -82,7 +82,7 @@ def create_backend(
     Raises UnknownNameError (a ConfigError) for a backend, device or precision that does not
     exist, ConfigError for one that this machine does not have.
     """
-    check_runtime(config, model)
+    check_runtime(config, is_file=isinstance(model, NetworkFile))
     request = BackendRequest(config, model, classes, size)
     entry = BACKENDS[config.backend] if config.backend != 'auto' else _choose(request)
     if not entry.can_run(model):
@@ -119,10 +119,10 @@ def _choose(request: BackendRequest) -> BackendEntry:
     raise ConfigError(f'no backend runs this network: {"; ".join(refused)}')
 
 
-def check_runtime(config: RuntimeConfig, model: object = None) -> None:
+def check_runtime(config: RuntimeConfig, *, is_file: bool = False) -> None:
     """Refuse what this machine cannot run, before anything slow is done for it.
 
-    model: a network file, which needs no torch. Raises UnknownNameError or ConfigError as
+    is_file: for a network file, which needs no torch. Raises UnknownNameError or ConfigError as
     `create_backend` does.
     """
     if config.backend not in ('auto', *BACKENDS):
@@ -134,7 +134,7 @@ def check_runtime(config: RuntimeConfig, model: object = None) -> None:
         )
     if config.backend != 'auto' and BACKENDS[config.backend].own_devices:
         return
-    if config.precision == 'int8' or isinstance(model, NetworkFile):
+    if config.precision == 'int8' or is_file:
         plain_device(config.device)
         return
     resolve_precision(config.precision, resolve_device(config.device))

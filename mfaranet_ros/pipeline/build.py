@@ -63,10 +63,8 @@ def build_as_given(
     """Do as `build_processor`, with no other file than the one that is configured."""
     size = config.input.height, config.input.width
     mock = config.runtime.backend == 'mock' or backend is not None
-    if not is_file(config.model):
-        check_runtime(config.runtime)
+    check_runtime(config.runtime, is_file=is_file(config.model) and not mock)
     network = mock_network(config.model) if mock else load_network(config.model)
-    check_runtime(config.runtime, network.model)
     check_confidence(network, config)
     if backend is None and network.weights is not None:
         warn_if_stale(config, network.weights.sha256)

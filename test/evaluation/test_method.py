@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from mfaranet_ros.core.config import PipelineConfig, replace
 from mfaranet_ros.core.errors import ConfigError, InferenceError
 from mfaranet_ros.core.frame import Frame
-from mfaranet_ros.evaluation.runs.method import METHODS, Method, Runner, cut
+from mfaranet_ros.evaluation.runs.method import METHODS, Method
+from mfaranet_ros.evaluation.runs.runner import Runner, cut
 
 SIZE = (75, 118)
 
@@ -90,11 +91,6 @@ def test_methods_differ_from_the_whole(make_pipeline, frame, method):
     """The reference comparison could not tell them apart otherwise."""
     pipeline = make_pipeline()
     assert (Runner(pipeline, method)(frame) != pipeline(frame).labels).mean() > 0.01
-
-
-def test_the_whole_is_the_pipeline_itself(make_pipeline, frame):
-    pipeline = make_pipeline()
-    assert (Runner(pipeline, METHODS['whole'])(frame) == pipeline(frame).labels).all()
 
 
 def test_one_window_around_all_is_the_whole(make_pipeline, frame):
