@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from mfaranet_ros.backends.device import plain_device
 from mfaranet_ros.backends.file_backend import precision_of
 from mfaranet_ros.core.config import PipelineConfig, replace
+from mfaranet_ros.core.errors import MfaranetError
 from mfaranet_ros.core.specification_file import is_network_file, open_network_file
 from mfaranet_ros.pipeline.trial import Build, why_not_faster
 
@@ -20,7 +21,8 @@ def choose_file_backend(config: PipelineConfig, build: Build) -> PipelineConfig:
     """Return the configuration with OpenVINO for an ONNX file on a CPU, where it is faster.
 
     OpenVINO, in float32 where no precision is set, must pass the self-test and be at least as
-    fast as ONNX Runtime, measured once for each machine.
+    fast as ONNX Runtime, measured once for each machine. It is also taken where ONNX Runtime
+    cannot run the file, which is logged.
     Raises WeightsError for a file that cannot be read.
     """
     runtime = config.runtime
@@ -37,9 +39,13 @@ def choose_file_backend(config: PipelineConfig, build: Build) -> PipelineConfig:
     if file.path.suffix != '.onnx' or find_spec('onnxruntime') is None:
         return chosen
     usual = replace(config, {'runtime.backend': 'onnx'})
-    why_not = why_not_faster(
-        usual, chosen, least_gain=1.0, facts=(file.sha256, runtime.precision), build=build
-    )
+    try:
+        why_not = why_not_faster(
+            usual, chosen, least_gain=1.0, facts=(file.sha256, runtime.precision), build=build
+        )
+    except MfaranetError as error:
+        logger.warning('runtime.backend auto: openvino, since onnx fails: %s', error)
+        return chosen
     if why_not:
         logger.info('runtime.backend auto: onnx, since of openvino %s', why_not)
         return config

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import yaml
 from fixtures.tiny_onnx import tiny_network
 from onnx import TensorProto, helper
 
@@ -230,3 +231,27 @@ def test_the_weights_of_openvino_must_be_beside_it(tmp_path, capsys):
     )
     assert main(['inspect', str(tmp_path / 'net.xml')]) == 2
     assert 'net.bin does not exist: OpenVINO needs it beside' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('kind', ['logits', 'probabilities'])
+def test_channels_of_one_output_decide_one_after_the_other(kind, tmp_path):
+    path = tiny_network(tmp_path / 'net.onnx', size=SIZE, kind=kind, opset=13, seed=2)
+    labels = [{'name': name, 'role': 'obstacle'} for name in ('rest', 'area', 'lane')]
+    heads = [
+        {'kind': kind, 'channel': 0, 'threshold': 0.4, 'classes': ['rest', 'area']},
+        {'kind': kind, 'channel': 2, 'threshold': 0.5, 'classes': ['keep', 'lane']},
+        {'kind': kind, 'classes': ['keep', 'unlabeled', 'keep']},
+    ]
+    path.with_suffix('.yaml').write_text(
+        yaml.safe_dump({'version': 1, 'labels': labels, 'outputs': heads})
+    )
+    image = image_of(SIZE)
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    given = (image.transpose(2, 0, 1)[None] / 255).astype('f4')
+    (scores,) = session.run(None, {'image': given})[0]
+    likely = 1 / (1 + np.exp(-scores)) if kind == 'logits' else scores
+    expected = np.where(likely[2] > 0.5, 2, likely[0] > 0.4)
+    expected = np.where(scores.argmax(0) == 1, 255, expected)
+    found = build_processor(config(path))(Frame(image, 'rgb8', 0, 'camera')).labels
+    assert np.mean(found == expected) >= 0.999
+    assert len(np.unique(found)) > 2

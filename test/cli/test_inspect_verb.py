@@ -37,21 +37,23 @@ def test_it_shows_the_file_and_writes_a_draft(folder, capsys):
     assert 'fits the file' in capsys.readouterr().out
 
 
-def test_a_wrong_colour_order_is_seen_in_the_image(folder, capsys):
+@pytest.mark.parametrize(
+    'wrong',
+    ['channels: bgr', 'mean: [0.485, 0.456, 0.406]', 'range: [-1, 1]'],
+)
+def test_what_nothing_can_refuse_is_seen_in_the_image(folder, wrong):
     inspect(folder)
-    labels, seen = {}, {}
-    for channels in ('rgb', 'bgr'):
-        text = (folder / 'net.yaml').read_text().replace('channels: bgr', 'channels: rgb')
-        if channels == 'bgr':
-            text = text.replace('input:\n', 'input:\n  channels: bgr\n')
-        (folder / 'net.yaml').write_text(text)
-        out = folder / f'{channels}.png'
-        assert inspect(folder, '--image', folder / 'street.png', '--out', out) == 0
-        seen[channels] = cv2.imread(str(out))
-        labels[channels] = seen[channels][:, 64:]
-    assert seen['rgb'].shape == (48, 128, 3)
-    changed = (labels['rgb'] != labels['bgr']).any(axis=-1).mean()
-    assert changed > 0.1
+    beside = folder / 'net.yaml'
+    draft, seen = beside.read_text(), []
+    cv2.imwrite(str(folder / 'wide.png'), cv2.imread(str(folder / 'street.png'))[:24])
+    for text in (draft, draft.replace('input:\n', f'input:\n  {wrong}\n')):
+        beside.write_text(text)
+        out = folder / f'{len(seen)}.png'
+        assert inspect(folder, '--image', folder / 'wide.png', '--out', out) == 0
+        seen.append(cv2.imread(str(out)))
+    assert seen[0].shape == (24, 128, 3)
+    assert (seen[0][:, :64] == seen[1][:, :64]).all()  # the image
+    assert (seen[0][:, 64:] != seen[1][:, 64:]).any(axis=-1).mean() > 0.05
 
 
 def test_compare_gives_the_agreement(folder, capsys):

@@ -74,6 +74,23 @@ def test_a_fast_one_that_is_wrong_is_left(config, monkeypatch, caplog):
     assert 'onnx, since of openvino the self-test said no' in caplog.text
 
 
+def test_where_onnx_runtime_cannot_run_a_file_openvino_is_taken_and_it_is_said(config, caplog):
+    class Failing(Fake):
+        def __call__(self, frame):
+            raise InferenceError('QLinearConv: no such form')
+
+    built = []
+
+    def build(config):
+        built.append(config.runtime.backend)
+        return Failing(1.0)
+
+    for _ in range(2):  # said each time, so nothing is remembered
+        assert choose_file_backend(config, build).runtime.backend == 'openvino'
+    assert built == ['onnx', 'onnx']
+    assert caplog.text.count('openvino, since onnx fails: QLinearConv: no such form') == 2
+
+
 @pytest.mark.parametrize('name', ['onnx', 'openvino'])
 def test_a_backend_that_is_named_is_taken(config, name):
     named = replace(config, {'runtime.backend': name})
