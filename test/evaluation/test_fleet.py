@@ -13,7 +13,7 @@ from mfaranet_ros.cli import evaluate as evaluate_verb
 from mfaranet_ros.core.errors import ConfigError, ProcessError, SourceError
 from mfaranet_ros.evaluation.runs import fleet
 from mfaranet_ros.evaluation.runs.fleet import BagWorker, WorkerLost, run_fleet
-from mfaranet_ros.evaluation.runs.specs import fetch
+from mfaranet_ros.evaluation.runs.specs import fetch, name_bags
 
 GROUND_TRUTH = (
     '--ground-truth-topic', '/truth/labels', '--set', 'runtime.backend=mock', '--set',
@@ -129,12 +129,25 @@ def test_a_corrupt_bag_is_a_named_row_and_not_a_failed_job(bags, on_cluster, tmp
         assert part['source']['truncated'].startswith(f'{name} is not evaluated: ')
 
 
-def test_a_bag_given_twice_is_refused(bags, on_cluster, tmp_path):
+@pytest.mark.parametrize('by', ['the same path', 'another path', 'a link'])
+def test_a_bag_given_twice_is_refused(bags, on_cluster, tmp_path, by):
+    link = tmp_path / 'link'
+    link.symlink_to(bags[0])
+    paths = {
+        'the same path': bags[0],
+        'another path': bags[0].parent / '..' / bags[0].parent.name / bags[0].name,
+        'a link': link,
+    }
     code, printed, _ = on_cluster(
-        '--bag', bags[0], bags[0], *GROUND_TRUTH, json_to=tmp_path / 'a.json'
+        '--bag', bags[0], paths[by], *GROUND_TRUTH, json_to=tmp_path / 'a.json'
     )
     assert code
     assert 'give each bag once' in printed.err
+
+
+def test_urls_given_twice_are_refused():
+    with pytest.raises(SourceError, match='give each bag once'):
+        name_bags(['s3://fleet/a.mcap', 's3://fleet/b.mcap', 's3://fleet/a.mcap/'])
 
 
 def test_resume_runs_the_bags_that_are_left(bags, on_cluster, tmp_path, monkeypatch):

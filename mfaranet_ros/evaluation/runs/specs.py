@@ -256,7 +256,17 @@ def bag_specs(
 
 
 def name_bags(bags: Sequence[PathOrUrl]) -> dict[str, PathOrUrl]:
-    """Return bags by the names that reports call them: short where that is clear."""
+    """Return bags by the names that reports call them: short where that is clear.
+
+    Raises SourceError for a bag that is given twice, even by two paths.
+    """
+    places = [
+        str(bag).rstrip('/') if is_url(str(bag)) else str(Path(bag).expanduser().resolve())
+        for bag in bags
+    ]
+    twice = [str(bag) for bag, place in zip(bags, places, strict=True) if places.count(place) > 1]
+    if twice:
+        raise SourceError(f'--bag {" ".join(twice)}: give each bag once')
     stems = [
         Path(str(bag).rstrip('/')).stem
         if is_url(str(bag))
@@ -264,6 +274,4 @@ def name_bags(bags: Sequence[PathOrUrl]) -> dict[str, PathOrUrl]:
         for bag in bags
     ]
     names = stems if len(set(stems)) == len(stems) else [str(bag) for bag in bags]
-    if len(set(names)) < len(names):
-        raise SourceError(f'--bag {" ".join(names)}: give each bag once')
     return dict(zip(names, bags, strict=True))
