@@ -110,6 +110,32 @@ def test_label_studio_reads_the_brush_masks():
     np.testing.assert_array_equal(values[:, :, 0] == 255, mask)
 
 
+def test_datumaro_reads_the_masks_of_cvat(frames, tmp_path):
+    datumaro = pytest.importorskip('datumaro')
+    with zipfile.ZipFile(exported('cvat', tmp_path, frames)) as archive:
+        archive.extractall(tmp_path / 'unpacked')
+    items = {
+        item.id: item
+        for item in datumaro.Dataset.import_from(str(tmp_path / 'unpacked'), 'voc_segmentation')
+    }
+    assert set(items) == {frame.stem for frame in frames}
+    for frame in frames:
+        found = np.full(SIZE, VOID, np.uint8)
+        for mask in items[frame.stem].annotations:
+            found[mask.image.astype(bool)] = mask.label - 1  # 0 is the background
+        np.testing.assert_array_equal(found, frame.labels)
+
+
+def test_fiftyone_reads_its_folder(frames, tmp_path):
+    importers = pytest.importorskip('fiftyone.utils.data')
+    folder = exported('fiftyone', tmp_path, frames)
+    with importers.ImageSegmentationDirectoryImporter(dataset_dir=str(folder)) as importer:
+        masks = {path: label.mask for path, _, label in importer}
+    for frame in frames:
+        mask = masks[str(folder / 'data' / f'{frame.stem}.png')]
+        np.testing.assert_array_equal(mask, np.where(frame.labels == VOID, 0, frame.labels + 1))
+
+
 def test_the_interface_of_label_studio_names_every_class(frames, tmp_path):
     EXPORTS['label-studio'](tmp_path, frames, CAMVID)
     text = (tmp_path / INTERFACE).read_text()
