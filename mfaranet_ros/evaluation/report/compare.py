@@ -109,12 +109,12 @@ def read_scored(path: str, content: Any) -> Scored:
             for frame in frames
         ]
         classes = tuple(entry['name'] for entry in content['scores']['classes'])
-        return Scored(path, _keys(frames), np.array(counts), classes, _settings(content))
+        return Scored(path, keys_of(frames), np.array(counts), classes, settings_of(content))
     except (KeyError, ValueError, TypeError) as error:
         raise SourceError(f'{path} is broken ({error!r}): evaluate again') from error
 
 
-def _keys(frames: Sequence[Mapping[str, Any]]) -> tuple[Key, ...]:
+def keys_of(frames: Sequence[Mapping[str, Any]]) -> tuple[Key, ...]:
     """Return what frames are known again by.
 
     A bag may have the same stamp twice. What a single bag or folder is called does not matter.
@@ -129,7 +129,8 @@ def _keys(frames: Sequence[Mapping[str, Any]]) -> tuple[Key, ...]:
     return tuple(keys)
 
 
-def _settings(content: Mapping[str, Any]) -> dict[str, str]:
+def settings_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return all settings in a report that may differ between two, by name."""
     parts = ('model', 'config', 'method', 'versions')
     return {
         f'{part}: {name}': str(value)

@@ -7,6 +7,7 @@ What is not known is null, never 0 or nan.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,20 @@ from typing import Any
 
 from mfaranet_ros.core.errors import ConfigError, OutputError
 from mfaranet_ros.core.files import printable
+from mfaranet_ros.evaluation.metrics.metric import BANDS, Band
 from mfaranet_ros.evaluation.runs.parts import FrameScores, Part, Results
 from mfaranet_ros.evaluation.runs.run import BAG_TABLE, FRAME_TABLE
 from mfaranet_ros.monitoring.monitor import PROCESSING
 
 INSTALL = "pip install 'mfaranet_ros[parquet]'"
+
+CLASSES = b'classes'
+"""Where the schema of the table of frames names the classes, as a list in JSON."""
+
+
+def _name(band: Band) -> str:
+    return str(band).replace(' ', '_')
+
 
 FRAME_COLUMNS = {
     'source': ('string', 'name of the bag or folder'),
@@ -33,6 +43,16 @@ FRAME_COLUMNS = {
     'flicker': ('double', 'share of pixels whose label differs from the frame before, 0 to 1'),
     'processing_ms': ('double', 'time from the encoded image to its labels'),
     'inference_ms': ('double', 'time of the network'),
+    'brightness': ('double', 'mean of a sample of its pixels, 0 to 255: low at night'),
+    'saturated_share': ('double', 'share of the sample that is white, 0 to 1'),
+    **{
+        f'drivable_iou_{_name(band)}': ('double', f'IoU of the drivable area {band} ahead, 0 to 1')
+        for band in BANDS
+    },
+    'hit_pixels': ('list<int64>', 'pixels of each class that were found'),
+    'true_pixels': ('list<int64>', 'pixels of each class in the ground truth'),
+    'found_pixels': ('list<int64>', 'labeled pixels that were found as each class'),
+    'drivable_pixels': ('list<int64>', 'of the drivable area: hit, true and found pixels'),
     'skipped': ('string', 'why the image was not evaluated'),
 }
 """The columns of the table of frames: type of Arrow, and meaning."""
@@ -58,8 +78,9 @@ BAG_COLUMNS = {
 def write_tables(results: Results, folder: Path) -> None:
     """Write both tables into a folder that exists; raises OutputError, and ConfigError."""
     frames = [row for part in results.parts for row in _frame_rows(part)]
-    _write(folder / FRAME_TABLE, frames, FRAME_COLUMNS)
-    _write(folder / BAG_TABLE, [_bag_row(part) for part in results.parts], BAG_COLUMNS)
+    classes = json.dumps(results.together.label_set.names).encode()
+    _write(folder / FRAME_TABLE, frames, FRAME_COLUMNS, {CLASSES: classes})
+    _write(folder / BAG_TABLE, [_bag_row(part) for part in results.parts], BAG_COLUMNS, {})
 
 
 def has_parquet() -> bool:
@@ -72,7 +93,10 @@ def has_parquet() -> bool:
 
 
 def _write(
-    path: Path, rows: Sequence[dict[str, Any]], columns: dict[str, tuple[str, str]]
+    path: Path,
+    rows: Sequence[dict[str, Any]],
+    columns: dict[str, tuple[str, str]],
+    about: dict[bytes, bytes],
 ) -> None:
     try:
         import pyarrow as pa
@@ -81,13 +105,14 @@ def _write(
         raise ConfigError(f'{path} needs pyarrow: {INSTALL}') from error
     types = {
         'string': pa.string(), 'int64': pa.int64(), 'int32': pa.int32(), 'double': pa.float64(),
-        'list<string>': pa.list_(pa.string()),
+        'list<string>': pa.list_(pa.string()), 'list<int64>': pa.list_(pa.int64()),
     }  # fmt: skip
     schema = pa.schema(
         [
             pa.field(name, types[kind], metadata={'meaning': meaning})
             for name, (kind, meaning) in columns.items()
-        ]
+        ],
+        metadata=about,
     )
     try:
         with path.open('wb') as file:  # Arrow itself only opens paths that are text
@@ -130,7 +155,21 @@ def _frame_row(frame: FrameScores) -> dict[str, Any]:
         'flicker': _known(frame.flicker),
         'processing_ms': frame.times.processing_ms,
         'inference_ms': frame.times.pipeline.inference_ms,
+        'brightness': frame.health.brightness,
+        'saturated_share': frame.health.saturated_share,
+        **{
+            f'drivable_iou_{_name(band)}': _known(iou) if score else None
+            for band, iou in zip(BANDS, frame.drivable_iou_by_distance, strict=True)
+        },
+        **_pixels(frame),
     }
+
+
+def _pixels(frame: FrameScores) -> dict[str, Any]:
+    names = ('hit_pixels', 'true_pixels', 'found_pixels', 'drivable_pixels')
+    if frame.score is None:
+        return dict.fromkeys(names)
+    return dict(zip(names, map(list, (*frame.classes, frame.drivable)), strict=True))
 
 
 def _bag_row(part: Part) -> dict[str, Any]:

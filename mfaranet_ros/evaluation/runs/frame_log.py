@@ -13,7 +13,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,7 @@ from mfaranet_ros.core.frame import Timings, stages_of
 from mfaranet_ros.core.parsing import parse_json
 from mfaranet_ros.evaluation.metrics.counts import Counts, from_plain, to_plain
 from mfaranet_ros.evaluation.runs.sources import ReadTimes
+from mfaranet_ros.monitoring.health import FrameHealth
 from mfaranet_ros.monitoring.monitor import PROCESSING
 
 
@@ -60,6 +61,7 @@ class FrameRecord:
 
     source: the name of the bag or folder. number: its place in there. name: what reports call it.
     size: height and width in pixels. ground truth: whether it was compared with one.
+    health: statistics of its pixels.
     """
 
     source: str
@@ -70,6 +72,7 @@ class FrameRecord:
     ground_truth: bool
     counts: Counts
     times: FrameTimes
+    health: FrameHealth
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def to_line(record: Record) -> str:
             'ground_truth': record.ground_truth,
             'counts': to_plain(record.counts),
             'ms': {stage: round(ms, 4) for stage, ms in record.times.items()},
+            'health': list(astuple(record.health)),
         }
     return json.dumps(plain, separators=(',', ':'))
 
@@ -122,6 +126,7 @@ def from_line(line: str, none: Counts) -> Record:
         bool(plain['ground_truth']),
         from_plain(plain['counts'], none),
         FrameTimes.of(plain['ms']),
+        FrameHealth(*plain['health']),
     )
 
 
@@ -145,7 +150,7 @@ class Resumed:
     places: Mapping[str, ResumePoint]
 
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a line means something else than before."""
 
 

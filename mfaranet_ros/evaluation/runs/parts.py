@@ -23,6 +23,7 @@ from mfaranet_ros.evaluation.metrics.measures import (
 )
 from mfaranet_ros.evaluation.runs.frame_log import FrameRecord, FrameTimes, Record, Skipped
 from mfaranet_ros.evaluation.runs.specs import SourceSummary
+from mfaranet_ros.monitoring.health import FrameHealth
 
 Row = tuple[int, ...]
 
@@ -34,6 +35,8 @@ class FrameScores:
     score: None without ground truth. classes: pixels hit, true and found of every class; drivable:
     of the drivable area. flicker: the share of pixels whose label differs from the frame before,
     of those whose true class stays where that is known; nan where none was compared.
+    drivable_iou_by_distance: of the drivable area in each of BANDS, nan where nothing is known.
+    health: statistics of its pixels.
     """
 
     source: str
@@ -46,6 +49,8 @@ class FrameScores:
     drivable: tuple[int, int, int]
     flicker: float
     times: FrameTimes
+    drivable_iou_by_distance: tuple[float, ...]
+    health: FrameHealth
 
     @property
     def mean_iou(self) -> float:
@@ -196,7 +201,15 @@ def scores_of(record: FrameRecord, label_set: LabelSet) -> FrameScores:
         matrix.area(road),
         flicker_share(record),
         record.times,
+        tuple(_iou(record.counts.matrix(band).area(road)) for band in range(NOWHERE)),
+        record.health,
     )
+
+
+def _iou(area: tuple[int, int, int]) -> float:
+    hit, ground_truth, found = area
+    union = ground_truth + found - hit
+    return hit / union if union else math.nan
 
 
 def flicker_share(record: FrameRecord) -> float:

@@ -20,6 +20,7 @@ from mfaranet_ros.evaluation.runs.method import METHODS, Method
 from mfaranet_ros.evaluation.runs.sources import Entry, Sample, Source
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.geometry.ground_source import FixedGround
+from mfaranet_ros.monitoring.health import look_at
 from mfaranet_ros.pipeline.processor import FrameProcessor
 
 SCORED = frozenset({Output.MASK, Output.CONFIDENCE})
@@ -217,5 +218,6 @@ def _run_entry(source: str, entry: Entry, scorer: Scorer, before: Outcome | None
         sample.ground_truth is not None,
         counts,
         times,
+        look_at(sample.frame),
     )
     return Outcome(sample, result, record)
