@@ -103,7 +103,7 @@ def _fit_size(
             raise WeightsError(f'input.size: {given}, but {MAX_SIDE} px are the most')
         if form.size not in (None, (height, width)):
             raise WeightsError(
-                f'input.size: {form.size}, but the file takes {height}x{width} only'
+                f'input.size: {list(form.size)}, but the file takes {height}x{width} only'
             )
         if form.size is not None and form.dynamic:
             raise WeightsError(f'input.dynamic: true, but the file takes {height}x{width} only')

@@ -42,6 +42,9 @@ FILE_SUFFIXES = (*NETWORK_SUFFIXES, '.yaml')
 LARGEST_BYTES = 1_000_000
 """Size of a specification that is read."""
 
+_LENGTHS = {'minItems': 'at least', 'maxItems': 'at most'}
+"""Rules of the schema for the length of a list."""
+
 _ROLES = {role.name.lower(): role for role in Role}
 _SCHEMA = Path(__file__).with_name('specification.schema.json')
 _COLORS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233),
@@ -189,11 +192,14 @@ def _explain(error: Any) -> str:
         missing = next(key for key in error.validator_value if key not in error.instance)
         meaning = known.get(missing, {}).get('description', '')
         return f'{field_name([*parts, missing])}: missing, but it is needed: {meaning}'
-    said = error.message.split('\n')[0]
+    text = str(error.message).split('\n')[0]
+    if error.validator in _LENGTHS:  # the message of jsonschema holds the whole list
+        limit = f'{_LENGTHS[error.validator]} {error.validator_value}'
+        text = f'{len(error.instance)} entries, but {limit} are allowed'
     if not parts:
-        return f'{said}: a specification is a list of fields such as `labels: cityscapes`'
+        return f'{text}: a specification is a list of fields such as `labels: cityscapes`'
     meaning = rules.get('description', '') if isinstance(rules, dict) else ''
-    return f'{field_name(parts)}: {said}' + (f' ({meaning})' if meaning else '')
+    return f'{field_name(parts)}: {text}' + (f' ({meaning})' if meaning else '')
 
 
 def field_name(parts: Any) -> str:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from mfaranet_ros.backends.device import plain_device
 from mfaranet_ros.backends.file_backend import precision_of
 from mfaranet_ros.core.config import PipelineConfig, replace
-from mfaranet_ros.core.errors import MfaranetError
+from mfaranet_ros.core.errors import InferenceError
 from mfaranet_ros.core.specification_file import is_network_file, open_network_file
 from mfaranet_ros.pipeline.trial import Build, why_not_faster
 
@@ -22,8 +22,9 @@ def choose_file_backend(config: PipelineConfig, build: Build) -> PipelineConfig:
 
     OpenVINO, in float32 where no precision is set, must pass the self-test and be at least as
     fast as ONNX Runtime, measured once for each machine. It is also taken where ONNX Runtime
-    cannot run the file, which is logged.
-    Raises WeightsError for a file that cannot be read.
+    opens the file but fails in running it, which is logged.
+    Raises WeightsError for a file that cannot be read, ConfigError for one that ONNX Runtime
+    refuses.
     """
     runtime = config.runtime
     given = next(filter(is_network_file, (config.model.weights, config.model.name)), '')
@@ -43,7 +44,7 @@ def choose_file_backend(config: PipelineConfig, build: Build) -> PipelineConfig:
         why_not = why_not_faster(
             usual, chosen, least_gain=1.0, facts=(file.sha256, runtime.precision), build=build
         )
-    except MfaranetError as error:
+    except InferenceError as error:
         logger.warning('runtime.backend auto: openvino, since onnx fails: %s', error)
         return chosen
     if why_not:

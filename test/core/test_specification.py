@@ -146,7 +146,7 @@ def test_a_wrong_field_is_named_in_one_line(old, new, said):
 def test_more_classes_than_a_mask_can_hold_are_refused():
     many = [{'name': f'c{number}', 'role': 'obstacle'} for number in range(255)]
     said = refused(yaml.safe_dump({'version': 1, 'labels': many}))
-    assert said.startswith('net.yaml: labels: ')
+    assert said.startswith('net.yaml: labels: 255 entries, but at most 254 are allowed')
     parse_specification(yaml.safe_dump({'version': 1, 'labels': many[:254]}), 'net.yaml')
 
 
