@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,9 @@ from mfaranet_ros.curation.picks import Curation, Pick
 ADVICE = 'give the export of CVAT (zip), Label Studio (JSON), FiftyOne or a folder with labels/'
 MAX_FILE_BYTES = 1 << 28
 """Of one mask in a zip; more is not unpacked."""
+
+BROKEN = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
+"""What zipfile raises for files that are damaged, encrypted or packed in another way."""
 
 Masks = dict[str, NDArray[np.uint8]]
 
@@ -89,8 +93,15 @@ def _folder(folder: Path, picks: Mapping[str, Pick], classes: int, begin: int) -
     return masks
 
 
+def _decode(data: bytes, how: int) -> NDArray[Any] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    except cv2.error:  # empty, or larger than OpenCV reads
+        return None
+
+
 def _gray(data: bytes, name: str) -> NDArray[np.uint8]:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    image = _decode(data, cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
         raise SourceError(f'{name} is no gray PNG of 8 bits: write class ids')
     return np.asarray(image, np.uint8)
@@ -105,7 +116,7 @@ def _cvat(path: Path, picks: Mapping[str, Pick], label_set: LabelSet) -> tuple[M
     for name, data in files.items():
         place = PurePosixPath(name)
         if place.parent.name == MASKS and place.stem in picks:
-            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+            bgr = _decode(data, cv2.IMREAD_COLOR)
             if bgr is None:
                 raise SourceError(f'{path}: {name} is no image, export again')
             ids, unknown = from_colors(np.asarray(bgr[:, :, ::-1], np.uint8), colors)
@@ -151,7 +162,7 @@ def _files(path: Path) -> dict[str, bytes]:
                 raise SourceError(f'{path}: {large[0].filename} is too large for a mask')
             wanted = [one for one in archive.namelist() if MASKS in one or one == LABEL_MAP]
             return {name: archive.read(name) for name in wanted}
-    except (OSError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise SourceError(f'{path} cannot be read: {error}; {ADVICE}') from error
 
 

@@ -130,9 +130,10 @@ def test_fiftyone_reads_its_folder(frames, tmp_path):
     importers = pytest.importorskip('fiftyone.utils.data')
     folder = exported('fiftyone', tmp_path, frames)
     with importers.ImageSegmentationDirectoryImporter(dataset_dir=str(folder)) as importer:
-        masks = {path: label.mask for path, _, label in importer}
+        labels = {path: label for path, _, label in importer}
     for frame in frames:
-        mask = masks[str(folder / 'data' / f'{frame.stem}.png')]
+        label = labels[str(folder / 'data' / f'{frame.stem}.png')]
+        mask = cv2.imread(label.mask_path, cv2.IMREAD_UNCHANGED)  # it is not loaded before
         np.testing.assert_array_equal(mask, np.where(frame.labels == VOID, 0, frame.labels + 1))
 
 

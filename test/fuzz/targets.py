@@ -19,6 +19,9 @@ from rosbags.typesys import Stores, get_typestore
 from mfaranet_ros.core.errors import DecodeError, MfaranetError
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.core.specification_file import read_specification
+from mfaranet_ros.curation.corrected import read_corrected
+from mfaranet_ros.curation.exports import CVAT_ZIP, EXPORTS, TASKS, Labelled
+from mfaranet_ros.curation.picks import RECORD, Curation, Pick, read_curation, write_curation
 from mfaranet_ros.data.bags.reader import open_bag
 from mfaranet_ros.data.calibration_file import read_calibration
 from mfaranet_ros.data.images import decode_bytes
@@ -200,6 +203,40 @@ def label_table(path):
     read_table(path, get_label_set('cityscapes'))
 
 
+# -- corrected masks -----------------------------------------------------------------------------
+
+CAMVID = get_label_set('camvid')
+
+
+def _labelled():
+    labels = np.arange(6 * 8).reshape(6, 8).astype(np.uint8) % 11
+    return [Labelled('a', np.zeros((6, 8, 3), np.uint8), labels)]
+
+
+def _exported(name, file):
+    """Return what exports a frame for a tool; file: the one that is read back."""
+
+    def seeds(folder):
+        EXPORTS[name](folder, _labelled(), CAMVID)
+        data = (folder / file).read_bytes()
+        return [data.replace(b'"predictions"', b'"annotations"')]
+
+    return seeds
+
+
+def corrected_masks(path):
+    """Read the file as the export of a labelling tool."""
+    picks = (Pick('a', path.parent, 0, 'a', 6, 8),)
+    read_corrected(path, Curation(CAMVID, '', picks))
+
+
+def curation_seeds(folder):
+    """Return the record of a curation."""
+    pick = Pick('a', folder, 0, 'a', 6, 8)
+    write_curation(folder, Curation(CAMVID, '', (pick,)), {}, [])
+    return [(folder / RECORD).read_bytes()]
+
+
 TARGETS = {
     'mcap': Target('x.mcap', bag('MCAP'), read_bag),
     'mcap_zstd': Target('x.mcap', bag('MCAP', 'STORAGE'), read_bag),
@@ -215,6 +252,9 @@ TARGETS = {
     'label_image': Target('x.png', image_seeds, read_label_values),
     'calibration': Target('x.yaml', texts(CALIBRATION, KALIBR), read_calibration),
     'mixture': Target('x.yaml', texts(MIXTURE), read_mixture),
+    'cvat': Target('x.zip', _exported('cvat', CVAT_ZIP), corrected_masks),
+    'label_studio': Target('x.json', _exported('label-studio', TASKS), corrected_masks),
+    'curation': Target(RECORD, curation_seeds, lambda path: read_curation(path.parent)),
     'label_table': Target('x.txt', texts(TABLE), label_table),
 }
 """Every reader of files by its name."""
