@@ -7,7 +7,6 @@ import types
 import numpy as np
 import onnxruntime
 import pytest
-import torch
 from fixtures.tiny_onnx import tiny_network
 
 from mfaranet_ros.backends import file_backend
@@ -15,19 +14,20 @@ from mfaranet_ros.backends.cache import cache_folder
 from mfaranet_ros.backends.file_facts import read_facts
 from mfaranet_ros.backends.file_fit import fit
 from mfaranet_ros.backends.onnx_session import CPU, CUDA, TENSORRT, Session
+from mfaranet_ros.backends.protocol import PlainDevice
 from mfaranet_ros.core.config import RuntimeConfig
 from mfaranet_ros.core.errors import ConfigError
 from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.core.specification import NetworkFile, Specification
 
-GPU = torch.device('cuda', 0)
+GPU = PlainDevice('cuda', 0)
 CONFIG = RuntimeConfig(backend='onnx', device='cuda:0')
 
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    monkeypatch.setattr(file_backend, 'resolve_device', lambda device: GPU)
+    monkeypatch.setattr(file_backend, 'plain_device', lambda device: GPU)
     monkeypatch.setattr(file_backend, 'name_device', lambda device: 'cuda:0 (Test GPU)')
     path = tiny_network(tmp_path / 'net.onnx', classes=19)
     specification = Specification('net', get_label_set('cityscapes'))
