@@ -254,7 +254,7 @@ def test_diagnostics_keys_are_documented(segmentation):
     for reason in REASONS:
         segmentation.monitor.frame_dropped(f'decode_{reason}', 0)
     segmentation.monitor.frame_processed(FRAME, 0, 0)
-    reported = {status.name: status for status in segmentation._report()}
+    reported = {status.name: status for status in segmentation.statuses()}
     topics = [name for name in reported if name.startswith('/')]
     assert '/segmentation/mask' in topics
     reported = {name: status for name, status in reported.items() if name not in topics[1:]}

@@ -120,7 +120,7 @@ class CamerasNode(LifecycleNode):
         self._consumers = tuple(self._make_consumers())
         refuse_misspelled(self)
         self._logs = forward_logs(self.get_logger())
-        self._diagnostics = DiagnosticsPublisher(self, self._report)
+        self._diagnostics = DiagnosticsPublisher(self, self.statuses)
         self.create_service(SetBool, '~/enable', partial(self._enable, self.cameras))
         for camera in self.cameras:
             if camera.name:
@@ -400,7 +400,8 @@ class CamerasNode(LifecycleNode):
             for name, value in values.items()
         ])  # fmt: skip
 
-    def _report(self) -> Iterable[Status]:
+    def statuses(self) -> Iterable[Status]:
+        """Return what /diagnostics shows of this node now."""
         config = self._settings.config
         facts: Facts = (('name', config.model.name),)
         state: OperatingPointsState | None = None

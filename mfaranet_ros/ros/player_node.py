@@ -52,7 +52,7 @@ class PlayerNode(Node):
         self._problem = ''
         self._timer: Any = None
         source = open_source(self.config)
-        self._show: BagShow | ImageShow = (
+        self.show: BagShow | ImageShow = (
             BagShow(self, source) if isinstance(source, BagPlayback) else ImageShow(self, source)
         )
         self._diagnostics = DiagnosticsPublisher(self, self._report)
@@ -61,7 +61,7 @@ class PlayerNode(Node):
 
     def start(self) -> None:
         """Wait for subscribers."""
-        self.get_logger().info(self._show.describe())
+        self.get_logger().info(self.show.describe())
         self._waits = 0
         self.call_every(WATCH_PERIOD_S, self._watch_for_subscribers)
 
@@ -77,8 +77,8 @@ class PlayerNode(Node):
         return self._timer
 
     def _watch_for_subscribers(self) -> None:
-        image, wanted = self._show.image, self.config.wait_for_subscribers
-        found, awaited = image.get_subscription_count(), self._show.awaited
+        image, wanted = self.show.image, self.config.wait_for_subscribers
+        found, awaited = image.get_subscription_count(), self.show.awaited
         if found >= wanted and not awaited:
             self.call_every(SETTLE_S if wanted else WATCH_PERIOD_S, self._begin)
             return
@@ -89,13 +89,13 @@ class PlayerNode(Node):
 
     def _begin(self) -> None:
         self._state = 'playing'
-        self._show.begin()
+        self.show.begin()
 
     def end(self, exit_code: int = 0, *, linger_s: float = LINGER_S) -> None:
         """Report the end of the playback and end the process; called by the show."""
         self._state = 'finished'
         self.call_every(linger_s, lambda: self._finish(exit_code))
-        self.get_logger().info(f'finished: {self._show.summary}')
+        self.get_logger().info(f'finished: {self.show.summary}')
         self._diagnostics.publish()
 
     def fail(self, error: MfaranetError) -> None:
@@ -107,7 +107,7 @@ class PlayerNode(Node):
 
     def close(self) -> None:
         """Free what the player holds; publishers end with the node."""
-        self._show.close()
+        self.show.close()
         self._logs.close()
 
     # -- diagnostics ------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class PlayerNode(Node):
         level, text = Level.OK, self._state
         if self._state == 'failed':
             level, text = Level.ERROR, self._problem
-        elif self._show.events:
-            level, text = Level.WARN, f'{text}: {self._show.events}'
-        values = (('source', self._show.name), ('state', self._state), *self._show.values)
+        elif self.show.events:
+            level, text = Level.WARN, f'{text}: {self.show.events}'
+        values = (('source', self.show.name), ('state', self._state), *self.show.values)
         return (Status('source', level, text, values),)

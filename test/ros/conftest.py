@@ -160,6 +160,10 @@ class Vehicle:
             parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
             **arguments,
         )
+        return self.host(node)
+
+    def host(self, node):
+        """Start a node, spin it in a thread of its own, close it at the end, and return it."""
         self._nodes.append(node)
         node.start()
         self._spin(node)

@@ -50,7 +50,7 @@ def test_a_complaint_about_a_subscriber_ends_when_it_leaves(vehicle):
     )
 
     def output():
-        return next(s for s in node._report() if s.name == 'output')
+        return next(s for s in node.statuses() if s.name == 'output')
 
     vehicle.wait_until(lambda: 'asks for durability' in output().message, 'the complaint')
     assert '/vehicle as a subscriber of /segmentation/mask' in output().message

@@ -53,9 +53,7 @@ class Studio:
     def record(self, *publishers, **parameters):
         """Start a recorder and wait until it listens to these publishers."""
         recorder = self.make(**parameters)
-        self.vehicle._nodes.append(recorder)
-        recorder.start()
-        self.vehicle._spin(recorder)
+        self.vehicle.host(recorder)
         for publisher in publishers:
             self.vehicle.wait_until(publisher.get_subscription_count, 'the recorder')
         time.sleep(0.3)  # both sides know of each other, the middleware needs a moment more

@@ -112,10 +112,7 @@ class Theatre:
 
     def play(self, path, **parameters):
         player = self.make(bag=str(path), **parameters)
-        self.vehicle._nodes.append(player)
-        player.start()
-        self.vehicle._spin(player)
-        return player
+        return self.vehicle.host(player)
 
     def play_to_the_end(self, path, **parameters):
         player = self.play(path, **parameters)
@@ -161,7 +158,7 @@ def test_all_goes_out_as_it_was_recorded(theatre, bag, capfd):
     assert found == sorted(found)
     assert found[0] < stamp_of(0) + LATE_NS
     assert found[-1] > stamp_of(9) + LATE_NS
-    assert dict(player._show.values)['messages_sent'] == '32'  # the map once more, beforehand
+    assert dict(player.show.values)['messages_sent'] == '32'  # the map once more, beforehand
     assert 'are not installed: /alien (nowhere_msgs/msg/Thing)' in capfd.readouterr().err
     latecomer = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     maps = theatre.vehicle.listen('/map', String, latecomer)
@@ -198,7 +195,7 @@ def test_a_long_gap_in_the_log_is_cut_and_told(theatre, tmp_path, capfd, pace):
     player = theatre.play_to_the_end(recorder.path, pace=pace, duration_s=5.0)
     assert stamps(heard) == list(map(stamp_of, range(3)))
     assert (len(infos), theatre.exit_codes) == (1, [0])
-    assert dict(player._show.values)['gaps_cut'] == '1'
+    assert dict(player.show.values)['gaps_cut'] == '1'
     assert capfd.readouterr().err.count('a gap of 1700000000 s in the log is cut') == 1
 
 
@@ -207,7 +204,7 @@ def test_a_gap_that_may_stay_is_waited_out(theatre, tmp_path):
         for number in (0, 12):
             recorder.image(number, stamp_of(number))
     player = theatre.play_to_the_end(recorder.path, max_gap_s=1.3, wait_for_subscribers=0)
-    assert dict(player._show.values)['gaps_cut'] == '0'
+    assert dict(player.show.values)['gaps_cut'] == '0'
 
 
 def test_a_camera_info_that_came_once_is_sent_after_a_left_out_beginning_and_each_pass(
@@ -264,7 +261,7 @@ def test_masks_of_a_replay_are_those_of_the_offline_run(theatre, tmp_path):
     counted = node.monitor.snapshot(0)
     assert (counted.received, counted.processed, counted.pending, counted.lost) == (14, 13, 0, 0)
     assert counted.dropped == {'decode_encoding': 1}
-    told = dict(player._show.values)
+    told = dict(player.show.values)
     assert (told['images_sent'], told['images_not_answered']) == ('14', '1')
 
 
@@ -320,7 +317,7 @@ def test_odd_stamps_are_played_counted_and_named(theatre, tmp_path, capfd):
     heard = theatre.vehicle.listen('image', Image)
     player = theatre.play_to_the_end(recorder.path, rate=4.0)
     assert stamps(heard) == list(map(stamp_of, numbers))
-    told = dict(player._show.values)
+    told = dict(player.show.values)
     assert (told['stamps_repeated'], told['stamps_backward']) == ('1', '1')
     assert '1 (1700000000.300000000) stamps that go back in time' in capfd.readouterr().err
 

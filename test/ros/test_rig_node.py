@@ -148,7 +148,7 @@ def test_a_frozen_or_future_camera_is_not_in_the_grid_and_says_why(vehicle, rig)
     def found():
         rig.send('front', stamp_ns=vehicle.node.get_clock().now().nanoseconds + 2 * 10**9)
         rig.send('rear', data=still)
-        status = next(status for status in node._report() if status.name == 'grid')
+        status = next(status for status in node.statuses() if status.name == 'grid')
         return status.message if 'front' in status.message and 'rear' in status.message else ''
 
     vehicle.wait_until(
@@ -173,7 +173,7 @@ def test_the_grid_is_carried_along_by_odometry(vehicle, rig):
         message.pose.pose.orientation.w = 1.0
         odometry.publish(message)
         rig.send('front')
-        status = next(status for status in node._report() if status.name == 'grid')
+        status = next(status for status in node.statuses() if status.name == 'grid')
         return dict(status.values)['memory'] == 'follows the ego motion' and grids
 
     vehicle.wait_until(remembered, 'the memory')

@@ -97,7 +97,7 @@ def test_a_publisher_of_another_type_is_named_with_the_parameter_to_change(vehic
     silent = PublisherEventCallbacks(use_default_callbacks=False)
 
     def text():
-        return next(status for status in node._report() if status.name == 'input').message
+        return next(status for status in node.statuses() if status.name == 'input').message
 
     elsewhere = driver.create_publisher(
         CompressedImage, 'image/compressed', 1, event_callbacks=silent
