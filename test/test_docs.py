@@ -392,6 +392,7 @@ def check_ros2(words):
 
 
 OTHER_PROGRAMS = (
+    '$EDITOR',
     'cd',
     'colcon',
     'export',
