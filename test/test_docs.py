@@ -397,6 +397,7 @@ OTHER_PROGRAMS = (
     'colcon',
     'export',
     'git',
+    'nano',
     'pip',
     'pre-commit',
     'rosdep',
