@@ -71,9 +71,14 @@ def resolve_device(name: str) -> torch.device:
     Raises UnknownNameError for another name and ConfigError for a GPU that is not there: nothing
     falls back to the CPU unasked.
     """
-    import torch
-
     _check_device(name)
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            'this network needs PyTorch, which is not installed: pip install torch, or give a '
+            'network file that `mfaranet export` has written'
+        ) from error
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'cpu'
     if name == 'cpu':

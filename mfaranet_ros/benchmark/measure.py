@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mfaranet_ros.benchmark.energy import EnergyMeter
 from mfaranet_ros.benchmark.subjects import Labels, Subject
 from mfaranet_ros.core.frame import Frame
 from mfaranet_ros.core.stopwatch import Laps
@@ -49,13 +50,15 @@ class Measured:
     """One subject's times.
 
     frames: how many were timed. labels: of the first frames, one each. memory_mb: what the device
-    had in use at most; on a CPU what the process had.
+    had in use at most; on a CPU what the process had. joules: of the CPU packages for one frame,
+    other work included; None where the machine does not count them.
     """
 
     ms: StageTimes
     frames: int
     labels: tuple[Labels, ...]
     memory_mb: float
+    joules: float | None = None
 
     @property
     def outside_share(self) -> float:
@@ -78,11 +81,15 @@ def measure(
     times: list[dict[str, list[float]]] = [defaultdict(list) for _ in subjects]
     labels: list[dict[int, Labels]] = [{} for _ in subjects]
     memory = [0.0 for _ in subjects]
+    meter, joules = EnergyMeter(), [0.0 for _ in subjects]
+    counted = True
     for _ in range(rounds):
         for number, subject in enumerate(subjects):
             _reset_memory(subject.device)
             for step in range(-UNTIMED, turn):
                 index = step % len(frames)
+                if step == 0:
+                    meter.start()
                 lap = Laps()
                 found, timings = subject(frames[index])
                 total_ms = lap()
@@ -90,6 +97,9 @@ def measure(
                 if step >= 0:
                     for stage, value in (*timings.items(), ('total', total_ms)):
                         times[number][stage].append(value)
+            used = meter.stop()
+            counted = counted and used is not None
+            joules[number] += used or 0.0
             memory[number] = max(memory[number], _memory_mb(subject.device))
             on_turn()
     return [
@@ -98,6 +108,7 @@ def measure(
             rounds * turn,
             tuple(labels[n][index] for index in sorted(labels[n])),
             memory[n],
+            joules[n] / (rounds * turn) if counted else None,
         )
         for n in range(len(subjects))
     ]

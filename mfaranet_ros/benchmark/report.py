@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,22 +13,32 @@ from mfaranet_ros.evaluation.report.tables import table
 
 HEADINGS = (
     'operating point', 'backend', 'precision', 'p50', 'p95', 'p99', 'network', 'outside', 'fps',
-    'ratio', 'net ratio', 'same', 'mIoU', 'GMAC', 'floor', 'MB',
+    'ratio', 'net ratio', 'same', 'mIoU', 'GMAC', 'floor', 'MB', 'J',
 )  # fmt: skip
 
 LEGEND = """\
 times in ms, of whole frames from camera bytes to labels; network: its own p50; outside: the share
 of the rest; ratio: times as fast as the reference, alternately in this run, net ratio: of the
 networks alone; same: share of pixels with the reference's label; floor: what the network's GMAC
-(10^9 multiply-accumulates) take at the pace of a large matrix product here; MB: in use"""
+(10^9 multiply-accumulates) take at the pace of a large matrix product here; MB: in use; J:
+joules of the CPU packages for one frame, where the machine counts them"""
 
 
-def describe(benchmark: Benchmark) -> str:
-    """Return the table, one row for each result, and a line for each row that failed."""
+def describe(benchmark: Benchmark, *, markdown: bool = False) -> str:
+    """Return the table, one row for each result, and a line for each row that failed.
+
+    markdown: write the table as documents hold it.
+    """
     rows = [HEADINGS, *map(_cells, benchmark.results)]
-    lines = [table(rows, '<<<' + '>' * (len(HEADINGS) - 3)), '', LEGEND]
+    plain = table(rows, '<<<' + '>' * (len(HEADINGS) - 3))
+    lines = [_markdown(rows) if markdown else plain, '', LEGEND]
     lines += ['', *map(_line, benchmark.failures)] if benchmark.failures else []
     return '\n'.join(lines)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f'| {" | ".join(row)} |' for row in rows]
+    return '\n'.join([lines[0], '| --- ' * len(rows[0]) + '|', *lines[1:]])
 
 
 def _cells(result: Result) -> tuple[str, ...]:
@@ -48,6 +59,7 @@ def _cells(result: Result) -> tuple[str, ...]:
         '' if result.gmac is None else f'{result.gmac:.1f}',
         '' if result.floor_ms is None else f'{result.floor_ms:.1f}',
         f'{measured.memory_mb:.0f}',
+        '' if measured.joules is None else f'{measured.joules:.1f}',
     )
 
 
@@ -79,4 +91,5 @@ def _figures(result: Result) -> dict[str, Any]:
         'gmac': result.gmac,
         'floor_ms': result.floor_ms,
         'memory_mb': measured.memory_mb,
+        'joules': measured.joules,
     }

@@ -12,6 +12,7 @@ from mfaranet_ros.cli import (
     benchmark_network,
     benchmark_rig,
     benchmark_rig_grid,
+    benchmark_start,
     benchmark_transport,
 )
 
@@ -22,6 +23,7 @@ BENCHMARKS = {
     'drawing': benchmark_drawing,
     'rig': benchmark_rig,
     'rig-grid': benchmark_rig_grid,
+    'start': benchmark_start,
 }
 
 DEFAULT = 'network'

@@ -74,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--turn', type=int, default=4, metavar='N', help='frames of a row in a round; default: 4'
     )
+    parser.add_argument(
+        '--markdown', action='store_true', help='print the table as documents hold it'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
     parser.add_argument(
         '--image', type=Path, metavar='FILE', help='plot latency against mean IoU, as png'
@@ -101,7 +104,11 @@ def main(args: argparse.Namespace) -> int:
             tell=progress.describe,
         )  # fmt: skip
     machine = describe_machine(base.runtime.device, base.runtime.threads)
-    print(_heading(base, machine, frames, overhead_us), describe(benchmark), sep='\n')
+    print(
+        _heading(base, machine, frames, overhead_us),
+        describe(benchmark, markdown=args.markdown),
+        sep='\n',
+    )
     facts = {**versions(), **machine}
     if args.json:
         given = {'images': str(args.images or 'drawn'), 'camera': list(frames[0].size)}

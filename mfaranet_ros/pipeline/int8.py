@@ -38,7 +38,8 @@ def choose_precision(config: PipelineConfig, build: Build) -> PipelineConfig:
     """Return the configuration with the INT8 file of its network where that is to run.
 
     precision int8: always. auto: on a CPU that multiplies in INT8, where the file passes the
-    self-test and is `LEAST_GAIN` times as fast, as measured once for each machine.
+    self-test and is `LEAST_GAIN` times as fast, as measured once for each machine; without torch,
+    which the weights need, always.
     Raises ConfigError where INT8 is asked for and there is no file, WeightsError where the file
     was made of other weights.
     """
@@ -54,7 +55,7 @@ def choose_precision(config: PipelineConfig, build: Build) -> PipelineConfig:
         return config
     network = _checked(file, weights)
     chosen = _with_file(config, network)
-    if asked:
+    if asked or find_spec('torch') is None:
         return chosen
     why_not = _why_not(config, network) or why_not_faster(
         replace(config, {'runtime.backend': 'openvino'}), chosen, least_gain=LEAST_GAIN,

@@ -30,6 +30,7 @@ from mfaranet_ros.pipeline.file_preprocess import FilePreprocess
 from mfaranet_ros.pipeline.processor import FrameProcessor
 from mfaranet_ros.quantisation.graph import (
     Floats,
+    compact,
     for_tensorrt,
     import_nncf,
     is_quantised,
@@ -297,9 +298,10 @@ def save(made: Quantised, out: Path) -> tuple[Path, ...]:
     All are written or none. Raises OutputError.
     """
     contents: dict[Path, bytes | str] = {}
-    for path, data in ((out, made.data), (tensorrt_path(out), made.tensorrt)):
-        if data is None:
+    for path, long in ((out, made.data), (tensorrt_path(out), made.tensorrt)):
+        if long is None:
             continue
+        data = compact(long)
         digest = hashlib.sha256(data).hexdigest()
         specification = replace(made.specification, sha256=digest)
         contents[path] = data

@@ -336,11 +336,12 @@ def test_the_verb_measures_and_writes(weights, tmp_path, capsys, monkeypatch):
     code = main([
         'benchmark', '--weights', str(weights), '--device', 'cpu', '--size', '32x64',
         '--operating-points', '1,2,3,4 2@16x32', '--backends', 'torch', '--rounds', '1',
-        '--turn', '1',
+        '--turn', '1', '--markdown',
         '--json', str(files[0]), '--image', str(files[1]), '--write-config', str(files[2]),
     ])  # fmt: skip
     assert code == 0
     assert all(file.stat().st_size > 100 for file in files)
     out = capsys.readouterr().out
     assert 'an empty stage measures as' in out
+    assert '| operating point | backend |' in out
     assert '2@16x32' in out

@@ -186,3 +186,10 @@ def test_a_vehicle_may_have_the_int8_file_alone(weights, monkeypatch):
 def test_the_frame_that_is_timed_is_the_stored_one():
     assert stored_frame().size == (360, 480)
     assert dataclasses.is_dataclass(stored_frame())
+
+
+def test_without_torch_auto_takes_what_can_run(weights, monkeypatch):
+    monkeypatch.setattr(int8, 'find_spec', lambda name: None if name == 'torch' else True)
+    chosen = choose_precision(config_of(weights), building(gain=1.0))
+    assert chosen.model.weights == str(int8_path(weights))
+    assert chosen.runtime.precision == 'int8'

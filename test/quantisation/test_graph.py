@@ -17,6 +17,7 @@ onnxruntime = pytest.importorskip('onnxruntime')
 from mfaranet_ros.backends.onnx_graph import make_graph  # noqa: E402
 from mfaranet_ros.models import create_model  # noqa: E402
 from mfaranet_ros.quantisation.graph import (  # noqa: E402
+    compact,
     float_twin,
     for_tensorrt,
     import_nncf,
@@ -96,6 +97,22 @@ def test_int8_is_near_float32_and_smaller(plain, quantised, inputs):
     ]
     assert stored
     assert set(stored) == {np.dtype(np.int8)}
+
+
+def test_short_names_change_nothing_but_the_size(quantised, inputs):
+    small = compact(quantised)
+    assert len(small) < len(quantised)
+    model = onnx.load_from_string(small)
+    onnx.checker.check_model(model)
+    before = onnx.load_from_string(quantised)
+    assert [v.name for v in model.graph.output] == [v.name for v in before.graph.output]
+    answers = [
+        onnxruntime.InferenceSession(data, providers=['CPUExecutionProvider']).run(
+            None, {model.graph.input[0].name: inputs[0]}
+        )[0]
+        for data in (quantised, small)
+    ]
+    assert (answers[0] == answers[1]).all()
 
 
 def test_layers_left_out_stay_in_float32(plain, inputs):
