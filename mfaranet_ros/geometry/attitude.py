@@ -36,11 +36,6 @@ class Attitude:
     source: str
 
 
-def range_std_m(range_m: float, height_m: float, tilt_std_rad: float) -> float:
-    """Return the standard deviation of a range on the ground, seen from a height, by the tilt."""
-    return (range_m**2 + height_m**2) / height_m * tilt_std_rad
-
-
 def metric_range_m(height_m: float, tilt_std_rad: float, max_error_m: float) -> float:
     """Return the range up to which the error stays below max_error_m in 95 % of cases.
 

@@ -12,7 +12,7 @@ from mfaranet_ros.core.config import DrivableConfig, GroundConfig
 from mfaranet_ros.core.frame import METRIC_OUTPUTS
 from mfaranet_ros.core.labels import CITYSCAPES
 from mfaranet_ros.evaluation.metrics.ground import count_ground
-from mfaranet_ros.geometry.attitude import Attitude, RangeLimit, metric_range_m, range_std_m
+from mfaranet_ros.geometry.attitude import Attitude, RangeLimit, metric_range_m
 from mfaranet_ros.geometry.ground import GroundProjection
 from mfaranet_ros.pipeline.drivable import find_drivable
 from mfaranet_ros.scenes.metric_ground_truth import MetricGroundTruthFinder
@@ -108,7 +108,8 @@ def test_what_is_beyond_the_certain_range_is_unseen():
     assert np.hypot(*(cut.boundary_m - ground.origin_m).T).max() <= limit.ahead_m + 1e-3
     assert np.hypot(*(cut.points.xyz_m[:, :2] - ground.origin_m).T).max() <= limit.ahead_m + 1e-3
     assert limit.ahead_m == pytest.approx(metric_range_m(1.4, math.radians(0.2), 0.5))
-    assert 2 * range_std_m(limit.ahead_m, 1.4, math.radians(0.2)) == pytest.approx(0.5)
+    range_std_m = (limit.ahead_m**2 + 1.4**2) / 1.4 * math.radians(0.2)
+    assert 2 * range_std_m == pytest.approx(0.5)
 
 
 def test_nothing_is_known_where_the_tilt_is_not():
