@@ -17,11 +17,10 @@ onnxruntime = pytest.importorskip('onnxruntime')
 from mfaranet_ros.backends.onnx_graph import make_graph  # noqa: E402
 from mfaranet_ros.models import create_model  # noqa: E402
 from mfaranet_ros.quantisation.graph import (  # noqa: E402
+    QUANTISED,
     compact,
-    float_twin,
     for_tensorrt,
     import_nncf,
-    layers_of,
     quantise_graph,
     simplify,
 )
@@ -116,20 +115,11 @@ def test_short_names_change_nothing_but_the_size(quantised, inputs):
 
 
 def test_layers_left_out_stay_in_float32(plain, inputs):
-    layers = layers_of(plain)
+    graph = onnx.load_from_string(plain).graph
+    layers = [node.name for node in graph.node if node.op_type in QUANTISED]
     assert len(layers) == 3
     kept = quantise_graph(plain, inputs, layers)
     np.testing.assert_array_equal(run(kept, inputs[0]), run(plain, inputs[0]))
-
-
-def test_without_the_rounding_of_activations_only_that_of_weights_is_left(
-    plain, quantised, inputs
-):
-    twin = float_twin(quantised)
-    assert 'QuantizeLinear' not in {n.op_type for n in onnx.load_from_string(twin).graph.node}
-    expected = run(plain, inputs[0])
-    off = np.abs(run(twin, inputs[0]) - expected).max()
-    assert off < np.abs(run(quantised, inputs[0]) - expected).max()
 
 
 def test_the_layer_made_bad_on_purpose_is_named(inputs):
