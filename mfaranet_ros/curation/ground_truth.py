@@ -16,7 +16,6 @@ from mfaranet_ros.core.errors import OutputError, SourceError
 from mfaranet_ros.core.files import write_file
 from mfaranet_ros.core.frame import Drivable, Result, Timings
 from mfaranet_ros.curation.picks import Curation, Pick
-from mfaranet_ros.curation.scoring import topic_for
 from mfaranet_ros.data.bags.writer import BagWriter
 from mfaranet_ros.data.recordings import RecordedFrame, is_bag, open_recording
 from mfaranet_ros.pipeline import encode, messages
@@ -45,31 +44,36 @@ def write_training_folder(
 def write_ground_truth_bags(
     out: Path, curation: Curation, masks: Mapping[str, NDArray[np.uint8]]
 ) -> list[Path]:
-    """Write a bag per recording that has stamps: labelled images, calibration and ground truth.
+    """Write a bag for each bag with masks: the labelled frames, calibration and ground truth.
 
-    The recordings are read again and stay as they are. Raises OutputError and SourceError.
+    The recordings are read again and stay as they are; videos and folders have no stamps to keep.
+    Raises OutputError and SourceError.
     """
-    written = []
+    written: list[Path] = []
     for path in dict.fromkeys(pick.path for pick in curation.picks):
         picks = {p.number: p for p in curation.picks if p.path == path and p.stem in masks}
-        if picks and (is_bag(path) or path.is_file()):
-            written.append(_write_bag(out, path, curation.image_topic, picks, masks))
+        if picks and is_bag(path):
+            target = _free_name(out / f'{path.stem}_ground_truth', written)
+            _write_bag(target, path, curation.image_topic, picks, masks)
+            written.append(target)
     return written
 
 
+def _free_name(target: Path, written: list[Path]) -> Path:
+    """Return a path that was not written: bags in different folders may have one name."""
+    names = (target, *(target.with_name(f'{target.name}_{n}') for n in range(2, len(written) + 3)))
+    return next(name for name in names if name not in written)
+
+
 def _write_bag(
-    out: Path,
+    target: Path,
     path: Path,
     image_topic: str,
     picks: Mapping[int, Pick],
     masks: Mapping[str, NDArray[np.uint8]],
-) -> Path:
-    target = out / f'{path.stem}_ground_truth'
+) -> None:
     left = set(picks)
-    with (
-        open_recording(path, image_topic=topic_for(path, image_topic)) as frames,
-        BagWriter(target) as writer,
-    ):
+    with open_recording(path, image_topic=image_topic) as frames, BagWriter(target) as writer:
         for frame in frames:
             if frame.number in left:
                 left.remove(frame.number)
@@ -78,7 +82,6 @@ def _write_bag(
                 break
     if left:
         raise SourceError(f'{path} no longer has its frame {min(left)}: give the same recording')
-    return target
 
 
 def _write_frame(writer: BagWriter, recorded: RecordedFrame, mask: NDArray[np.uint8]) -> None:

@@ -4,14 +4,18 @@
 
 import hashlib
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
 from mfaranet_ros.cli.main import main
-from mfaranet_ros.core.errors import ConfigError
+from mfaranet_ros.core.errors import ConfigError, SourceError
+from mfaranet_ros.core.labels import get_label_set
 from mfaranet_ros.curation.choose import choose
+from mfaranet_ros.curation.ground_truth import write_ground_truth_bags
+from mfaranet_ros.curation.picks import Curation, Pick
 from mfaranet_ros.curation.scoring import Candidate, FrameValues, with_rarity, worth
 from mfaranet_ros.data.recordings import open_recording
 
@@ -68,9 +72,9 @@ def folder(tmp_path):
     return path
 
 
-@pytest.fixture
-def bag(tmp_path):
-    path = tmp_path / 'drive'
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    path = tmp_path_factory.mktemp('bag') / 'drive'
     assert main(['scene', '--out', str(path), '--frames', '4', '--size', '48x96', '--bag']) == 0
     return path
 
@@ -122,6 +126,19 @@ def test_a_bag_gets_its_ground_truth_in_a_bag_beside_it(bag, tmp_path, capsys):
     assert main(['evaluate', '--bag', str(written), *topic, '--json', str(figures), *MOCK]) == 0
     # The masks are those of the mock itself, so it finds all of them.
     assert json.loads(figures.read_text())['scores']['pixel_accuracy'] == 1.0
+    twin = tmp_path / 'other' / 'drive'
+    shutil.copytree(bag, twin)
+    picks = (Pick('a', bag, 0, 'a', 48, 96), Pick('b', twin, 1, 'b', 48, 96))
+    masks = dict.fromkeys('ab', np.zeros((48, 96), np.uint8))
+    curation = Curation(get_label_set('camvid'), '', picks)
+    names = [path.name for path in write_ground_truth_bags(tmp_path / 'two', curation, masks)]
+    assert names == ['drive_ground_truth', 'drive_ground_truth_2']
+
+
+def test_a_recording_that_became_shorter_is_named(bag, tmp_path):
+    curation = Curation(get_label_set('camvid'), '', (Pick('a', bag, 99, 'a', 48, 96),))
+    with pytest.raises(SourceError, match='no longer has its frame 99: give the same recording'):
+        write_ground_truth_bags(tmp_path / 'new', curation, {'a': np.zeros((48, 96), np.uint8)})
 
 
 def test_an_operating_point_may_disagree(folder, tmp_path):
