@@ -108,6 +108,14 @@ class InputConfig:
     width: int = setting(
         0, 'network input width; 0: the camera width', unit='px', low=0, high=8192
     )
+    ego_mask: str = setting(
+        '', 'image file in which the own vehicle (bonnet, mirrors) is not black: it is unlabeled '
+        'in the masks and unseen in the grid',
+    )  # fmt: skip
+    ego_polygon: str = setting(
+        '', 'the same as polygons: corners X,Y as shares of width and height, `;` between '
+        'polygons, as `0,1 0.2,0.8 0.8,0.8 1,1`',
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,15 @@ class FusedGrid:
 
     certainty: int8 of the shape of the cells, 0 (nothing known) to 100.
     no_memory: why it holds nothing but the newest image of each camera; '' where it remembers.
+    waiting: the cameras whose newest image is not in it, because the ego motion at its stamp is
+        not known; it is added once it is.
     """
 
     grid: GroundGrid
     certainty: NDArray[np.int8]
     stamp_ns: int
     no_memory: str = ''
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,27 +109,34 @@ class RigGrid:
         stamp_ns = max(look.stamp_ns for look in self._newest.values())
         try:
             log_odds, problem = self._remembered(stamp_ns), ''
+            waiting = tuple(self._new)
         except CalibrationError as error:
-            self._memory.clear()
+            waiting = ()
             looks = [look.evidence for look in self._newest.values()]
             log_odds, problem = fuse(looks, self._tilt_std_rad), f'no memory: {error}'
-        self._new.clear()
         fused, layout = cells_of(log_odds), self._layout
         grid = GroundGrid(fused.cells, layout.resolution_m, layout.x_min_m, layout.y_min_m)
-        return FusedGrid(grid, fused.certainty, stamp_ns, problem)
+        return FusedGrid(grid, fused.certainty, stamp_ns, problem, waiting)
 
     def _remembered(self, stamp_ns: int) -> LogOdds:
-        """Return what is known with the memory; raises CalibrationError without ego motion."""
+        """Return what is known with the memory; raises CalibrationError without ego motion.
+
+        Images for whose stamp the pose is not known stay in `_new`. What is remembered stays too,
+        and ages.
+        """
         if self._config.memory == 'none':
             raise CalibrationError('fusion.memory is none')
         if self.track.jumps != self._jumps:
             self._jumps = self.track.jumps
             self._memory.clear()
         pose = self.track.at(stamp_ns)
-        new: dict[int, tuple[GroundEvidence, EgoPose]] = {
-            self._numbers[name]: (look.evidence, self.track.at(look.stamp_ns))
-            for name, look in self._new.items()
-        }
+        new: dict[int, tuple[GroundEvidence, EgoPose]] = {}
+        for name, look in tuple(self._new.items()):
+            try:
+                new[self._numbers[name]] = look.evidence, self.track.at(look.stamp_ns)
+            except CalibrationError:
+                continue
+            del self._new[name]
         if new:
             self._memory.update(new, stamp_ns, pose, self._tilt_std_rad)
         dark = self._dark()

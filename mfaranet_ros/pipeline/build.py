@@ -21,6 +21,7 @@ from mfaranet_ros.core.specification import NetworkFile
 from mfaranet_ros.core.specification_file import is_network_file
 from mfaranet_ros.core.versions import versions
 from mfaranet_ros.geometry.ground_source import GroundLookup
+from mfaranet_ros.pipeline.ego_mask import load_ego_mask
 from mfaranet_ros.pipeline.file_choice import choose_file_backend
 from mfaranet_ros.pipeline.file_postprocess import FilePostprocess
 from mfaranet_ros.pipeline.file_preprocess import FilePreprocess
@@ -61,7 +62,7 @@ def build_as_given(
     now_ns: Callable[[], int] | None = None,
 ) -> FrameProcessor:
     """Do as `build_processor`, with no other file than the one that is configured."""
-    size = config.input.height, config.input.width
+    size, ego_mask = (config.input.height, config.input.width), load_ego_mask(config.input)
     mock = config.runtime.backend == 'mock' or backend is not None
     check_runtime(config.runtime, is_file=is_file(config.model) and not mock)
     network = mock_network(config.model) if mock else load_network(config.model)
@@ -72,7 +73,17 @@ def build_as_given(
         config.runtime, network.model, classes=len(network.label_set), size=size
     )
     preprocess, postprocess = _stages(network, backend, size)
-    return FrameProcessor(network, backend, preprocess, postprocess, config, label, ground, now_ns)
+    return FrameProcessor(
+        network,
+        backend,
+        preprocess,
+        postprocess,
+        config,
+        label,
+        ground,
+        now_ns,
+        ego_mask=ego_mask,
+    )
 
 
 def is_file(model: ModelConfig) -> bool:

@@ -80,12 +80,14 @@ def find_drivable(
     config: DrivableConfig,
     wanted: frozenset[Output],
     ground: GroundProjection | None,
+    own: Bytes | None = None,
 ) -> tuple[Drivable, DrivableTimings]:
     """Compute the wanted outputs of the drivable area of one frame, and time each.
 
     labels: uint8 (H, W) class ids. confidence: uint8 (H, W), or None where all is certain.
     roles: uint8 (256,), the Role of each mask value.
     ground: for masks of this size; without it the metric outputs are None.
+    own: uint8 (H, W), not 0 on the own vehicle, which counts as outside the image; None: nowhere.
     Raises CalibrationError if the ground is for masks of another size.
     """
     mask = grid = boundary_m = near_edge_m = points = free_rim = evidence = cloud_m = None
@@ -101,7 +103,7 @@ def find_drivable(
                 f'masks of {labels.shape[1]}x{labels.shape[0]} pixels on a ground computed for '
                 f'{ground.mask_size[1]}x{ground.mask_size[0]}: compute it for their size'
             )
-        view = _View(labels, confidence, roles, least, config.boundary_bearings, ground)
+        view = _View(labels, confidence, roles, least, config.boundary_bearings, ground, own)
         lap = Laps()
         if not wanted.isdisjoint((Output.GRID, Output.EVIDENCE)):
             grid = view.grid()
@@ -209,6 +211,7 @@ class _View:
         least: int,
         vertices: int,
         ground: GroundProjection,
+        own: Bytes | None,
     ) -> None:
         self._labels = labels
         self._confidence = confidence
@@ -216,6 +219,7 @@ class _View:
         self._least = least
         self._vertices = vertices
         self._ground = ground
+        self._own = own
 
     @cached_property
     def _sees(self) -> Bytes:
@@ -227,6 +231,8 @@ class _View:
         image: Bytes = cv2.LUT(self._labels[rows], table[self._roles])
         if self._confidence is not None:
             cv2.bitwise_and(image, _sure(self._confidence[rows], self._least), dst=image)
+        if self._own is not None:
+            np.copyto(image, _OUTSIDE, where=self._own[rows] > 0)
         seen = ground.resampled(image, _OUTSIDE)
         if ground.is_resampled:
             stands = ground.touched(cv2.compare(image, _STANDS, cv2.CMP_EQ))
@@ -281,7 +287,10 @@ class _View:
             place = self._ground.image_index(cells.middle)
             confidence.reshape(-1)[cells.cell] = self._confidence.reshape(-1).take(place)
         x, y, z = self._ground.pose.position_m
-        return GroundEvidence(grid, confidence, covered, cells.cell, (x, y, z))
+        in_view = cells.cell
+        if self._own is not None:
+            in_view = in_view[self._sees.take(cells.middle) != _OUTSIDE]
+        return GroundEvidence(grid, confidence, covered, in_view, (x, y, z))
 
     def cloud(self) -> NDArray[np.float32]:
         """Return a point (H, W, 3) of the ground for each pixel of the mask, NaN for none.
@@ -396,7 +405,7 @@ class _View:
 
     def _free_span(self, walk: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the places (B,) at which rays enter the image, and at which the road ends."""
-        if not self._ground.is_resampled:
+        if self._own is None and not self._ground.is_resampled:
             return np.zeros(len(walk), np.int64), (walk != _ROAD).argmax(axis=1)
         begins = (walk != _OUTSIDE).argmax(axis=1)
         other = walk != _ROAD

@@ -32,6 +32,7 @@ from mfaranet_ros.geometry.attitude_source import AttitudeLookup
 from mfaranet_ros.geometry.ground_source import Ground, GroundLookup
 from mfaranet_ros.pipeline.decode import decode
 from mfaranet_ros.pipeline.drivable import find_drivable
+from mfaranet_ros.pipeline.ego_mask import EgoMask, without_own
 from mfaranet_ros.pipeline.stages import Postprocess, Preprocess
 
 MASK = frozenset({Output.MASK})
@@ -47,6 +48,7 @@ class FrameProcessor:
     ground: finds the ground under a frame; without it the metric outputs are None.
     now_ns: the clock by which frames are too old; without it no frame is.
     attitude: tilts the ground as the vehicle is tilted; without it the mounting is rigid.
+    ego_mask: the own vehicle in the image, which is unlabeled and counts as out of view.
     """
 
     network: Network
@@ -58,6 +60,7 @@ class FrameProcessor:
     ground: GroundLookup | None = None
     now_ns: Callable[[], int] | None = None
     attitude: AttitudeLookup | None = None
+    ego_mask: EgoMask | None = None
 
     def __call__(self, image: MessageLike | Frame, wanted: Iterable[Output] = MASK) -> Result:
         """Segment one image: a ROS-like message, or a frame that is decoded already.
@@ -108,13 +111,23 @@ class FrameProcessor:
             resolution=config.output.resolution,
             with_confidence=with_confidence and self.network.has_confidence,
         )
+        own = None
+        if self.ego_mask is not None:
+            own = self.ego_mask.at(mask_size, frame.size)
+            labels, confidence = without_own(labels, confidence, own)
         postprocess_ms = lap()
         if self.attitude is not None and ground.projection is not None:
             ground = self.attitude.level(
                 ground, frame, labels, self.label_set.roles, config.ground
             )
         drivable, parts = find_drivable(
-            labels, confidence, self.label_set.roles, config.drivable, wanted, ground.projection
+            labels,
+            confidence,
+            self.label_set.roles,
+            config.drivable,
+            wanted,
+            ground.projection,
+            own,
         )
         timings = dataclasses.replace(
             given.timings,

@@ -11,6 +11,8 @@ from mfaranet_ros.ros.parameters import NodeConfig, Parameters
 
 PER_CAMERA = (
     *(f'ground.{name}' for name in ('x', 'y', 'z', 'roll', 'pitch', 'yaw')),
+    'input.ego_mask',
+    'input.ego_polygon',
     'diagnostics.expected_rate_hz',
 )
 """The settings of the pipeline that each camera of a rig has of its own."""

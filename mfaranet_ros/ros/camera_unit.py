@@ -28,6 +28,7 @@ from mfaranet_ros.monitoring.health import look_at
 from mfaranet_ros.monitoring.monitor import Condition, Level, Monitor, ProcessedFrame
 from mfaranet_ros.monitoring.status import OperatingPointsState, Status
 from mfaranet_ros.pipeline.build import Facts, memory_facts
+from mfaranet_ros.pipeline.ego_mask import EgoMask, load_ego_mask
 from mfaranet_ros.pipeline.processor import FrameProcessor, Job
 from mfaranet_ros.pipeline.style import Style
 from mfaranet_ros.ros.calibration import make_ground_source
@@ -64,6 +65,7 @@ class CameraUnit:
         self.outputs: Outputs | None = None
         self.attitude: AttitudeSource | None = None
         self._motion: MotionInput | None = None
+        self._ego_mask: EgoMask | None = None
         self._range: Facts = ()
         self._node = node
         self._prefix = f'{name}/' if name else ''
@@ -73,7 +75,8 @@ class CameraUnit:
     # -- lifecycle ---------------------------------------------------------------------------
 
     def configure(self, config: PipelineConfig, node_config: NodeConfig) -> None:
-        """Create the publishers and the lookup of the ground."""
+        """Create the publishers and the lookup of the ground; raises ConfigError."""
+        self._ego_mask = load_ego_mask(self.settings.applied_to(config).input)
         self.ground = make_ground_source(self._node, config.ground.extrinsics, self._prefix)
         self.outputs = Outputs(self._node, node_config, self._prefix)
         if config.ground.attitude != 'none':
@@ -120,7 +123,7 @@ class CameraUnit:
         for part in (self._motion, self.outputs, self.ground):
             if part is not None:
                 part.close()
-        self.outputs = self.ground = self.attitude = self._motion = None
+        self.outputs = self.ground = self.attitude = self._motion = self._ego_mask = None
         self._range = ()
         self.monitor.set_condition('input', 'mount', None)
 
@@ -138,7 +141,11 @@ class CameraUnit:
         """Return an image with the ground and the settings of this camera."""
         config = self.settings.applied_to(processor.config)
         processor = dataclasses.replace(
-            processor, ground=self.ground, attitude=self.attitude, config=config
+            processor,
+            ground=self.ground,
+            attitude=self.attitude,
+            config=config,
+            ego_mask=self._ego_mask,
         )
         return Job(processor, message, wanted)
 

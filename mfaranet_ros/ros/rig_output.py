@@ -153,6 +153,10 @@ class RigOutput:
         ]
         if shown is not None and shown.no_memory and self._config.memory != 'none':
             found.append(shown.no_memory)
+        if shown is not None and shown.waiting:
+            found.append(
+                f'the ego motion is not known at the images of {", ".join(shown.waiting)}'
+            )
         if not found:
             return Level.OK, 'ok'
         return (Level.WARN if stamps_ns else Level.ERROR), '; '.join(found)

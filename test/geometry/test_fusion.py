@@ -197,6 +197,42 @@ def test_odometry_that_jumps_ends_the_memory():
     assert (cells[BEHIND] == UNSEEN).all()
 
 
+def test_a_pose_that_is_missing_costs_the_other_cameras_and_the_memory_nothing():
+    grid = rig()
+    drive(grid, SECOND_NS)
+    grid.take('rear', evidence(where=BEHIND), SECOND_NS)
+    grid.fuse()
+    drive(grid, SECOND_NS + 10**8)
+    grid.take('front', evidence(), SECOND_NS - 10**8)  # older than all odometry
+    grid.take('rear', evidence(where=BEHIND), SECOND_NS + 10**8)
+    fused = grid.fuse()
+    assert (fused.grid.cells[BEHIND] == FREE).all()
+    assert (fused.waiting, fused.no_memory) == (('front',), '')
+    grid.take('front', evidence(), SECOND_NS + 10**8)
+    fused = grid.fuse()
+    assert (fused.grid.cells == FREE).all()
+    assert fused.waiting == ()
+
+
+def test_what_is_remembered_outlives_a_pose_that_comes_late_but_not_its_time():
+    grid = rig(keep_s=1.5)
+    drive(grid, SECOND_NS)
+    grid.take('rear', evidence(where=BEHIND), SECOND_NS)
+    grid.fuse()
+    grid.take('front', evidence(), SECOND_NS * 14 // 10)
+    assert '0.4 s older' in grid.fuse().no_memory
+    drive(grid, SECOND_NS * 14 // 10)
+    grid.take('rear', evidence(UNSEEN), SECOND_NS * 14 // 10)
+    fused = grid.fuse()
+    assert (fused.no_memory, fused.waiting) == ('', ())
+    assert (fused.grid.cells == FREE).all()
+    drive(grid, SECOND_NS * 26 // 10)
+    grid.take('front', evidence(), SECOND_NS * 26 // 10)
+    cells = grid.fuse().grid.cells
+    assert (cells[AHEAD] == FREE).all()
+    assert (cells[BEHIND] == UNSEEN).all()
+
+
 # -- ego motion ----------------------------------------------------------------------------------
 
 

@@ -180,6 +180,22 @@ def test_the_grid_is_carried_along_by_odometry(vehicle, rig):
     assert (cells_of(grids[-1]) == 0).any()
 
 
+def test_the_own_vehicle_is_taken_out_of_the_masks_of_its_camera_only(vehicle, rig):
+    polygon = {'camera.front.input.ego_polygon': '0,1 0,0.5 1,0.5 1,1'}
+    vehicle.start(rig=True, parameters=GRID | polygon)
+    masks = {name: vehicle.listen(f'/rig/{name}/mask', Image) for name in rig.images}
+    rig.matched()
+    rig.send('front', 'rear')
+    vehicle.wait_until(lambda: all(masks.values()), 'both masks')
+    front, rear = (
+        np.frombuffer(bytes(masks[name][-1].data), np.uint8).reshape(masks[name][-1].height, -1)
+        for name in ('front', 'rear')
+    )
+    assert (front[len(front) // 2 :] == 255).all()
+    assert not (front[: len(front) // 2] == 255).any()
+    assert not (rear == 255).any()
+
+
 def test_one_camera_is_switched_off_for_itself_and_all_together(vehicle, rig):
     node = vehicle.start(rig=True, parameters=GRID)
     rig.matched()
