@@ -95,9 +95,12 @@ class GridMemory:
         inside = (place >= 0).all(axis=1)
         result = np.zeros(self._layout.shape, np.float32)
         kept = np.where(self._now_ns - self._seen_ns <= self._keep_s * 1e9, self._log_odds, 0)
-        result.reshape(-1)[inside] = kept[place[inside, 0], place[inside, 1]]
+        taken = place[inside, 0], place[inside, 1]
+        result.reshape(-1)[inside] = kept[taken]
         # Every blocked cell stays one: between turned cells the nearest may miss it.
-        row, column = np.nonzero(kept > 0)
+        missed = kept > 0
+        missed[taken] = False
+        row, column = np.nonzero(missed)
         middles = np.column_stack((column, row)) + np.float64(0.5) + self._corner
         world = np.asarray(middles * self._layout.resolution_m, np.float64)
         cell = self._layout.cell_of(_to_base(world, pose))
@@ -164,7 +167,9 @@ class GridMemory:
         self, looks: LogOdds, source: Indices, inside: NDArray[np.bool_], pose: EgoPose
     ) -> LogOdds:
         result = np.where(inside, looks.reshape(-1)[source], np.float32(0))
-        blocked = np.flatnonzero(looks.reshape(-1) > 0)
+        missed = looks.reshape(-1) > 0
+        missed[source[inside]] = False
+        blocked = np.flatnonzero(missed)
         place = self._index_of(self._to_world(self._centres[blocked], pose))
         hit = (place >= 0).all(axis=1)
         at = place[hit, 0], place[hit, 1]

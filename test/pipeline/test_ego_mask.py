@@ -107,8 +107,8 @@ def test_a_bonnet_is_neither_free_nor_an_obstacle_and_free_space_begins_behind_i
     pixels, valid = ground.pixel_of(
         np.column_stack((ground.layout.centres(), np.zeros(len(ground.layout.centres()))))
     )
+    inside = valid & ground.camera.inside(pixels)
     pixels = np.floor(np.where(valid[:, None], pixels, 0) + 0.5).astype(int)
-    inside = valid & ((pixels >= 0) & (pixels < SIZE[::-1])).all(axis=1)
     hidden = np.zeros(len(inside), bool)
     hidden[inside] = own[pixels[inside, 1], pixels[inside, 0]] > 0
     hidden = hidden.reshape(ground.layout.shape)
