@@ -109,15 +109,20 @@ class GroundEvidence:
 
     confidence: uint8, of the shape of the cells, 255 is certain; None where all is.
     covered: bool, of the same shape, cells in view before which, or on which, something stands.
+    feet: bool, of the same shape, blocked cells in which the foot of something is, as far as its
+        pixel shows it; the other blocked cells are ground that is seen itself.
     in_view: int64 (M,), row * columns + column of the cells whose centre is in the image.
     camera_m: x, y and z of the camera in the base frame.
+    pixel_rad: how wide a pixel in the middle of the image is.
     """
 
     grid: GroundGrid
     confidence: NDArray[np.uint8] | None
     covered: NDArray[np.bool_]
+    feet: NDArray[np.bool_]
     in_view: NDArray[np.int64]
     camera_m: tuple[float, float, float]
+    pixel_rad: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -281,6 +281,8 @@ class _View:
         covered = np.zeros(shape, np.bool_)
         covered.reshape(-1)[cells.cell] = _COVERED_RULE.take(self._keys)
         covered &= grid.cells == UNSEEN
+        feet = grid.cells == BLOCKED
+        feet.reshape(-1)[cells.cell[(self._keys >> 3 & 7) == _OTHER_GROUND]] = False
         confidence = None
         if self._confidence is not None:
             confidence = np.zeros(shape, np.uint8)
@@ -290,7 +292,9 @@ class _View:
         in_view = cells.cell
         if self._own is not None:
             in_view = in_view[self._sees.take(cells.middle) != _OUTSIDE]
-        return GroundEvidence(grid, confidence, covered, in_view, (x, y, z))
+        return GroundEvidence(
+            grid, confidence, covered, feet, in_view, (x, y, z), self._ground.pixel_rad
+        )
 
     def cloud(self) -> NDArray[np.float32]:
         """Return a point (H, W, 3) of the ground for each pixel of the mask, NaN for none.

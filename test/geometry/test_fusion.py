@@ -37,7 +37,10 @@ def evidence(value=FREE, where=AHEAD, covered=None, confidence=None, x_m=0.0, bl
     for cell in blocked:
         cells[cell] = BLOCKED
     grid = GroundGrid(cells, LAYOUT.resolution_m, LAYOUT.x_min_m, LAYOUT.y_min_m)
-    return GroundEvidence(grid, confidence, hidden, in_view, (x_m, 0.0, 1.5))
+    feet = np.zeros(LAYOUT.shape, np.bool_)
+    for cell in blocked:
+        feet[cell] = True
+    return GroundEvidence(grid, confidence, hidden, feet, in_view, (x_m, 0.0, 1.5), 0.005)
 
 
 def rig(memory='odometry', **settings):
