@@ -289,6 +289,21 @@ def test_rviz_asks_for_what_is_published(topic):
         assert asked.replace(' ', '_').upper() == getattr(offered, policy).name
 
 
+def test_rviz_of_a_rig_shows_every_camera_and_the_grid_of_them_all():
+    rig = yaml.safe_load((ROOT / 'config' / 'rig.yaml').read_text())['/**']['ros__parameters']
+    shown = yaml.safe_load((ROOT / 'config' / 'rig.rviz').read_text())['Visualization Manager']
+    topics = {
+        display['Topic']['Value']: display['Topic']['Durability Policy']
+        for display in shown['Displays']
+        if 'Topic' in display
+    }
+    expected = {f'/rig/{name}/overlay': 'Volatile' for name in rig['cameras']}
+    for topic in ('/rig/grid', '/rig/grid/certainty'):
+        expected[topic] = 'Transient Local'
+    assert topics == expected
+    assert shown['Global Options']['Fixed Frame'] == PipelineConfig().ground.base_frame
+
+
 # -- with launch ---------------------------------------------------------------------------------
 
 needs_launch = pytest.mark.skipif(
