@@ -27,7 +27,7 @@ joules of the CPU packages for one frame, where the machine counts them"""
 def describe(benchmark: Benchmark, *, markdown: bool = False) -> str:
     """Return the table, one row for each result, and a line for each row that failed.
 
-    markdown: write the table as documents hold it.
+    markdown: write the table as Markdown.
     """
     rows = [HEADINGS, *map(_cells, benchmark.results)]
     plain = table(rows, '<<<' + '>' * (len(HEADINGS) - 3))

@@ -61,7 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--size', metavar='HxW', help=f'of the camera image, in px; default: {SIZE}'
     )
     parser.add_argument(
-        '--images', type=Path, metavar='DIR', help='images to measure with; default: a drawn one'
+        '--images',
+        type=Path,
+        metavar='DIR',
+        help='images to measure with; default: synthetic',
     )
     parser.add_argument(
         '--ground-truth',
@@ -74,9 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--turn', type=int, default=4, metavar='N', help='frames of a row in a round; default: 4'
     )
-    parser.add_argument(
-        '--markdown', action='store_true', help='print the table as documents hold it'
-    )
+    parser.add_argument('--markdown', action='store_true', help='print the table as Markdown')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
     parser.add_argument(
         '--image', type=Path, metavar='FILE', help='plot latency against mean IoU, as png'

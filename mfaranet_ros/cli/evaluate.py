@@ -111,7 +111,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--test-time-scales', metavar='LIST', help='enlargements to add up, as 0.5,1,1.5'
     )
-    parser.add_argument('--flip', action='store_true', default=None, help='mirror each, too')
+    parser.add_argument(
+        '--flip', action='store_true', default=None, help='also average over the mirrored image'
+    )
     add_comparison_arguments(parser)
     _add_output_arguments(parser)
 
@@ -158,7 +160,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, metavar='DIR', help='a new folder for report.html and report.json'
     )
     group.add_argument(
-        '--overwrite', action='store_true', help='--out and --write-bag may be there already'
+        '--overwrite', action='store_true', help='replace an existing --out and --write-bag'
     )
     group.add_argument(
         '--resume',

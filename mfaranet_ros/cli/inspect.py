@@ -100,7 +100,7 @@ def _write_specification(path: Path, beside: Path, facts: FileFacts, preset: str
         specification = drafted.specification
         for line in drafted.concluded:
             print(f'  concluded: {line}')
-        notes = [f'must be told: {line}' for line in drafted.told]
+        notes = [f'please specify: {line}' for line in drafted.told]
     write_file(beside, dump_specification(specification, file=path.name))
     print(f'{beside}: {"from the preset" if preset else "a draft"}, written; now edit it')
     for line in notes:

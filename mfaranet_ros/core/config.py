@@ -83,7 +83,8 @@ class RuntimeConfig:
 
     backend: str = setting(
         'auto',
-        'what runs the network: auto, openvino, torch, compiled, onnx; mock draws bands for tests',
+        'inference backend: auto, openvino, torch, compiled, onnx; mock returns a fixed pattern '
+        'for tests',
     )
     device: str = setting(
         'auto',
@@ -147,7 +148,8 @@ class DrivableConfig:
 
     min_confidence: float = setting(
         0.5,
-        'pixels below it are unsure: 127 in the drivable mask, never free in the grid',
+        'pixels below this confidence are uncertain: 127 in the drivable mask, never free in the '
+        'grid',
         low=0.0,
         high=1.0,
         live=True,
@@ -192,7 +194,7 @@ class GroundConfig:
         choices=('none', 'warn', 'correct'),
     )
     max_error: float = setting(
-        1.0, 'error of a range that 95 % stay below; beyond, cells are unseen with '
+        1.0, 'largest 95th percentile of the range error; beyond, cells are unseen with '
         'ground.attitude = correct', unit='m', low=0.01, high=100.0, live=True,
     )  # fmt: skip
     pitch_std_deg: float = setting(

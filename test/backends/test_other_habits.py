@@ -199,7 +199,7 @@ def test_inspect_refuses_in_one_line_and_writes_nothing(habit, tmp_path, capsys)
 def test_one_fixed_side_must_be_told(tmp_path, capsys):
     path = tiny_network(tmp_path / 'net.onnx', size=(64, 'width'))
     assert main(['inspect', str(path)]) == 0
-    assert 'must be told: input.size: both sides' in capsys.readouterr().out
+    assert 'please specify: input.size: both sides' in capsys.readouterr().out
     with pytest.raises(MfaranetError, match=r'net\.yaml: input\.size: missing, .*both sides'):
         build_processor(config(path))
 

@@ -30,7 +30,7 @@ def test_it_shows_the_file_and_writes_a_draft(folder, capsys):
     said = capsys.readouterr().out
     assert 'input  image 1x3x48x64 float32' in said
     assert 'scores: logits, NCHW' in said
-    assert 'must be told: input.channels: rgb or bgr' in said
+    assert 'please specify: input.channels: rgb or bgr' in said
     draft = read_specification(folder / 'net.yaml')
     assert (draft.input.size, len(draft.label_set)) == ((48, 64), 3)
     assert inspect(folder) == 0

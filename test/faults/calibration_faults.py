@@ -119,7 +119,11 @@ def calibration_other_size(kit):
     assert '640x480' in ground.problem
 
 
-@fault('calibration', 'none has come yet', 'no metric output, masks go on; the topic is named')
+@fault(
+    'calibration',
+    'no CameraInfo has been received yet',
+    'no metric output, masks go on; the topic is named',
+)
 def calibration_missing(kit):
     ground = GroundSource(missing='no CameraInfo on /camera_info').at(FRAME, SIZE, GroundConfig())
     assert ground.projection is None

@@ -34,7 +34,9 @@ FRAME = Frame(np.zeros((12, 16, 3), np.uint8), 'rgb8', 0, 'camera')
 # -- disk ----------------------------------------------------------------------------------------
 
 
-@fault('disk', 'the disk is full', 'one line; the file of before stays, no rest is left')
+@fault(
+    'disk', 'the disk is full', 'one line; the previous file is kept, no temporary file remains'
+)
 def disk_full(kit):
     path = kit.write('report.json', 'before')
 
@@ -74,7 +76,7 @@ def disk_odd_name(kit):
 
 
 covered(
-    'disk', 'disk_full_recording', 'no room for what a recording gets', 'exit code 3, told',
+    'disk', 'disk_full_recording', 'no room for what a recording gets', 'exit code 3, reported',
     'test/ros/test_record.py::test_what_finds_no_room_is_named_and_the_end_is_3',
 )  # fmt: skip
 covered(
@@ -128,7 +130,7 @@ covered(
 # -- device --------------------------------------------------------------------------------------
 
 
-@fault('device', 'cuda is asked for and is not there', 'refused with the reason, no fallback')
+@fault('device', 'cuda is requested but not available', 'refused with the reason, no fallback')
 def device_no_cuda(kit):
     import torch
 
@@ -243,7 +245,7 @@ for _name, _what, _answer, _test in (
      'test_bad_bags.py::test_a_dead_part_is_named_and_the_others_are_read'),
     ('bag_broken_message', 'the bytes of one message are broken', 'one error, the rest is read',
      'test_bad_bags.py::test_a_broken_message_is_one_error_of_its_own'),
-    ('bag_cut', 'the recording was killed', 'all whole messages are read, the cut is told',
+    ('bag_cut', 'the recording was killed', 'complete messages are read, truncation is reported',
      'test_truncated.py::test_all_frames_up_to_the_cut_are_read'),
     ('bag_damage_inside', 'damage in the middle of a file', 'told, the rest is read',
      'test_truncated.py::test_damage_in_the_middle_is_said'),
@@ -253,7 +255,7 @@ for _name, _what, _answer, _test in (
      'test_truncated.py::test_messages_that_are_only_in_the_journal_are_missed'),
     ('bag_index_lies', 'an index that is wrong', 'not believed, the file is scanned',
      'test_index.py::test_an_index_that_is_wrong_is_not_believed'),
-    ('bag_promised', 'fewer messages than the summary says', 'told with both numbers',
+    ('bag_promised', 'fewer messages than the summary says', 'both counts are reported',
      'test_index.py::test_messages_that_were_promised_and_are_not_there_are_named'),
 ):  # fmt: skip
     covered('bags', _name, _what, _answer, f'test/data/{_test}')

@@ -31,13 +31,13 @@ def parameter_of_other_type(kit):
         )  # fmt: skip
 
 
-@fault('parameters', 'a choice that is none', 'refused with the choices')
+@fault('parameters', 'an unknown choice', 'refused with the choices')
 def parameter_no_choice(kit):
     config = PipelineConfig()
     refused(ConfigError, 'roles', replace, config, {'output.palette': 'rainbow'})
 
 
-@fault('parameters', 'a scale that is none, or twice', 'refused')
+@fault('parameters', 'an invalid or repeated scale', 'refused')
 def parameter_scales(kit):
     for value in ([], [9], [1, 1]):
         refused(ConfigError, 'model.scales', replace, PipelineConfig(), {'model.scales': value})
