@@ -173,6 +173,10 @@ def _check(values: Any, path: Path) -> None:
 
     found = jsonschema.Draft202012Validator(schema()).iter_errors(values)
     error = jsonschema.exceptions.best_match(found)
+    if error is not None and error.validator == 'type' and error.parent is not None:
+        # Older versions of jsonschema choose the type that was not meant.
+        meant = [one for one in error.parent.context if one.validator != 'type']
+        error = meant[0] if meant else error
     if error is not None:
         raise WeightsError(f'{path}: {_explain(error)}')
     for name, value in _numbers(values, ''):

@@ -45,7 +45,7 @@ def counted(seed, classes=11):
     )
 
 
-@pytest.mark.parametrize('classes', [2, 11, 59, 255])
+@pytest.mark.parametrize('classes', [2, 11, 19, 59, 255])
 def test_bands_add_up_to_the_confusion_matrix(classes):
     labels, ground_truth = draw(1, classes), draw(2, classes)
     bands = np.random.default_rng(3).integers(0, NOWHERE + 1, SIZE, np.uint8)

@@ -5,6 +5,8 @@
 import logging
 
 import pytest
+
+pytest.importorskip('onnx', reason='onnx is not installed')
 from fixtures.tiny_onnx import tiny_network
 
 from mfaranet_ros.backends import file_selftest

@@ -7,6 +7,8 @@ import resource
 
 import numpy as np
 import pytest
+
+pytest.importorskip('onnx', reason='onnx is not installed')
 from fixtures.tiny_onnx import tiny_network
 
 from mfaranet_ros.cli.main import main

@@ -114,11 +114,12 @@ class PixelCounter:
         if ground_truth is None:
             code += self._type(self._rows * side)
         else:
-            code += np.minimum(ground_truth, self._rows) * self._type(side)
+            # NumPy 1 would multiply in 8 bits.
+            code += np.minimum(ground_truth, self._rows).astype(self._type) * self._type(side)
         if bands is None:
             code += self._type(NOWHERE * rows * side)
         else:
-            code += bands * self._type(rows * side)
+            code += bands.astype(self._type) * self._type(rows * side)
         counts = np.bincount(code.reshape(-1), minlength=(NOWHERE + 1) * rows * side)
         return counts.reshape(NOWHERE + 1, rows, side)
 
