@@ -151,8 +151,8 @@ def _prepare_point(
 
 
 def _run(processor: FrameProcessor, image: Frame, *wanted: Output) -> None:
-    """Run one image of no camera, whose age does not matter."""
-    replace(processor, now_ns=None)(image, wanted)
+    """Run one image of no camera: its age does not matter, and it shows no own vehicle."""
+    replace(processor, now_ns=None, ego_mask=None)(image, wanted)
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mfaranet_ros.backends.protocol import Device, PlainDevice
 from mfaranet_ros.core.errors import ConfigError, UnknownNameError
+from mfaranet_ros.core.lazy import NO_TORCH
 
 if TYPE_CHECKING:
     import torch
@@ -75,10 +76,7 @@ def resolve_device(name: str) -> torch.device:
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            'this network needs PyTorch, which is not installed: pip install torch, or give a '
-            'network file that `mfaranet export` has written'
-        ) from error
+        raise ConfigError(NO_TORCH) from error
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'cpu'
     if name == 'cpu':

@@ -9,6 +9,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+NO_TORCH = (
+    'this network needs PyTorch, which is not installed: pip install torch, or give a network '
+    'file that `mfaranet export` has written'
+)
+"""What is said where torch is missing, which network files do without."""
+
 
 def lazy_names(
     package: str, modules: Mapping[str, Iterable[str]], first: Iterable[str] = ()

@@ -102,7 +102,10 @@ class AttitudeFilter:
                 and self._states
                 and (sample.stamp_ns <= self._states[-1].stamp_ns)
             ):
-                self._late_ns = min(sample.stamp_ns, self._late_ns or sample.stamp_ns)
+                late_ns = self._late_ns
+                self._late_ns = (
+                    sample.stamp_ns if late_ns is None else min(sample.stamp_ns, late_ns)
+                )
 
     def add_odometry(self, sample: OdometrySample) -> None:
         """Take a sample of the base frame."""
@@ -150,7 +153,7 @@ class AttitudeFilter:
             self._begin()
         if not self._states:
             self._states.append(self._first(stamp_ns))
-        since = min(stamp_ns, self._late_ns or stamp_ns)
+        since = min(stamp_ns, stamp_ns if self._late_ns is None else self._late_ns)
         self._late_ns = None
         while len(self._states) > 1 and self._states[-1].stamp_ns >= since:
             self._states.pop()

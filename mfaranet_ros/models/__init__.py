@@ -5,11 +5,10 @@
 from typing import TYPE_CHECKING, Any
 
 from mfaranet_ros.core.errors import ConfigError
-from mfaranet_ros.core.lazy import lazy_names
+from mfaranet_ros.core.lazy import NO_TORCH, lazy_names
 
-if (
-    TYPE_CHECKING
-):  # at run time they are imported when they are first asked for, and torch with them
+# At run time each name is imported when it is first asked for, and torch with it.
+if TYPE_CHECKING:
     from mfaranet_ros.models.backbone_weights import load_backbone
     from mfaranet_ros.models.base import SegmentationModel, StageOutputs
     from mfaranet_ros.models.create import create_model
@@ -63,7 +62,4 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != 'torch':
             raise
-        raise ConfigError(
-            'this network needs PyTorch, which is not installed: pip install torch, or give a '
-            'network file that `mfaranet export` has written'
-        ) from error
+        raise ConfigError(NO_TORCH) from error

@@ -4,6 +4,8 @@
 
 import logging
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip('onnx', reason='onnx is not installed')
@@ -102,6 +104,18 @@ def test_a_backend_that_is_named_is_taken(config, name):
 def test_without_onnx_runtime_openvino_needs_no_trial(config, monkeypatch):
     monkeypatch.setattr(file_choice, 'find_spec', lambda name: name == 'openvino' or None)
     assert choose_file_backend(config, None).runtime.backend == 'openvino'
+
+
+def test_an_ego_mask_of_the_camera_does_not_disturb_the_trial(config, tmp_path, caplog):
+    mask = np.zeros((300, 300), np.uint8)
+    mask[250:] = 255
+    cv2.imwrite(str(tmp_path / 'own.png'), mask)
+    config = replace(config, {'input.ego_mask': str(tmp_path / 'own.png')})
+    with caplog.at_level(logging.INFO):
+        processor = build_processor(config)
+    processor.close()
+    assert 'onnx fails' not in caplog.text
+    assert processor.ego_mask is not None
 
 
 def test_what_is_chosen_runs(config):
