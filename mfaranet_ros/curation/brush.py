@@ -46,18 +46,13 @@ def decode_brush(data: list[int], height: int, width: int) -> NDArray[np.bool_]:
     """
     try:
         text = (np.unpackbits(np.array(data, np.uint8)) + ord('0')).tobytes().decode()
-        values = _decode(text)
+        values = _decode(text, height * width * CHANNELS)
     except (ValueError, OverflowError, IndexError) as error:
         raise SourceError(f'a brush mask is broken ({error}): export it again') from error
-    if len(values) != height * width * CHANNELS:
-        raise SourceError(
-            f'a brush mask has {len(values) // CHANNELS} pixels, its image {height * width}: '
-            'export it again'
-        )
     return values.reshape(height, width, CHANNELS)[:, :, 0] > 127
 
 
-def _decode(text: str) -> NDArray[np.uint8]:
+def _decode(text: str, expected: int) -> NDArray[np.uint8]:
     place = 0
 
     def read(count: int) -> int:
@@ -67,8 +62,8 @@ def _decode(text: str) -> NDArray[np.uint8]:
 
     total, value_bits = read(32), read(5) + 1
     sizes = [read(4) + 1 for _ in range(4)]
-    if total > 32 * len(text) * (1 << max(sizes)):
-        raise ValueError('too short')
+    if total != expected:  # before so many are allocated
+        raise ValueError(f'{total // CHANNELS} pixels, its image has {expected // CHANNELS}')
     values = np.zeros(total, np.uint8)
     done = 0
     while done < total:

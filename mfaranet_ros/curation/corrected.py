@@ -23,6 +23,7 @@ from mfaranet_ros.curation.brush import decode_brush
 from mfaranet_ros.curation.colors import VOID, from_colors
 from mfaranet_ros.curation.exports import BACKGROUND, LABEL_MAP, MASKS
 from mfaranet_ros.curation.picks import Curation, Pick
+from mfaranet_ros.data.labels import read_label_values
 
 ADVICE = 'give the export of CVAT (zip), Label Studio (JSON), FiftyOne or a folder with labels/'
 MAX_FILE_BYTES = 1 << 28
@@ -80,31 +81,24 @@ def _folder(folder: Path, picks: Mapping[str, Pick], classes: int, begin: int) -
     masks = {}
     for file in sorted(folder.glob('*.png')):
         if file.stem in picks:
-            ids = _gray(file.read_bytes(), file.name)
+            ids = read_label_values(file).astype(np.int64)
             void = (ids == VOID) | (ids < begin)
-            labels = np.where(void, VOID, ids - np.uint8(begin)).astype(np.uint8)
+            labels = np.where(void, VOID, ids - begin)
             wrong = labels[(labels >= classes) & (labels != VOID)]
             if wrong.size:
                 raise SourceError(
                     f'{file} has the id {int(wrong[0]) + begin}: choose from {begin} to '
                     f'{classes - 1 + begin}, or 255 for no class'
                 )
-            masks[file.stem] = labels
+            masks[file.stem] = labels.astype(np.uint8)
     return masks
 
 
-def _decode(data: bytes, how: int) -> NDArray[Any] | None:
+def _decode_bgr(data: bytes) -> NDArray[Any] | None:
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), how)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # empty, or larger than OpenCV reads
         return None
-
-
-def _gray(data: bytes, name: str) -> NDArray[np.uint8]:
-    image = _decode(data, cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 2 or image.dtype != np.uint8:
-        raise SourceError(f'{name} is no gray PNG of 8 bits: write class ids')
-    return np.asarray(image, np.uint8)
 
 
 def _cvat(path: Path, picks: Mapping[str, Pick], label_set: LabelSet) -> tuple[Masks, list[str]]:
@@ -116,7 +110,7 @@ def _cvat(path: Path, picks: Mapping[str, Pick], label_set: LabelSet) -> tuple[M
     for name, data in files.items():
         place = PurePosixPath(name)
         if place.parent.name == MASKS and place.stem in picks:
-            bgr = _decode(data, cv2.IMREAD_COLOR)
+            bgr = _decode_bgr(data)
             if bgr is None:
                 raise SourceError(f'{path}: {name} is no image, export again')
             ids, unknown = from_colors(np.asarray(bgr[:, :, ::-1], np.uint8), colors)

@@ -173,7 +173,7 @@ def nothing(path):
     [
         (broken_size, 'is 3x3 px, its image 23x17: export it at the size of the image'),
         (wrong_id, 'has the id 42: choose from 0 to 10, or 255 for no class'),
-        (colours, 'is no gray PNG of 8 bits: write class ids'),
+        (colours, 'must be a gray or palette PNG of class ids'),
         (other_names, 'has no mask of the chosen frames'),
         (nothing, 'is no export that is known'),
     ],
